@@ -1,0 +1,54 @@
+"""All stages together, and which of them each command reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from realtime_kp.config.stages import (
+    BenchConfig,
+    InputConfig,
+    LiveConfig,
+    OutputConfig,
+    PipelineConfig,
+    RenderConfig,
+    ReportConfig,
+    SuperPointConfig,
+    TrackingConfig,
+    VideoConfig,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AppConfig:
+    """All sections. Each command reads those that concern it; its YAML file in `configs/` lists them."""
+
+    superpoint: SuperPointConfig = field(default_factory=SuperPointConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    pipeline: PipelineConfig = field(default_factory=PipelineConfig)
+    render: RenderConfig = field(default_factory=RenderConfig)
+    input: InputConfig = field(default_factory=InputConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
+    live: LiveConfig = field(default_factory=LiveConfig)
+    video: VideoConfig = field(default_factory=VideoConfig)
+    bench: BenchConfig = field(default_factory=BenchConfig)
+
+    def to_dict(self, sections: tuple[str, ...] | None = None) -> dict[str, Any]:
+        """The settings as nested plain values, all sections or those named."""
+        names = sections or tuple(f.name for f in fields(self))
+        return {name: _plain(asdict(getattr(self, name))) for name in names}
+
+
+COMMON_SECTIONS = ("superpoint", "tracking", "pipeline", "render", "input", "report")
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "live": (*COMMON_SECTIONS, "output", "live"),
+    "video": (*COMMON_SECTIONS, "output", "video"),
+    "bench": (*COMMON_SECTIONS, "bench"),
+}
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}

@@ -1,0 +1,81 @@
+"""Where frames come from: cameras, video files, streams, pictures and the demo scene."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from realtime_kp.config import InputConfig
+from realtime_kp.errors import SourceError
+from realtime_kp.sources.base import FrameSource, SourceInfo
+from realtime_kp.sources.camera import CameraSource
+from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec
+from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, read_picture
+from realtime_kp.sources.pictures import PicturesSource
+from realtime_kp.sources.scene import Scene, procedural_picture
+from realtime_kp.sources.video import STREAM_SCHEMES, VideoSource, display_name
+
+__all__ = [
+    "DEMO_FRAMES",
+    "PICTURE_SUFFIXES",
+    "CameraSource",
+    "DemoSource",
+    "DemoSpec",
+    "FrameSource",
+    "PicturesSource",
+    "Scene",
+    "SourceInfo",
+    "VideoSource",
+    "display_name",
+    "is_picture_spec",
+    "open_source",
+    "procedural_picture",
+    "read_picture",
+]
+
+
+def open_source(
+    spec: str | int | Path,
+    config: InputConfig | None = None,
+    *,
+    start_s: float = 0.0,
+    demo_frames: int | None = DEMO_FRAMES,
+) -> FrameSource:
+    """Choose the source that a text names. It is opened by entering it.
+
+    Args:
+        spec: A camera index or `/dev/videoN`, a video file, a picture, a folder or glob of pictures, an
+            `rtsp://`, `rtmp://` or `http(s)://` address, or `demo`.
+        config: What to ask of cameras, time-outs, and the rate of pictures.
+        start_s: Where to begin, in seconds; cameras and streams begin where they are.
+        demo_frames: Length of the demo where its text does not say; None is endless.
+
+    Raises:
+        ConfigError: The text of a demo source is wrong.
+        SourceError: The address is of an unknown kind.
+    """
+    config = config or InputConfig()
+    text = str(spec)
+    if re.fullmatch(r"demo([:?].*)?", text):
+        return DemoSource(DemoSpec.parse(text), demo_frames, start_s)
+    if text.isdecimal():
+        return CameraSource(int(text), config)
+    if re.fullmatch(r"/dev/video\d+", text):
+        return CameraSource(text, config)
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
+    if scheme is not None:
+        if scheme[1].lower() not in STREAM_SCHEMES:
+            allowed = ", ".join(f"{s}://" for s in STREAM_SCHEMES)
+            raise SourceError(f"{scheme[1]}:// is not an address that can be opened; it takes {allowed}")
+        return VideoSource(text, timeout_s=config.timeout_s)
+    if is_picture_spec(text):
+        return PicturesSource(text, fps=config.picture_fps, start_s=start_s)
+    return VideoSource(Path(text), start_s=start_s)
+
+
+def is_picture_spec(spec: str) -> bool:
+    """Whether a text names pictures: a folder, a glob, or a file with a picture's suffix."""
+    path = Path(spec)
+    if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
+        return True
+    return not path.exists() and any(c in spec for c in "*?[") and "://" not in spec and not spec.startswith("demo")

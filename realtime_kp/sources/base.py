@@ -1,0 +1,54 @@
+"""What every source of frames offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from realtime_kp.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a source once it is open, before its first frame.
+
+    Attributes:
+        name: What to call it in messages; never holds credentials.
+        size_wh: Width and height of its frames in pixels, None where only frames tell.
+        fps: Its nominal frame rate, None where it does not say.
+        frame_count: About how many frames will come, None where unknown or endless.
+        live: Whether frames come in their own time and are lost if nobody takes them.
+        still: Whether it is a set of pictures rather than a video.
+    """
+
+    name: str
+    size_wh: tuple[int, int] | None
+    fps: float | None
+    frame_count: int | None
+    live: bool
+    still: bool = False
+
+
+class FrameSource(Protocol):
+    """Frames in order. `__enter__` opens, iterating reads, `__exit__` releases; all in one thread.
+
+    Attributes:
+        damage: After the last frame, what was unreadable in the input; None where nothing was.
+    """
+
+    damage: str | None
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known of the source; valid once it is open."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...

@@ -1,0 +1,133 @@
+"""The `demo` source: a scene that needs no camera and no file, and whose true motion is known."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, get_args
+from urllib.parse import parse_qsl, unquote
+
+from realtime_kp.config import parse_size
+from realtime_kp.errors import ConfigError
+from realtime_kp.frame import Frame
+from realtime_kp.sources.base import SourceInfo
+from realtime_kp.sources.picture_file import read_picture
+from realtime_kp.sources.scene import Motion, Scene, procedural_picture
+
+DEMO_FRAMES = 300
+DEMO_FPS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSpec:
+    """What `demo[:PICTURE][?motion=handheld|still&occluder=0|1&seed=N&size=WxH&frames=N]` says.
+
+    Attributes:
+        picture: A photograph to move; None for the procedural picture.
+        motion: How the camera moves.
+        occluder: Whether a box crosses the view.
+        seed: Of the motion, the noise and the procedural picture.
+        size_wh: Size of the frames.
+        frames: How many frames there are; None where the command decides.
+    """
+
+    picture: Path | None = None
+    motion: Motion = "handheld"
+    occluder: bool = False
+    seed: int = 0
+    size_wh: tuple[int, int] = (640, 480)
+    frames: int | None = None
+
+    @classmethod
+    def parse(cls, spec: str) -> DemoSpec:
+        """Read the text of a demo source.
+
+        Raises:
+            ConfigError: A key or value in it is wrong.
+        """
+        body, _, query = spec.partition("?")
+        picture = unquote(body.removeprefix("demo").removeprefix(":"))
+        values = dict(parse_qsl(query, keep_blank_values=True))
+        unknown = set(values) - {"motion", "occluder", "seed", "size", "frames"}
+        if unknown:
+            raise ConfigError(
+                f"demo has no {sorted(unknown)[0]!r}; it takes motion, occluder, seed, size and frames"
+            )
+        motion = values.get("motion", "handheld")
+        if motion not in get_args(Motion):
+            raise ConfigError(f"demo's motion must be one of {', '.join(get_args(Motion))}, got {motion!r}")
+        occluder = values.get("occluder", "0")
+        if occluder not in ("0", "1"):
+            raise ConfigError(f"demo's occluder must be 0 or 1, got {occluder!r}")
+        frames = values.get("frames")
+        return cls(
+            picture=Path(picture) if picture else None,
+            motion=motion,
+            occluder=occluder == "1",
+            seed=_whole(values.get("seed", "0"), "seed"),
+            size_wh=parse_size(values.get("size", "640x480"), "demo's size"),
+            frames=None if frames is None else max(1, _whole(frames, "frames")),
+        )
+
+    def scene(self) -> Scene:
+        """The scene that this describes.
+
+        Raises:
+            SourceError: The picture cannot be read.
+        """
+        if self.picture is None:
+            width, height = self.size_wh
+            picture = procedural_picture((round(1.45 * width), round(1.45 * height)), self.seed)
+        else:
+            picture = read_picture(self.picture)
+        return Scene(picture, self.size_wh, self.motion, self.occluder, self.seed)
+
+
+class DemoSource:
+    """Frames of a `Scene` at 30 a second, `frames` of them or without end."""
+
+    def __init__(self, spec: DemoSpec, frames: int | None = DEMO_FRAMES, start_s: float = 0.0) -> None:
+        self.spec = spec
+        self.damage: str | None = None
+        self._frames = frames if spec.frames is None else spec.frames
+        self._start = round(start_s * DEMO_FPS)
+        self._scene: Scene | None = None
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known of the source."""
+        count = None if self._frames is None else max(0, self._frames - self._start)
+        return SourceInfo("demo", self.spec.size_wh, DEMO_FPS, count, live=False)
+
+    @property
+    def scene(self) -> Scene:
+        """The scene, for its truth; made on first use."""
+        if self._scene is None:
+            self._scene = self.spec.scene()
+        return self._scene
+
+    def __enter__(self) -> Self:
+        self.scene  # noqa: B018 - making it is what opening means here
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._scene = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        number = self._start
+        while self._frames is None or number < self._frames:
+            image = self.scene.render(number)
+            yield Frame(number - self._start, number / DEMO_FPS, time.perf_counter(), image)
+            number += 1
+
+
+def _whole(text: str, what: str) -> int:
+    try:
+        return int(text)
+    except ValueError as exc:
+        raise ConfigError(f"demo's {what} must be a whole number, got {text!r}") from exc

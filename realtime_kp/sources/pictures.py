@@ -1,0 +1,93 @@
+"""One picture, a folder or a glob of pictures."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from realtime_kp.errors import SourceError
+from realtime_kp.frame import Frame
+from realtime_kp.sources.base import SourceInfo
+from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, read_picture
+
+log = logging.getLogger(__name__)
+
+
+class PicturesSource:
+    """Pictures in natural order of their names, each with its EXIF orientation applied; sizes may differ.
+
+    A picture that cannot be read is passed over with a warning and told of in `damage`.
+    """
+
+    def __init__(self, location: str | Path, *, fps: float = 10.0, start_s: float = 0.0) -> None:
+        self.location = location
+        self.fps = fps
+        self.start_s = start_s
+        self.damage: str | None = None
+        self._paths: list[Path] | None = None
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known of the source; valid once it is open."""
+        if self._paths is None:
+            raise RuntimeError("a source has no info before it is open")
+        fps = self.fps if len(self._paths) > 1 else None
+        return SourceInfo(str(self.location), None, fps, len(self._paths), live=False, still=True)
+
+    def __enter__(self) -> Self:
+        paths = _list_pictures(self.location)
+        self._paths = paths[round(self.start_s * self.fps) :]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._paths = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        assert self._paths is not None
+        index, unread = 0, 0
+        for path in self._paths:
+            try:
+                image = read_picture(path)
+            except SourceError as exc:
+                if len(self._paths) == 1:
+                    raise
+                log.warning("%s", exc)
+                unread += 1
+                continue
+            yield Frame(index, index / self.fps, time.perf_counter(), image, origin=str(path))
+            index += 1
+        if unread and index == 0:
+            raise SourceError(f"none of the {unread} pictures of {self.location} can be read")
+        if unread:
+            self.damage = f"{self.location}: {unread} of {index + unread} pictures could not be read"
+
+
+def _list_pictures(location: str | Path) -> list[Path]:
+    path = Path(location)
+    if path.is_dir():
+        found = [p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
+        if not found:
+            kinds = " ".join(sorted(PICTURE_SUFFIXES))
+            raise SourceError(f"the folder {location} holds no pictures ({kinds})")
+    elif path.exists():
+        if not path.is_file():
+            raise SourceError(f"{path} is no regular file")
+        found = [path]
+    else:
+        matches = (Path(p) for p in glob.glob(str(location)))
+        found = [p for p in matches if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
+        if not found:
+            raise SourceError(f"no picture matches {location}")
+    return sorted(found, key=lambda p: _natural(p.name))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]

@@ -1,0 +1,297 @@
+"""Video files and network streams, read by PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+import av
+import numpy as np
+from av.video.reformatter import Colorspace
+from numpy.typing import NDArray
+
+from realtime_kp.errors import SourceError
+from realtime_kp.frame import Frame
+from realtime_kp.sources.base import SourceInfo
+
+log = logging.getLogger(__name__)
+
+STREAM_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https")
+# Playlists, concat lists and numbered picture patterns make FFmpeg open further files: none of them is here.
+FILE_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,ogg,gif,"
+    "h264,hevc,m4v,ivf,obu,yuv4mpegpipe,mjpeg,mxf,nut,dv,rm,wtv"
+)
+MAX_PIXELS = 100_000_000
+_UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
+_HD_LINES = 720
+_EARLY_END_S = 1.0
+_EARLY_END_SHARE = 0.02
+LOOK_AHEAD = 4
+
+
+class VideoSource:
+    """Frames of a video file or a network stream, with the timestamps they carry, the right way up.
+
+    What cannot be decoded is passed over and counted; after the last frame `damage` tells of it.
+    """
+
+    def __init__(
+        self, location: str | Path, *, start_s: float = 0.0, timeout_s: float = 3.0, max_pixels: int = MAX_PIXELS
+    ) -> None:
+        self.location = location
+        self.start_s = start_s
+        self.timeout_s = timeout_s
+        self.max_pixels = max_pixels
+        self.damage: str | None = None
+        self._container: av.container.InputContainer | None = None
+        self._info: SourceInfo | None = None
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether this comes over the network."""
+        return isinstance(self.location, str)
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known of the source; valid once it is open."""
+        if self._info is None:
+            raise RuntimeError("a source has no info before it is open")
+        return self._info
+
+    def __enter__(self) -> Self:
+        self._container = self._open()
+        try:
+            self._info = self._describe(self._stream())
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        if self.start_s > 0:
+            self._seek()
+        index = 0
+        time_s = 0.0
+        for picture, time_s in in_time_order(self._pictures(), self.info.fps, self._look_ahead):
+            if time_s < self.start_s - 1e-6:
+                continue
+            grabbed_at_s = time.perf_counter()
+            yield Frame(index, time_s, grabbed_at_s, _upright_bgr(picture))
+            index += 1
+        if index == 0 and self.start_s == 0:
+            raise SourceError(f"{self.info.name} holds no frames that can be decoded")
+        self._note_missing(index, time_s)
+
+    @property
+    def _look_ahead(self) -> int:
+        return 0 if self.is_stream else LOOK_AHEAD
+
+    def _open(self) -> av.container.InputContainer:
+        name = display_name(self.location)
+        options = {"max_pixels": str(self.max_pixels)}
+        if self.is_stream:
+            options |= {"fflags": "nobuffer", "flags": "low_delay", "rtsp_transport": "tcp"}
+        else:
+            _check_regular(Path(self.location))
+            options |= {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}
+        try:
+            timeout = (self.timeout_s, self.timeout_s) if self.is_stream else None
+            container = av.open(str(self.location), options=options, timeout=timeout)
+        except (av.FFmpegError, OSError, ValueError) as exc:
+            mend = "check its address and that it is being sent" if self.is_stream else "is it a video file?"
+            raise SourceError(f"cannot open {name}: {_reason(exc)}; {mend}") from exc
+        try:
+            _prepare(container, name, "SLICE" if self.is_stream else "AUTO")
+        except BaseException:
+            container.close()
+            raise
+        return container
+
+    def _stream(self) -> av.video.stream.VideoStream:
+        assert self._container is not None
+        return self._container.streams.video[0]
+
+    def _describe(self, stream: av.video.stream.VideoStream) -> SourceInfo:
+        assert self._container is not None
+        rate = stream.average_rate or stream.guessed_rate
+        fps = float(rate) if rate and 0 < float(rate) <= 1000 else None
+        duration_s = None if self._container.duration is None else self._container.duration / av.time_base
+        count = stream.frames or None
+        if duration_s and fps:
+            # Headers lie now and then: the smaller of two estimates does not promise what cannot come.
+            by_duration = max(1, round(duration_s * fps))
+            count = min(count, by_duration) if count else by_duration
+        if count is not None and fps and self.start_s > 0:
+            count = max(0, count - int(self.start_s * fps))
+        live = self.is_stream and not duration_s
+        size = (stream.width, stream.height) if stream.width and stream.height else None
+        return SourceInfo(display_name(self.location), size, fps, count, live)
+
+    def _seek(self) -> None:
+        assert self._container is not None
+        try:
+            self._container.seek(int(self.start_s * av.time_base), backward=True)
+            first = next(self._pictures(), None)
+            landed = first is not None and first.time is not None and first.time <= self.start_s
+            if landed:
+                self._container.seek(int(self.start_s * av.time_base), backward=True)
+                return
+        except av.FFmpegError as exc:
+            log.debug("seeking failed: %s", exc)
+        # Some containers seek past the place asked for; reading from the beginning is slow but right.
+        self._close()
+        self._container = self._open()
+
+    def _pictures(self) -> Iterator[av.VideoFrame]:
+        stream = self._stream()
+        assert self._container is not None
+        faults = 0
+        packets = self._container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                break
+            except (av.FFmpegError, OSError) as exc:
+                if self.is_stream:
+                    raise SourceError(f"{self.info.name} stopped: {_reason(exc)}") from exc
+                self.damage = f"reading stopped early: {_reason(exc)}"
+                break
+            try:
+                yield from packet.decode()
+            except av.FFmpegError as exc:
+                faults += 1
+                log.debug("undecodable packet: %s", exc)
+        if faults:
+            self.damage = f"{faults} packets could not be decoded"
+
+    def _note_missing(self, decoded: int, last_s: float) -> None:
+        end_s = self._end_s()
+        if self.is_stream or self.start_s > 0:
+            return
+        # Frame counts in headers are not to be trusted; how far the timestamps came is.
+        early = end_s is not None and end_s - last_s > max(_EARLY_END_S, _EARLY_END_SHARE * end_s)
+        if not early and self.damage is None:
+            return
+        about = decoded
+        if early and end_s is not None and last_s > 0:
+            about = max(decoded + 1, round(decoded * end_s / last_s))
+        detail = f" ({self.damage})" if self.damage else ""
+        self.damage = f"{self.info.name} is damaged: decoded {decoded} of about {about} frames{detail}"
+
+    def _end_s(self) -> float | None:
+        stream, container = self._stream(), self._container
+        if stream.duration is not None and stream.time_base is not None:
+            return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+        if container is not None and container.duration is not None:
+            return (container.duration + max(0, container.start_time or 0)) / av.time_base
+        return None
+
+    def _close(self) -> None:
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+
+def in_time_order(
+    pictures: Iterator[av.VideoFrame], fps: float | None, look_ahead: int
+) -> Iterator[tuple[av.VideoFrame, float]]:
+    """Pair decoded pictures with timestamps in seconds that grow.
+
+    Decoders deliver pictures in display order. Some files lost their presentation times and carry those of
+    the decoding order, so the timestamps of a few neighbours are exchanged: sorted within a small window
+    they are right again, and in a sound file sorting changes nothing. A picture without a timestamp, or
+    with one that does not grow, follows its predecessor at the nominal rate.
+
+    Args:
+        pictures: Decoded pictures in display order.
+        fps: The nominal rate; 30 is assumed, and said, where it is needed and None.
+        look_ahead: How many pictures to hold back for sorting; 0 for live streams.
+    """
+    step_s = 1.0 / (fps or 30.0)
+    held: deque[av.VideoFrame] = deque()
+    times: list[float] = []
+    last_s: float | None = None
+    told = False
+
+    def release() -> tuple[av.VideoFrame, float]:
+        nonlocal last_s, told
+        # A picture without a time takes none from the others: it is told by the missing entry.
+        time_s = heapq.heappop(times) if len(times) == len(held) else None
+        if time_s is None or (last_s is not None and time_s <= last_s):
+            if not told:
+                log.warning("timestamps missing or not growing: counting on at %.3g frames/s", 1 / step_s)
+                told = True
+            time_s = 0.0 if last_s is None else last_s + step_s
+        last_s = time_s
+        return held.popleft(), time_s
+
+    for picture in pictures:
+        held.append(picture)
+        if picture.time is not None:
+            heapq.heappush(times, picture.time)
+        if len(held) > look_ahead:
+            yield release()
+    while held:
+        yield release()
+
+
+def display_name(location: str | Path) -> str:
+    """The location without credentials and query, for messages."""
+    if isinstance(location, Path):
+        return str(location)
+    parts = urlsplit(location)
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def _prepare(container: av.container.InputContainer, name: str, threads: Literal["SLICE", "AUTO"]) -> None:
+    if not container.streams.video:
+        raise SourceError(f"{name} holds no video")
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise SourceError(f"{name} is in a video format that this build cannot decode")
+    # Frame threads decode faster but hold frames back, which a live stream must not.
+    stream.thread_type = threads
+
+
+def _check_regular(path: Path) -> None:
+    if not path.exists():
+        raise SourceError(f"there is no file {path}")
+    if not path.is_file():
+        raise SourceError(f"{path} is no regular file")
+
+
+def _reason(exc: Exception) -> str:
+    # PyAV's text repeats the location, credentials and all: only the cause may pass.
+    text = getattr(exc, "strerror", None) or str(exc)
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(text)).split(": '")[0].strip().rstrip(".")
+
+
+def _upright_bgr(picture: av.VideoFrame) -> NDArray[np.uint8]:
+    colorspace = picture.colorspace
+    if colorspace == _UNSPECIFIED:
+        # Players take HD for BT.709 and anything smaller for BT.601 where a file does not say.
+        colorspace = Colorspace.ITU709 if picture.height >= _HD_LINES else Colorspace.ITU601
+    image = picture.reformat(format="bgr24", src_colorspace=colorspace).to_ndarray()
+    quarter_turns = round(picture.rotation / 90) % 4
+    if quarter_turns:
+        image = np.rot90(image, quarter_turns)
+    return np.ascontiguousarray(image, dtype=np.uint8)
