@@ -43,6 +43,10 @@ class Keypoints:
     def __len__(self) -> int:
         return len(self.xy)
 
+    def top(self, count: int) -> Keypoints:
+        """The best `count` of them."""
+        return Keypoints(self.xy[:count], self.scores[:count], self.descriptors[:count])
+
     @classmethod
     def empty(cls, descriptor_dim: int = 256) -> Keypoints:
         """No keypoints at all, with descriptors of the given length."""

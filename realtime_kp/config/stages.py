@@ -128,7 +128,7 @@ class TrackingConfig:
     search_radius: float = 0.03
     """How far from its predicted place a track is looked for, as a share of the frame's long side."""
 
-    return_radius: float = 0.1
+    return_radius: float = 0.05
     """The same for a lost track that comes back."""
 
     confirm_after: int = 3

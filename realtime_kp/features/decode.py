@@ -1,0 +1,209 @@
+"""From the heads' outputs to keypoints: pure tensor functions, float32, batched, fixed shapes, no host syncs.
+
+All coordinates here are network pixels; the centre of the top-left pixel is (0, 0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from torch.nn import functional
+
+CELL = 8
+_SUBPIXEL_REACH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSettings:
+    """What decoding depends on; see `SuperPointConfig` for the meaning of each."""
+
+    max_keypoints: int
+    nms_radius: int
+    border: int
+    subpixel: bool
+    descriptor_grid: Literal["exact", "transformers"]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedBatch:
+    """Fixed-size result for B images: the K best places of each, best first, many of them possibly void.
+
+    Attributes:
+        xy: `(B, K, 2) float32`, network pixels.
+        scores: `(B, K) float32`; at or below the threshold where the row is void.
+        descriptors: `(B, K, D) float32`, unit length.
+    """
+
+    xy: torch.Tensor
+    scores: torch.Tensor
+    descriptors: torch.Tensor
+
+
+def decode(logits: torch.Tensor, descriptor_map: torch.Tensor, settings: DecodeSettings) -> DecodedBatch:
+    """Turn the raw outputs of both heads into the best keypoints of each image.
+
+    Args:
+        logits: `(B, 65, h, w)`, any float type; the last channel is the "no keypoint" bin.
+        descriptor_map: `(B, h, w, D)`, any float type, not normalised.
+        settings: Radius, border and size of the result.
+
+    Returns:
+        Keypoints in network pixels.
+    """
+    heat = heatmap(logits)
+    peaks = trim_border(non_maximum_suppression(heat, settings.nms_radius), settings.border)
+    xy, scores = top_keypoints(peaks, settings.max_keypoints, settings.nms_radius)
+    if settings.subpixel:
+        xy = refine(heat, xy)
+    return DecodedBatch(xy, scores, sample_descriptors(descriptor_map, xy, settings.descriptor_grid))
+
+
+def heatmap(logits: torch.Tensor) -> torch.Tensor:
+    """Soft-max over the 64 places of each 8×8 cell and "none", laid out as a full-size map.
+
+    Args:
+        logits: `(B, 65, h, w)`.
+
+    Returns:
+        `(B, 8h, 8w) float32`, probabilities (DeTone et al., SuperPoint, 2018, section 3.2).
+    """
+    probabilities = logits.float().softmax(dim=1)[:, :-1]
+    return functional.pixel_shuffle(probabilities, CELL).squeeze(1)
+
+
+def non_maximum_suppression(heat: torch.Tensor, radius: int) -> torch.Tensor:
+    """Keep each local maximum within ±radius, in two further rounds those that lost to a suppressed one.
+
+    Exactly the reference's rule (max-pools of (2r+1)², once and then two rounds of two); the square window
+    is taken apart into a row and a column, which is the same maximum at a fraction of the taps.
+
+    Args:
+        heat: `(B, H, W)`.
+        radius: In pixels; 0 keeps everything.
+
+    Returns:
+        `(B, H, W)`: `heat` at the survivors, 0 elsewhere.
+    """
+    if radius == 0:
+        return heat
+    # Pooling on a GPU wants floats; on a CPU bytes are a quarter of the work.
+    marks = torch.uint8 if heat.device.type == "cpu" else heat.dtype
+    keep = heat == _window_max(heat, radius)
+    for _ in range(2):
+        near = _window_max(keep.to(marks), radius) > 0
+        rest = heat.masked_fill(near, 0)
+        keep |= (rest == _window_max(rest, radius)) & ~near
+    return heat * keep
+
+
+def trim_border(heat: torch.Tensor, border: int) -> torch.Tensor:
+    """Zero the map within `border` pixels of all four edges."""
+    if border == 0:
+        return heat
+    trimmed = torch.zeros_like(heat)
+    inside = (slice(None), slice(border, -border), slice(border, -border))
+    trimmed[inside] = heat[inside]
+    return trimmed
+
+
+def top_keypoints(peaks: torch.Tensor, count: int, radius: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The `count` highest survivors of non-maximum suppression.
+
+    After suppression with radius r two survivors are more than r apart (exact ties aside), so a block of
+    b ≤ r + 1 pixels holds at most one: the block maxima are all that needs to be ranked.
+
+    Args:
+        peaks: `(B, H, W)`, 0 where there is none; H and W multiples of 8.
+        count: K.
+        radius: The radius of the suppression.
+
+    Returns:
+        `(B, K, 2) float32` places (x, y) and `(B, K)` scores, best first; rows of score 0 are void.
+    """
+    width = peaks.shape[2]
+    block = next(b for b in (8, 4, 2, 1) if b <= radius + 1)
+    if block == 1:
+        values, places = peaks.flatten(1), None
+    else:
+        pooled, inside = functional.max_pool2d(peaks.unsqueeze(1), block, return_indices=True)
+        values, places = pooled.flatten(1), inside.flatten(1)
+    k = min(count, values.shape[1])
+    scores, ranked = values.topk(k, dim=1)
+    flat = ranked if places is None else places.gather(1, ranked)
+    xy = torch.stack([flat % width, flat.div(width, rounding_mode="floor")], dim=2).float()
+    return xy, scores
+
+
+def refine(heat: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
+    """Move each keypoint to the centre of mass of the 5×5 pixels around it (soft-argmax of the heat map).
+
+    Args:
+        heat: `(B, H, W)`, the map before suppression.
+        xy: `(B, K, 2)`, whole pixels.
+
+    Returns:
+        `(B, K, 2) float32`.
+    """
+    batch, height, width = heat.shape
+    steps = torch.arange(-_SUBPIXEL_REACH, _SUBPIXEL_REACH + 1, device=heat.device)
+    dy, dx = (grid.flatten() for grid in torch.meshgrid(steps, steps, indexing="ij"))
+    x = xy[..., 0].long().unsqueeze(2) + dx
+    y = xy[..., 1].long().unsqueeze(2) + dy
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    flat = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
+    weights = heat.flatten(1).gather(1, flat.flatten(1)).view(batch, -1, len(dx)) * inside
+    total = weights.sum(dim=2).clamp_min(1e-12)
+    shift = torch.stack([(weights * dx).sum(dim=2), (weights * dy).sum(dim=2)], dim=2) / total.unsqueeze(2)
+    return xy + shift
+
+
+def sample_descriptors(
+    descriptor_map: torch.Tensor, xy: torch.Tensor, grid: Literal["exact", "transformers"]
+) -> torch.Tensor:
+    """Interpolate unit descriptors bilinearly at the keypoints only.
+
+    The centre of cell c lies at pixel 8c + 3.5, so the exact place is `(x - 3.5) / 8` cells. transformers'
+    `_sample_descriptors` has `(x - 3.5) / (8w - 4.5) * (w - 1)`, which drifts towards the far edges.
+
+    Args:
+        descriptor_map: `(B, h, w, D)`, not normalised.
+        xy: `(B, K, 2) float32`, network pixels.
+        grid: Which of the two formulas.
+
+    Returns:
+        `(B, K, D) float32`, unit length.
+    """
+    batch, rows, columns, dim = descriptor_map.shape
+    size = xy.new_tensor([columns, rows])
+    cells = (xy - 3.5) / CELL if grid == "exact" else (xy - 3.5) / (CELL * size - 4.5) * (size - 1)
+    cells = torch.minimum(cells.clamp_min(0), size - 1)
+    low = torch.minimum(cells.floor(), size - 2).clamp_min(0)
+    part = cells - low
+    right = min(1, columns - 1)
+    down = columns * min(1, rows - 1)
+    first = (low[..., 1] * columns + low[..., 0]).long()
+    first = first + torch.arange(batch, device=xy.device).view(-1, 1) * (rows * columns)
+    corners = torch.stack([first, first + right, first + down, first + down + right], dim=2)
+    across = torch.stack([1 - part[..., 0], part[..., 0]], dim=2)
+    along = torch.stack([1 - part[..., 1], part[..., 1]], dim=2)
+    weights = (along.unsqueeze(3) * across.unsqueeze(2)).flatten(2)
+    # A descriptor lies in one piece of memory, and only those asked for are made unit length.
+    found = descriptor_map.reshape(-1, dim).index_select(0, corners.flatten()).float().view(-1, 4, dim)
+    weights = weights.view(-1, 4) / found.norm(dim=2).clamp_min(1e-12)
+    sampled = torch.bmm(weights.unsqueeze(1), found).view(batch, -1, dim)
+    return functional.normalize(sampled, dim=2)
+
+
+def _window_max(image: torch.Tensor, radius: int) -> torch.Tensor:
+    """Largest value within ±radius, `(B, H, W)`; beyond the edges counts for nothing."""
+    side = 2 * radius + 1
+    if image.device.type == "cpu":
+        # torch's pooling takes 30 times as long as OpenCV's dilation on a CPU; both are exact.
+        kernel = np.ones((side, side), np.uint8)
+        return torch.stack([torch.from_numpy(cv2.dilate(one.numpy(), kernel)) for one in image])
+    rows = functional.max_pool2d(image.unsqueeze(1), (1, side), stride=1, padding=(0, radius))
+    return functional.max_pool2d(rows, (side, 1), stride=1, padding=(radius, 0)).squeeze(1)

@@ -1,0 +1,211 @@
+"""How the network runs: torch anywhere, OpenVINO on CPUs."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from realtime_kp.config import SuperPointConfig
+from realtime_kp.errors import ModelError
+from realtime_kp.features.network import SuperPointNetwork
+
+log = logging.getLogger(__name__)
+
+MAX_COMPILED_SHAPES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """What a configuration comes to on this machine.
+
+    Attributes:
+        engine: `torch` or `openvino`.
+        device: `cpu`, `cuda:N` or `mps`.
+        precision: `fp32`, `bf16` or `fp16`.
+    """
+
+    engine: str
+    device: str
+    precision: str
+
+
+class Engine(Protocol):
+    """Runs the network on batches of grey pictures."""
+
+    @property
+    def choice(self) -> EngineChoice:
+        """Engine, device and precision."""
+        ...
+
+    def run(self, grey: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
+        """`(B, H, W) uint8` to logits and descriptor map, as `SuperPointNetwork.forward` has them."""
+        ...
+
+    def close(self) -> None:
+        """Free what the engine holds."""
+        ...
+
+
+def choose_engine(config: SuperPointConfig) -> EngineChoice:
+    """Resolve every `auto` against what this machine has.
+
+    Raises:
+        ModelError: The machine lacks what was asked for, or the combination does not exist.
+    """
+    device = _choose_device(config.device)
+    engine = config.engine
+    if engine == "auto":
+        engine = "openvino" if device == "cpu" and openvino_problem() is None else "torch"
+    if engine == "openvino":
+        if device != "cpu":
+            raise ModelError(f"the engine openvino runs on the CPU, not on {device}; use --engine torch")
+        problem = openvino_problem()
+        if problem is not None:
+            raise ModelError(f"the engine openvino cannot be used: {problem}; use --engine torch")
+    return EngineChoice(engine, device, _choose_precision(config.precision, engine, device))
+
+
+def make_engine(network: SuperPointNetwork, choice: EngineChoice) -> Engine:
+    """Prepare the network to run as chosen.
+
+    Raises:
+        ModelError: The engine cannot take the network.
+    """
+    try:
+        return OpenVinoEngine(network, choice) if choice.engine == "openvino" else TorchEngine(network, choice)
+    except (RuntimeError, ValueError) as exc:
+        raise ModelError(f"the engine {choice.engine} cannot load the network: {_first_line(exc)}") from exc
+
+
+class TorchEngine:
+    """The network in torch, channels last, in the precision chosen."""
+
+    def __init__(self, network: SuperPointNetwork, choice: EngineChoice) -> None:
+        self._choice = choice
+        self._device = torch.device(choice.device)
+        dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[choice.precision]
+        self._network = network.to(device=self._device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def choice(self) -> EngineChoice:
+        """Engine, device and precision."""
+        return self._choice
+
+    def run(self, grey: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Run the network; on a GPU the results are still on their way when this returns."""
+        with torch.inference_mode():
+            pixels = torch.from_numpy(grey).to(self._device, non_blocking=True)
+            logits, descriptors = self._network(pixels)
+        return logits, descriptors
+
+    def close(self) -> None:
+        """Let go of the network."""
+        del self._network
+
+
+class OpenVinoEngine:
+    """The network in OpenVINO on the CPU, compiled once per input shape."""
+
+    def __init__(self, network: SuperPointNetwork, choice: EngineChoice) -> None:
+        import openvino
+
+        self._choice = choice
+        self._core = openvino.Core()
+        example = torch.zeros(1, 64, 64, dtype=torch.uint8)
+        with torch.no_grad():
+            self._graph = openvino.convert_model(network.float(), example_input=example)
+        self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+
+    @property
+    def choice(self) -> EngineChoice:
+        """Engine, device and precision."""
+        return self._choice
+
+    def run(self, grey: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Run the network. The results live until the next run with the same shape."""
+        request = self._request(grey.shape)
+        request.infer([np.ascontiguousarray(grey)])
+        logits, descriptors = (torch.from_numpy(request.get_output_tensor(i).data) for i in (0, 1))
+        return logits, descriptors
+
+    def close(self) -> None:
+        """Let go of the compiled models."""
+        self._requests.clear()
+
+    def _request(self, shape: tuple[int, ...]) -> Any:
+        if shape in self._requests:
+            self._requests.move_to_end(shape)
+            return self._requests[shape]
+        graph = self._graph.clone()
+        graph.reshape(list(shape))
+        hints = {
+            "INFERENCE_PRECISION_HINT": "bf16" if self._choice.precision == "bf16" else "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        self._requests[shape] = self._core.compile_model(graph, "CPU", hints).create_infer_request()
+        while len(self._requests) > MAX_COMPILED_SHAPES:
+            self._requests.popitem(last=False)
+        return self._requests[shape]
+
+
+def openvino_problem() -> str | None:
+    """Why OpenVINO cannot be used here; None where it can."""
+    try:
+        import openvino
+
+        devices = openvino.Core().available_devices
+    except Exception as exc:
+        return _first_line(exc)
+    return None if "CPU" in devices else "it finds no CPU device"
+
+
+def cpu_precisions() -> tuple[str, ...]:
+    """Precisions that OpenVINO runs natively on this CPU, best known first: `bf16` where it has it, `fp32`."""
+    import openvino
+
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return ("bf16", "fp32") if "BF16" in capabilities else ("fp32",)
+
+
+def _choose_device(asked: str) -> str:
+    if asked == "cpu":
+        return "cpu"
+    if asked.startswith("cuda"):
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        index = int(asked.partition(":")[2] or 0)
+        if index >= count:
+            raise ModelError(f"there is no {asked}: torch sees {count} CUDA devices; use --device auto")
+        return f"cuda:{index}"
+    has_mps = torch.backends.mps.is_available()
+    if asked == "mps":
+        if not has_mps:
+            raise ModelError("there is no mps device here: it is Apple's; use --device auto")
+        return "mps"
+    if torch.cuda.is_available():
+        return "cuda:0"
+    return "mps" if has_mps else "cpu"
+
+
+def _choose_precision(asked: str, engine: str, device: str) -> str:
+    if asked == "int8":
+        raise ModelError("these weights come without an int8 version; use --precision auto")
+    if device != "cpu":
+        return "fp16" if asked == "auto" else asked
+    native = cpu_precisions() if engine == "openvino" else ("fp32",)
+    if asked == "auto":
+        return native[0]
+    if asked == "fp16":
+        raise ModelError("fp16 is for GPUs; a CPU takes --precision bf16 or fp32")
+    if asked == "bf16" and engine == "openvino" and "bf16" not in native:
+        raise ModelError("this CPU has no native bf16; use --precision auto")
+    return asked
+
+
+def _first_line(exc: Exception) -> str:
+    return next((line.strip() for line in str(exc).splitlines() if line.strip()), type(exc).__name__)

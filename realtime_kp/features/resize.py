@@ -1,0 +1,50 @@
+"""Fixed resizing: which size the network sees, and the way back to source pixels."""
+
+from __future__ import annotations
+
+import re
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.config import parse_size
+
+CELL = 8
+
+
+def network_size(source_wh: tuple[int, int], resize: str) -> tuple[int, int]:
+    """The one size of the network's input for a source size.
+
+    Args:
+        source_wh: Width and height of the source in pixels.
+        resize: `"640"` is the long side, the other keeps the aspect as nearly as multiples of 8 allow;
+            `"640x480"` is exact and stretches.
+
+    Returns:
+        Width and height, multiples of 8.
+    """
+    if not re.fullmatch(r"\d+", resize):
+        return parse_size(resize, "resize")
+    scale = int(resize) / max(source_wh)
+    width, height = (max(CELL * 4, CELL * round(side * scale / CELL)) for side in source_wh)
+    return width, height
+
+
+def to_network(image_bgr: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:
+    """True grey (ITU-R BT.601 luma) at the network's size: `(H, W) uint8`."""
+    grey = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY)
+    if (grey.shape[1], grey.shape[0]) == size_wh:
+        return np.asarray(grey, np.uint8)
+    shrinks = size_wh[0] * size_wh[1] < grey.shape[0] * grey.shape[1]
+    # Averaging over the area keeps fine texture from turning into false corners when shrinking.
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(grey, size_wh, interpolation=method), np.uint8)
+
+
+def to_source(
+    xy: NDArray[np.float32], source_wh: tuple[int, int], size_wh: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Map network pixels to source pixels, centre to centre: `(x + 0.5) * w_src / w_net - 0.5`."""
+    scale = np.array(source_wh, np.float32) / np.array(size_wh, np.float32)
+    return np.asarray((xy + np.float32(0.5)) * scale - np.float32(0.5), np.float32)

@@ -1,0 +1,178 @@
+"""Where weights come from: bundled with the package, a local folder, or the Hugging Face hub."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realtime_kp.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import SuperPointForKeypointDetection
+
+log = logging.getLogger(__name__)
+
+BUNDLED = {"base": "superpoint-open"}
+_WEIGHTS_DIR = Path(__file__).parent / "weights"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+MAGIC_LEAP_LICENCE = (
+    "the SuperPoint weights of Magic Leap are licensed for academic or non-profit research only: "
+    "no commercial use"
+)
+_RESEARCH_ONLY = {"magic-leap-community/superpoint": MAGIC_LEAP_LICENCE}
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsRef:
+    """Which weights a text names, before anything is loaded.
+
+    Attributes:
+        name: What to call them.
+        location: A folder on disk or a hub id; what `from_pretrained` takes.
+        kind: `bundled`, `folder` or `hub`.
+        licence: What is known of their licence; empty where nothing is.
+    """
+
+    name: str
+    location: str
+    kind: str
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedWeights:
+    """A SuperPoint of transformers in float32 on the CPU, and where it came from.
+
+    Attributes:
+        ref: Which weights were asked for.
+        model: The model itself, in evaluation mode.
+        revision: The resolved commit of a hub id; None for folders.
+    """
+
+    ref: WeightsRef
+    model: SuperPointForKeypointDetection
+    revision: str | None
+
+
+def bundled_models() -> dict[str, Path]:
+    """Names and folders of the models that come with the package."""
+    return {path.name: path for path in sorted(_WEIGHTS_DIR.iterdir()) if (path / "config.json").is_file()}
+
+
+def find_weights(model: str) -> WeightsRef:
+    """Decide what a model's name means; nothing is loaded.
+
+    Raises:
+        ModelError: It is no bundled name, no folder with weights, and no hub id.
+    """
+    name = BUNDLED.get(model, model)
+    bundled = bundled_models()
+    if name in bundled:
+        return WeightsRef(name, str(bundled[name]), "bundled", "Apache-2.0")
+    path = Path(model).expanduser()
+    if path.is_dir():
+        _check_folder(path)
+        return WeightsRef(path.name or str(path), str(path), "folder")
+    if _HUB_ID.fullmatch(model) and not path.exists() and not model.startswith((".", "/", "~")):
+        return WeightsRef(model, model, "hub", _RESEARCH_ONLY.get(model.lower(), ""))
+    known = ", ".join([*BUNDLED, *bundled])
+    raise ModelError(
+        f"unknown model {model!r}: it is neither bundled ({known}), nor a folder, nor a hub id such as "
+        "magic-leap-community/superpoint"
+    )
+
+
+def load_weights(model: str, revision: str | None = None) -> LoadedWeights:
+    """Load weights into transformers' modules; safetensors only, never a pickle.
+
+    Args:
+        model: A bundled name, a local folder or a hub id.
+        revision: Branch, tag or commit of a hub id.
+
+    Raises:
+        ModelError: The weights cannot be found, reached, read, or are no SuperPoint.
+    """
+    ref = find_weights(model)
+    if ref.kind != "hub" and revision is not None:
+        raise ModelError(f"--revision goes with a hub id; {model!r} is {ref.kind}")
+    if ref.licence == MAGIC_LEAP_LICENCE:
+        log.warning("%s", ref.licence)
+    with _quiet_transformers():
+        from transformers import SuperPointForKeypointDetection
+
+        try:
+            loaded, report = SuperPointForKeypointDetection.from_pretrained(
+                ref.location, revision=revision or "main", use_safetensors=True, output_loading_info=True
+            )
+        except Exception as exc:
+            raise ModelError(_why_not_loaded(ref, revision, exc)) from exc
+    missing = sorted(report.get("missing_keys", ())) + sorted(report.get("mismatched_keys", ()))
+    if missing:
+        raise ModelError(f"{ref.location} holds no complete SuperPoint: {missing[0]} is missing or misshapen")
+    commit = getattr(loaded.config, "_commit_hash", None) if ref.kind == "hub" else None
+    return LoadedWeights(ref, loaded.eval(), commit)
+
+
+def _check_folder(path: Path) -> None:
+    config = _read_config(path)
+    if config.get("model_type") != "superpoint":
+        raise ModelError(f"{path / 'config.json'} is of model type {config.get('model_type')!r}, not superpoint")
+    if not any(path.glob("*.safetensors")):
+        pickled = any(path.glob("*.bin")) or any(path.glob("*.pth")) or any(path.glob("*.pt"))
+        hint = "; pickled weights are not loaded, save them with safe_serialization=True" if pickled else ""
+        raise ModelError(f"the folder {path} holds no model.safetensors{hint}")
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise ModelError(f"the folder {path} holds no config.json: it is no Hugging Face model folder") from exc
+    except (OSError, ValueError) as exc:
+        raise ModelError(f"{path / 'config.json'} cannot be read: {exc}") from exc
+    if not isinstance(config, dict):
+        raise ModelError(f"{path / 'config.json'} holds no settings")
+    return config
+
+
+def _why_not_loaded(ref: WeightsRef, revision: str | None, exc: Exception) -> str:
+    first = next((line.strip() for line in str(exc).splitlines() if line.strip()), type(exc).__name__)
+    if ref.kind != "hub":
+        return f"cannot load the weights in {ref.location}: {first}"
+    at = f" at revision {revision}" if revision else ""
+    text = str(exc).lower()
+    if "not a valid model identifier" in text or "repository not found" in text or "401 client" in text:
+        return f"the hub has no model {ref.name}{at}, or it is private (run `hf auth login`)"
+    if "revision" in text and "not" in text and "connect" not in text:
+        return f"the hub has no revision {revision!r} of {ref.name}"
+    return (
+        f"cannot load {ref.name}{at}: the hub is out of reach and nothing is cached; connect once, or download "
+        f"the model folder elsewhere and give its path to --model ({first})"
+    )
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keep transformers' progress bars and start-up chatter off the terminal while loading."""
+    from transformers.utils import logging as hf_logging
+
+    level = hf_logging.get_verbosity()
+    bars = hf_logging.is_progress_bar_enabled()
+    hf_logging.set_verbosity_error()
+    hf_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            # from_pretrained warns of the deprecation of its own attribute.
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        hf_logging.set_verbosity(level)
+        if bars:
+            hf_logging.enable_progress_bar()

@@ -1,0 +1,127 @@
+"""Which track takes which keypoint: candidates by place, choice by descriptor, in order of trust."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.config import TrackingConfig
+from realtime_kp.keypoints import Keypoints, TrackState
+from realtime_kp.tracking.matching import (
+    Pairs,
+    distance_to_similarity,
+    mutual_best,
+    near_pairs,
+    runner_up,
+    similarities,
+)
+from realtime_kp.tracking.table import TrackTable
+
+FloatArray = NDArray[np.float32]
+
+TIGHT_PX = (3.0, 5.0)
+_PLACE_WEIGHT = 0.5
+_STRICTER = 0.75
+_MARGIN = 0.05
+_TOGETHER_REACH_PX = 40.0
+_TOGETHER_PX = 2.0
+_TOGETHER_FELLOWS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of matching: which tracks, how far they are looked for, how alike they must be.
+
+    Attributes:
+        state: Tracks in this state take part.
+        radius_px: Largest distance from the predicted place.
+        similarity: Smallest cosine of the descriptors.
+        margin: By how much the best must beat the second best keypoint within the radius.
+        together: Only pairs count whose neighbours are off the prediction the same way: one keypoint
+            elsewhere is mostly another one, several that moved alike are an object that moves on its own.
+    """
+
+    state: TrackState
+    radius_px: float
+    similarity: float
+    margin: float = 0.0
+    together: bool = False
+
+
+def rounds(config: TrackingConfig, long_side_px: float, spread_px: float | None) -> tuple[Round, ...]:
+    """The rounds of one frame, surest first.
+
+    Args:
+        config: Radii and threshold.
+        long_side_px: Of the frame.
+        spread_px: How well the global motion explains the matches; None where there is no global motion.
+    """
+    wide_px = config.search_radius * long_side_px
+    tight_px = wide_px if spread_px is None else min(wide_px, float(np.clip(4 * spread_px, *TIGHT_PX)))
+    loose = distance_to_similarity(config.match_threshold)
+    strict = distance_to_similarity(config.match_threshold * _STRICTER)
+    return (
+        Round(TrackState.CONFIRMED, tight_px, loose),
+        Round(TrackState.CONFIRMED, wide_px, strict, _MARGIN, together=spread_px is not None),
+        Round(TrackState.LOST, config.return_radius * long_side_px, strict, _MARGIN),
+        Round(TrackState.TENTATIVE, tight_px, loose),
+        Round(TrackState.TENTATIVE, wide_px, strict, _MARGIN, together=spread_px is not None),
+    )
+
+
+def assign(
+    table: TrackTable, place: FloatArray, keypoints: Keypoints, plan: tuple[Round, ...]
+) -> Pairs:
+    """Match tracks to keypoints, each at most once.
+
+    Within a round the pairs are mutual nearest neighbours in descriptor, less a penalty that grows with the
+    distance from the predicted place: keypoints a few pixels apart look alike.
+
+    Args:
+        table: The tracks.
+        place: `(M, 2)` where each is predicted.
+        keypoints: The newest keypoints.
+        plan: The rounds.
+
+    Returns:
+        Rows of the table with rows of the keypoints.
+    """
+    descriptors = keypoints.descriptors.astype(np.float32, copy=False)
+    free_a, free_b = np.ones(len(table), np.bool_), np.ones(len(keypoints), np.bool_)
+    found_a, found_b = [], []
+    for step in plan:
+        rows, columns = np.flatnonzero(free_a & (table.states == step.state)), np.flatnonzero(free_b)
+        near = near_pairs(place[rows], keypoints.xy[columns], step.radius_px)
+        pairs = Pairs(rows[near.a], columns[near.b])
+        cosines = similarities(table.descriptors, descriptors, pairs)
+        gap = place[pairs.a] - keypoints.xy[pairs.b]
+        penalty = _PLACE_WEIGHT * (gap * gap).sum(axis=1) / step.radius_px**2
+        good = mutual_best(pairs, cosines - penalty) & (cosines >= step.similarity)
+        if step.margin:
+            good &= cosines - runner_up(pairs.a, cosines) >= step.margin
+        chosen = pairs.where(good)
+        if step.together:
+            chosen = chosen.where(moving_together(keypoints.xy[chosen.b], -gap[good]))
+        free_a[chosen.a] = False
+        free_b[chosen.b] = False
+        found_a.append(chosen.a)
+        found_b.append(chosen.b)
+    return Pairs(np.concatenate(found_a), np.concatenate(found_b))
+
+
+def moving_together(xy: FloatArray, shift: FloatArray) -> NDArray[np.bool_]:
+    """Which places have at least two neighbours that are shifted like them.
+
+    Args:
+        xy: `(N, 2)` places, pixels.
+        shift: `(N, 2)` by how much each is off its prediction, pixels.
+
+    Returns:
+        `(N,) bool`.
+    """
+    near = near_pairs(xy, xy, _TOGETHER_REACH_PX)
+    alike = np.linalg.norm(shift[near.a] - shift[near.b], axis=1) <= _TOGETHER_PX
+    fellows = np.bincount(near.a[alike], minlength=len(xy)) - 1  # each is its own neighbour
+    return np.asarray(fellows >= _TOGETHER_FELLOWS)

@@ -1,0 +1,134 @@
+"""Who belongs to whom: pure functions over arrays, sparse where geometry allows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.intp]
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Candidate or final pairs: row `a[i]` of the first set with row `b[i]` of the second."""
+
+    a: IntArray
+    b: IntArray
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+    def where(self, mask: NDArray[np.bool_]) -> Pairs:
+        """The pairs for which `mask` holds."""
+        return Pairs(self.a[mask], self.b[mask])
+
+
+def near_pairs(a_xy: FloatArray, b_xy: FloatArray, radius: float) -> Pairs:
+    """All pairs that lie within `radius` of each other.
+
+    The second set is binned into square cells as wide as the radius and sorted by cell; the three cells
+    beside each other in a row are then one slice. Time grows with the number of neighbours, not with N × M.
+
+    Args:
+        a_xy: `(N, 2)` places.
+        b_xy: `(M, 2)` places.
+        radius: In the same unit.
+    """
+    if len(a_xy) == 0 or len(b_xy) == 0:
+        return Pairs(np.zeros(0, np.intp), np.zeros(0, np.intp))
+    origin = b_xy.min(axis=0)
+    b_cells = ((b_xy - origin) / radius).astype(np.int64)
+    a_cells = np.floor((a_xy - origin) / radius).astype(np.int64)
+    columns = int(b_cells[:, 0].max()) + 3  # one empty column on each side keeps rows apart
+    keys = (b_cells[:, 1] + 1) * columns + b_cells[:, 0] + 1
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    # Far away points would reach into other rows of cells.
+    a_column = np.clip(a_cells[:, 0] + 1, -1, columns)
+    reachable = (a_column >= 0) & (a_column < columns)
+    found_a, found_b = [], []
+    for row in (-1, 0, 1):
+        middle = (a_cells[:, 1] + 1 + row) * columns + a_column
+        start = np.searchsorted(keys, middle - 1, side="left")
+        stop = np.searchsorted(keys, middle + 1, side="right")
+        count = np.where(reachable, stop - start, 0)
+        a_index = np.repeat(np.arange(len(a_xy)), count)
+        within = np.arange(len(a_index)) - np.repeat(np.cumsum(count) - count, count)
+        found_a.append(a_index)
+        found_b.append(order[np.repeat(start, count) + within])
+    pairs = Pairs(np.concatenate(found_a), np.concatenate(found_b))
+    gap = a_xy[pairs.a] - b_xy[pairs.b]
+    return pairs.where((gap * gap).sum(axis=1) <= radius * radius)
+
+
+def mutual_best(pairs: Pairs, scores: FloatArray) -> NDArray[np.bool_]:
+    """Which pairs are the best of both their rows: mutual nearest neighbours among candidates.
+
+    Args:
+        pairs: Candidates, each pair at most once.
+        scores: One a pair, higher is better.
+
+    Returns:
+        `(len(pairs),) bool`; of equal scores the first wins, so no row is used twice.
+    """
+    best = np.zeros(len(pairs), np.bool_)
+    if len(pairs) == 0:
+        return best
+    order = np.argsort(-scores, kind="stable")
+    best_of_a = np.zeros(len(pairs), np.bool_)
+    best_of_b = np.zeros(len(pairs), np.bool_)
+    best_of_a[order[np.unique(pairs.a[order], return_index=True)[1]]] = True
+    best_of_b[order[np.unique(pairs.b[order], return_index=True)[1]]] = True
+    return np.asarray(best_of_a & best_of_b)
+
+
+def runner_up(rows: IntArray, scores: FloatArray) -> FloatArray:
+    """For each entry, the best score among the other entries of its row; -inf where it is alone.
+
+    Args:
+        rows: `(P,)` row of each entry.
+        scores: `(P,)`.
+    """
+    others = np.full(len(rows), -np.inf, np.float32)
+    if len(rows) == 0:
+        return others
+    order = np.lexsort((-scores, rows))
+    sorted_rows, sorted_scores = rows[order], scores[order]
+    starts = np.flatnonzero(np.r_[True, sorted_rows[1:] != sorted_rows[:-1]])
+    lengths = np.diff(np.r_[starts, len(rows)])
+    second = np.where(lengths > 1, sorted_scores[np.minimum(starts + 1, len(rows) - 1)], -np.inf)
+    result = np.repeat(sorted_scores[starts], lengths)
+    result[starts] = second
+    others[order] = result
+    return others
+
+
+def similarities(a: FloatArray, b: FloatArray, pairs: Pairs) -> FloatArray:
+    """Cosine of the descriptors of each pair; rows of `a` and `b` have unit length."""
+    return np.asarray(np.einsum("ij,ij->i", a[pairs.a], b[pairs.b]), np.float32)
+
+
+def mutual_nearest_neighbours(a: FloatArray, b: FloatArray, min_similarity: float) -> Pairs:
+    """Mutual nearest neighbours over all N × M descriptors, without geometry.
+
+    Args:
+        a: `(N, D)`, unit rows.
+        b: `(M, D)`, unit rows.
+        min_similarity: Smallest cosine of a pair.
+    """
+    if len(a) == 0 or len(b) == 0:
+        return Pairs(np.zeros(0, np.intp), np.zeros(0, np.intp))
+    cosines = a @ b.T
+    to_b = cosines.argmax(axis=1)
+    to_a = cosines.argmax(axis=0)
+    rows = np.arange(len(a))
+    mutual = (to_a[to_b] == rows) & (cosines[rows, to_b] >= min_similarity)
+    return Pairs(rows[mutual], to_b[mutual])
+
+
+def distance_to_similarity(distance: float) -> float:
+    """The cosine of two unit vectors that lie `distance` apart: `1 - d² / 2`."""
+    return 1.0 - distance * distance / 2.0

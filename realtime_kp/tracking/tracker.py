@@ -1,0 +1,239 @@
+"""Keypoints in, tracks out: prediction, matching and the life cycle of the tracks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.config import TrackingConfig
+from realtime_kp.errors import ConfigError
+from realtime_kp.frame import Frame
+from realtime_kp.keypoints import Keypoints, Tracks, TrackState
+from realtime_kp.tracking.assignment import assign, rounds
+from realtime_kp.tracking.matching import Pairs, distance_to_similarity, mutual_nearest_neighbours
+from realtime_kp.tracking.motion import GlobalMotion, estimate_motion
+from realtime_kp.tracking.table import TrackTable
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.intp]
+
+_MOTION_POINTS = 300
+_OWN_MOTION_GAIN = 0.3
+_LOST_DAMPING = 0.8
+_DESCRIPTOR_MEMORY = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TrackCounts:
+    """What became of the tracks so far.
+
+    Attributes:
+        started: Tracks that were begun.
+        confirmed: Tracks that were ever confirmed.
+        mean_length: Mean frames seen of the confirmed ones, living ones included.
+        median_length: Their median.
+    """
+
+    started: int
+    confirmed: int
+    mean_length: float
+    median_length: float
+
+
+class Tracker:
+    """Ties keypoints of successive frames into tracks by descriptor and predicted motion.
+
+    Life cycle: tentative → confirmed (seen in `confirm_after` detections in a row) → lost (missed by a
+    detection) → confirmed again, or ended (not seen for more than `max_age` frames). A tentative track that
+    is missed ends at once. Ids start at 1 and are never used again.
+
+    Keyword arguments are the fields of `TrackingConfig`, or give the whole `config`.
+
+    Args:
+        config: All settings at once.
+        trail_length: How many past places each track remembers for drawing.
+
+    Raises:
+        ConfigError: An argument is unknown or impossible.
+    """
+
+    def __init__(
+        self, config: TrackingConfig | None = None, *, trail_length: int = 20, **settings: Any
+    ) -> None:
+        if config is not None and settings:
+            raise ConfigError("give Tracker either a config or keywords, not both")
+        try:
+            self.config = config or TrackingConfig(**settings)
+        except TypeError as exc:
+            raise ConfigError(str(exc).replace("TrackingConfig.__init__()", "Tracker")) from exc
+        if trail_length < 1:
+            raise ConfigError(f"trail_length must be at least 1, got {trail_length}")
+        self._trail_length = trail_length
+        self._next_id = 1
+        self._table: TrackTable | None = None
+        self._size_wh: tuple[int, int] | None = None
+        self._since_detection = 0
+        self._ended_lengths = np.zeros(1, np.int64)
+
+    def update(self, frame: Frame, keypoints: Keypoints | None) -> Tracks:
+        """Carry the tracks to a frame.
+
+        Args:
+            frame: The frame; another size than before ends all tracks.
+            keypoints: What was found in it; None where nobody looked: the tracks are then predicted.
+
+        Returns:
+            All tracks alive after it, by ascending id.
+        """
+        if frame.size_wh != self._size_wh:
+            self.reset()
+            self._size_wh = frame.size_wh
+        self._since_detection += 1
+        if keypoints is None:
+            return self._coast()
+        if self._table is None:
+            self._table = TrackTable.born(np.zeros(0, np.int64), keypoints.top(0), self._trail_length)
+        self._detect(self._table, keypoints)
+        self._since_detection = 0
+        return self._table.snapshot()
+
+    def reset(self) -> None:
+        """End all tracks; ids go on."""
+        if self._table is not None:
+            self._bury(np.zeros(len(self._table), np.bool_))
+        self._table = None
+
+    @property
+    def counts(self) -> TrackCounts:
+        """What became of the tracks so far."""
+        lengths = self._ended_lengths.copy()
+        if self._table is not None:
+            alive = self._table.states != TrackState.TENTATIVE
+            lengths = _add_to_histogram(lengths, self._table.lengths[alive])
+        total = int(lengths.sum())
+        values = np.arange(len(lengths))
+        mean = float((values * lengths).sum() / total) if total else 0.0
+        median = float(np.searchsorted(np.cumsum(lengths), (total + 1) / 2)) if total else 0.0
+        return TrackCounts(self._next_id - 1, total, mean, median)
+
+    def _coast(self) -> Tracks:
+        table = self._table
+        if table is None:
+            return Tracks.empty(self._trail_length)
+        table.xy = table.xy + table.velocity
+        table.seen[:] = False
+        table.missed += 1
+        self._end_old(table)
+        table.push_trails()
+        return table.snapshot()
+
+    def _detect(self, table: TrackTable, keypoints: Keypoints) -> None:
+        assert self._size_wh is not None
+        motion = self._global_motion(table, keypoints)
+        moved = self._move(table, motion)
+        place = moved + table.own_motion * np.float32(self._since_detection)
+        spread_px = None if motion is None else motion.spread_px
+        pairs = assign(table, place, keypoints, rounds(self.config, max(self._size_wh), spread_px))
+        self._settle(table, moved, place, pairs, keypoints)
+        self._end_old(table)
+        free = np.ones(len(keypoints), np.bool_)
+        free[pairs.b] = False
+        self._start(table, keypoints, np.flatnonzero(free))
+        table.push_trails()
+
+    def _global_motion(self, table: TrackTable, keypoints: Keypoints) -> GlobalMotion | None:
+        """What most tracks and keypoints agree on, matched by descriptor alone."""
+        known = np.flatnonzero(table.states != TrackState.LOST)
+        if len(known) > _MOTION_POINTS:
+            known = known[np.argpartition(-table.scores[known], _MOTION_POINTS)[:_MOTION_POINTS]]
+        pairs = mutual_nearest_neighbours(
+            table.descriptors[known],
+            keypoints.descriptors[:_MOTION_POINTS].astype(np.float32, copy=False),
+            distance_to_similarity(self.config.match_threshold),
+        )
+        return estimate_motion(table.anchor_xy[known[pairs.a]], keypoints.xy[pairs.b])
+
+    def _move(self, table: TrackTable, motion: GlobalMotion | None) -> FloatArray:
+        """Where the global motion alone takes the tracks; without one they go on as they went."""
+        if motion is not None:
+            return motion.apply(table.anchor_xy)
+        frames = np.float32(self._since_detection)
+        return np.asarray(table.anchor_xy + (table.velocity - table.own_motion) * frames, np.float32)
+
+    def _settle(
+        self, table: TrackTable, moved: FloatArray, place: FloatArray, pairs: Pairs, keypoints: Keypoints
+    ) -> None:
+        """Write what the matching found into the table."""
+        frames = np.float32(self._since_detection)
+        rows, found_xy = pairs.a, keypoints.xy[pairs.b]
+        returning = table.states[rows] == TrackState.LOST
+        # Lost tracks slow down to the global motion: what they did on their own is not known any more.
+        own_motion = _LOST_DAMPING * table.own_motion
+        own = table.own_motion[rows]
+        own = own + _OWN_MOTION_GAIN * ((found_xy - moved[rows]) / frames - own)
+        own_motion[rows] = np.where(returning[:, None], 0, own)
+        new_xy = place.copy()
+        new_xy[rows] = found_xy
+        velocity = (place - table.anchor_xy) / frames
+        velocity[rows] = np.where(returning[:, None], (moved - table.anchor_xy)[rows] / frames, velocity[rows])
+        table.own_motion, table.velocity = own_motion, velocity
+        table.xy, table.anchor_xy = new_xy, new_xy.copy()
+        table.seen[:] = False
+        table.seen[rows] = True
+        table.missed = np.where(table.seen, 0, table.missed + 1).astype(np.int32)
+        table.streaks = np.where(table.seen, table.streaks + 1, 0).astype(np.int32)
+        table.lengths[rows] += 1
+        table.scores[rows] = keypoints.scores[pairs.b]
+        self._update_descriptors(table, rows, keypoints.descriptors[pairs.b])
+        self._change_states(table)
+
+    def _update_descriptors(self, table: TrackTable, rows: IntArray, found: NDArray[np.floating]) -> None:
+        weight = 1 / np.minimum(table.lengths[rows], _DESCRIPTOR_MEMORY).astype(np.float32)[:, None]
+        mean = table.descriptors[rows] * (1 - weight) + found.astype(np.float32) * weight
+        norm = np.linalg.norm(mean, axis=1, keepdims=True)
+        table.descriptors[rows] = mean / np.maximum(norm, 1e-6)
+
+    def _change_states(self, table: TrackTable) -> None:
+        tentative = table.states == TrackState.TENTATIVE
+        confirmed = table.seen & (~tentative | (table.streaks >= self.config.confirm_after))
+        table.states[confirmed] = TrackState.CONFIRMED
+        table.states[~table.seen & ~tentative] = TrackState.LOST
+
+    def _end_old(self, table: TrackTable) -> None:
+        lost = table.states == TrackState.LOST
+        ended = lost & (table.missed > self.config.max_age)
+        ended |= (table.states == TrackState.TENTATIVE) & (table.streaks == 0)
+        remaining = np.flatnonzero(lost & ~ended)
+        excess = len(remaining) - self.config.max_lost
+        if excess > 0:
+            longest = np.argsort(-table.missed[remaining], kind="stable")[:excess]
+            ended[remaining[longest]] = True
+        self._bury(~ended)
+
+    def _bury(self, keep: NDArray[np.bool_]) -> None:
+        table = self._table
+        assert table is not None
+        gone = ~keep & (table.states != TrackState.TENTATIVE)
+        self._ended_lengths = _add_to_histogram(self._ended_lengths, table.lengths[gone])
+        table.keep(keep)
+
+    def _start(self, table: TrackTable, keypoints: Keypoints, rows: IntArray) -> None:
+        """Begin tracks on the best of the keypoints that nobody took, as far as there is room."""
+        alive = int((table.states != TrackState.LOST).sum())
+        rows = rows[: max(0, self.config.max_tracks - alive)]
+        ids = np.arange(self._next_id, self._next_id + len(rows), dtype=np.int64)
+        self._next_id += len(rows)
+        chosen = Keypoints(keypoints.xy[rows], keypoints.scores[rows], keypoints.descriptors[rows])
+        newborn = TrackTable.born(ids, chosen, self._trail_length)
+        if self.config.confirm_after == 1:
+            newborn.states[:] = TrackState.CONFIRMED
+        table.append(newborn)
+
+
+def _add_to_histogram(histogram: NDArray[np.int64], lengths: NDArray[np.int32]) -> NDArray[np.int64]:
+    counted = np.bincount(lengths, minlength=len(histogram)).astype(np.int64)
+    counted[: len(histogram)] += histogram
+    return counted
