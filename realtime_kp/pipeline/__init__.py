@@ -1,0 +1,21 @@
+"""The threads between source and render loop, and what is measured of them."""
+
+from realtime_kp.pipeline.channel import Channel, ChannelClosedError, Policy
+from realtime_kp.pipeline.controls import Controls
+from realtime_kp.pipeline.pacing import Pacer
+from realtime_kp.pipeline.pipeline import FrameCounts, Pipeline
+from realtime_kp.pipeline.statistics import Percentiles, RateMeter, RecentLatency, StageStatistics
+
+__all__ = [
+    "Channel",
+    "ChannelClosedError",
+    "Controls",
+    "FrameCounts",
+    "Pacer",
+    "Percentiles",
+    "Pipeline",
+    "Policy",
+    "RateMeter",
+    "RecentLatency",
+    "StageStatistics",
+]

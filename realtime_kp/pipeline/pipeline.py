@@ -1,0 +1,215 @@
+"""Source to tracks: the pipeline owns the threads and yields tracked frames."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from realtime_kp.features import Extractor, ModelInfo
+from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.pipeline.channel import Channel, ChannelClosedError, Policy
+from realtime_kp.pipeline.controls import Controls
+from realtime_kp.pipeline.pacing import Pacer
+from realtime_kp.pipeline.workers import (
+    Captured,
+    CaptureWorker,
+    Detected,
+    InferenceWorker,
+    Shared,
+    TrackingWorker,
+    start_thread,
+)
+from realtime_kp.sources import FrameSource, SourceInfo
+from realtime_kp.tracking import Tracker
+
+log = logging.getLogger(__name__)
+
+_JOIN_S = 10.0
+_WAKE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCounts:
+    """What became of the frames; `read = processed + dropped` when the run is over.
+
+    Attributes:
+        read: Delivered by the source.
+        processed: Tracked and handed to the render loop.
+        dropped: Read, but never handed over.
+        detected: Seen by the network among the processed ones.
+    """
+
+    read: int
+    processed: int
+    dropped: int
+    detected: int
+
+
+class Pipeline:
+    """Capture, inference and tracking threads behind an iterator of `TrackedFrame`.
+
+    Entering starts the threads, exiting stops and joins them. The first exception of any thread ends the
+    run and is raised, with its own traceback, where the frames are taken. A pipeline runs once.
+
+    Args:
+        source: Where frames come from; opened, read and released by the capture thread.
+        superpoint: The network; entered and exited by the inference thread.
+        tracker: The tracker.
+        policy: `block` loses no frame; `drop_oldest` lets the newest win.
+        queue_size: Frames that may wait for the network.
+        detect_every: Run the network on every Nth frame.
+        pacer: When frames of recordings are due; None takes them as fast as they come.
+        loop: Start the source over at its end.
+        max_frames: Read no more frames than this.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        superpoint: Extractor,
+        tracker: Tracker,
+        *,
+        policy: Policy = "block",
+        queue_size: int = 2,
+        detect_every: int = 1,
+        pacer: Pacer | None = None,
+        loop: bool = False,
+        max_frames: int | None = None,
+    ) -> None:
+        self._superpoint = superpoint
+        self._tracker = tracker
+        self._shared = Shared()
+        self._captured: Channel[Captured] = Channel(queue_size, policy)
+        self._detected: Channel[Detected] = Channel(1)
+        self._results: Channel[TrackedFrame] = Channel(1)
+        self._shared.watch(self._captured, self._detected, self._results)
+        self._capture = CaptureWorker(source, self._captured, self._shared, pacer, loop, max_frames)
+        self._inference = InferenceWorker(
+            superpoint, self._captured, self._detected, self._shared, detect_every
+        )
+        self._tracking = TrackingWorker(tracker, self._detected, self._results, self._shared)
+        self._threads: list[threading.Thread] = []
+        self._processed = 0
+        self._detections = 0
+        self._finished = False
+
+    def __enter__(self) -> Self:
+        if self._threads:
+            raise RuntimeError("a pipeline runs once; make a new one")
+        for name, body in (
+            ("inference", self._inference.run),
+            ("capture", self._capture.run),
+            ("tracking", self._tracking.run),
+        ):
+            self._threads.append(start_thread(name, body, self._shared))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        deadline_s = time.perf_counter() + _JOIN_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline_s - time.perf_counter()))
+            if thread.is_alive():
+                log.warning("the %s thread did not end within %.0f s", thread.name, _JOIN_S)
+
+    def __iter__(self) -> Iterator[TrackedFrame]:
+        while not self._finished:
+            tracked = self.poll(_WAKE_S)
+            if tracked is not None:
+                yield tracked
+
+    def poll(self, timeout_s: float) -> TrackedFrame | None:
+        """Take the next tracked frame.
+
+        Args:
+            timeout_s: How long to wait for it.
+
+        Returns:
+            The frame; None when the time is over, or when there are no more (`finished` tells).
+
+        Raises:
+            BaseException: The first exception of any thread.
+        """
+        try:
+            tracked = self._results.get(timeout_s)
+        except ChannelClosedError:
+            self._finished = True
+            tracked = None
+        if self._shared.failure is not None:
+            self._finished = True
+            raise self._shared.failure
+        if tracked is not None:
+            self._processed += 1
+            self._detections += tracked.detected
+        return tracked
+
+    def stop(self) -> None:
+        """End the run: threads are woken and run out, frames on their way are dropped."""
+        self._shared.end()
+
+    def apply(self, controls: Controls) -> None:
+        """Let the user's wishes take effect with the next frame."""
+        self._shared.controls = controls
+        if controls.paused:
+            self._shared.gate.close()
+        else:
+            self._shared.gate.open()
+
+    def step(self) -> None:
+        """Let one frame through while paused."""
+        self._shared.gate.step()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last frame was taken."""
+        return self._finished
+
+    @property
+    def limited(self) -> bool:
+        """Whether reading stopped at `max_frames`."""
+        return self._shared.limited
+
+    @property
+    def source_info(self) -> SourceInfo | None:
+        """What is known of the source, once it is open."""
+        return self._shared.info
+
+    @property
+    def model_info(self) -> ModelInfo:
+        """What is running; valid from the first frame on."""
+        return self._superpoint.info
+
+    @property
+    def damage(self) -> str | None:
+        """What the source could not read, known after the last frame."""
+        return self._shared.damage
+
+    @property
+    def tracker(self) -> Tracker:
+        """The tracker; ask it only when the run is over."""
+        return self._tracker
+
+    @property
+    def queue_depth(self) -> int:
+        """Frames that wait for the network now."""
+        return len(self._captured)
+
+    @property
+    def counts(self) -> FrameCounts:
+        """What became of the frames; exact when the run is over.
+
+        While it runs, frames on their way are neither processed nor dropped yet.
+        """
+        read, processed = self._shared.read, self._processed
+        if self._threads and not any(thread.is_alive() for thread in self._threads):
+            dropped = read - processed
+        else:
+            dropped = self._captured.dropped + self._shared.discarded_paused
+        return FrameCounts(read, processed, dropped, self._detections)

@@ -1,0 +1,113 @@
+"""Percentiles of stage times and frame rates, in bounded memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from realtime_kp.timing import STAGES, StageTimes
+
+MAX_SAMPLES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Of one stage, in milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+    @classmethod
+    def of(cls, samples_ms: Iterable[float]) -> Percentiles | None:
+        """Percentiles of samples (linear between ranks), None where there are none."""
+        values = np.fromiter(samples_ms, np.float64)
+        if len(values) == 0:
+            return None
+        p50, p95, p99 = np.percentile(values, (50, 95, 99))
+        return cls(float(p50), float(p95), float(p99), float(values.max()))
+
+    def to_dict(self) -> dict[str, float]:
+        """Rounded to the microsecond."""
+        return {f.name: round(getattr(self, f.name), 3) for f in fields(self)}
+
+
+class StageStatistics:
+    """Collects the stage times of a run; percentiles are over the last 100,000 frames, the maximum over all."""
+
+    def __init__(self) -> None:
+        self._samples: dict[str, deque[float]] = {stage: deque(maxlen=MAX_SAMPLES) for stage in STAGES}
+        self._largest: dict[str, float] = {}
+
+    def add(self, times_ms: StageTimes) -> None:
+        """Count one frame."""
+        for stage in STAGES:
+            value = getattr(times_ms, stage)
+            if value is not None:
+                self._samples[stage].append(value)
+                self._largest[stage] = max(value, self._largest.get(stage, value))
+
+    def percentiles(self) -> dict[str, Percentiles]:
+        """By stage, in the order of the pipeline; stages that never ran are left out."""
+        result = {}
+        for stage, samples in self._samples.items():
+            found = Percentiles.of(samples)
+            if found is not None:
+                result[stage] = Percentiles(found.p50, found.p95, found.p99, self._largest[stage])
+        return result
+
+
+class RateMeter:
+    """Frames a second: `(n - 1) / (last - first)` over all frames, or over the last few seconds.
+
+    Args:
+        window_s: How far back the recent rate looks.
+    """
+
+    def __init__(self, window_s: float = 2.0) -> None:
+        self._window_s = window_s
+        self._recent: deque[float] = deque()
+        self._first_s: float | None = None
+        self._last_s = 0.0
+        self._count = 0
+
+    def tick(self, at_s: float) -> None:
+        """Count a frame that was done at this moment."""
+        self._first_s = at_s if self._first_s is None else self._first_s
+        self._last_s = at_s
+        self._count += 1
+        self._recent.append(at_s)
+        while self._recent[0] < at_s - self._window_s:
+            self._recent.popleft()
+
+    @property
+    def overall(self) -> float:
+        """Over the whole run; 0 before the second frame."""
+        if self._first_s is None or self._last_s <= self._first_s:
+            return 0.0
+        return (self._count - 1) / (self._last_s - self._first_s)
+
+    @property
+    def recent(self) -> float:
+        """Over the last seconds; 0 before the second frame."""
+        span_s = self._recent[-1] - self._recent[0] if self._recent else 0.0
+        return (len(self._recent) - 1) / span_s if span_s > 0 else 0.0
+
+
+class RecentLatency:
+    """Percentiles over the last few frames, for the HUD and the log line."""
+
+    def __init__(self, frames: int = 120) -> None:
+        self._samples: deque[float] = deque(maxlen=frames)
+
+    def add(self, latency_ms: float) -> None:
+        """Count one frame."""
+        self._samples.append(latency_ms)
+
+    def percentiles(self) -> Percentiles | None:
+        """None before the first frame."""
+        return Percentiles.of(self._samples)

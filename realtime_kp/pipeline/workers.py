@@ -1,0 +1,277 @@
+"""The three threads behind the render loop: capture, inference, tracking."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from realtime_kp.features import Extractor
+from realtime_kp.frame import Frame
+from realtime_kp.keypoints import Keypoints, TrackedFrame
+from realtime_kp.pipeline.channel import Channel, ChannelClosedError
+from realtime_kp.pipeline.controls import Controls
+from realtime_kp.pipeline.gate import Gate
+from realtime_kp.pipeline.pacing import Pacer
+from realtime_kp.sources import FrameSource, SourceInfo
+from realtime_kp.timing import StageTimes
+from realtime_kp.tracking import Tracker
+
+_STOOD_STILL_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A frame on its way to the network."""
+
+    frame: Frame
+    grab_ms: float
+    put_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """A frame on its way to the tracker; keypoints are None where the network did not look."""
+
+    frame: Frame
+    keypoints: Keypoints | None
+    times_ms: StageTimes
+    put_at_s: float
+
+
+class Shared:
+    """What the threads of one run share: the wish to stop, the first failure, the user's controls.
+
+    Attributes:
+        stop: Set when the run is to end.
+        ready: Set when the network is loaded and warmed up, or the run ends.
+        opened: Set when the source is open, or the run ends.
+        failure: The first exception of any thread.
+        info: What is known of the source, once it is open.
+        controls: What the user wants now.
+        gate: Where the capture thread waits while paused.
+        read: Frames that the source delivered.
+        discarded_paused: Frames of a live source that came while paused.
+        damage: What the source could not read.
+        limited: Whether reading stopped at the number of frames asked for.
+    """
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.ready = threading.Event()
+        self.opened = threading.Event()
+        self.gate = Gate()
+        self.failure: BaseException | None = None
+        self.info: SourceInfo | None = None
+        self.controls = Controls()
+        self.read = 0
+        self.discarded_paused = 0
+        self.damage: str | None = None
+        self.limited = False
+        self._lock = threading.Lock()
+        self._channels: list[Channel[Captured] | Channel[Detected] | Channel[TrackedFrame]] = []
+
+    def watch(self, *channels: Channel[Captured] | Channel[Detected] | Channel[TrackedFrame]) -> None:
+        """Close these channels when the run ends."""
+        self._channels += channels
+
+    def fail(self, error: BaseException) -> None:
+        """Note a thread's exception, the first one counts, and end the run."""
+        with self._lock:
+            if self.failure is None:
+                self.failure = error
+        self.end()
+
+    def end(self) -> None:
+        """Wake everybody and let the threads run out."""
+        self.stop.set()
+        self.ready.set()
+        self.opened.set()
+        self.gate.release()
+        for channel in self._channels:
+            channel.close(discard=True)
+
+
+def start_thread(name: str, body: Callable[[], None], shared: Shared) -> threading.Thread:
+    """Run a worker; its exception ends the run and is kept."""
+
+    def run() -> None:
+        try:
+            body()
+        except ChannelClosedError:
+            pass
+        except BaseException as exc:
+            shared.fail(exc)
+
+    thread = threading.Thread(target=run, name=f"realtime-kp-{name}", daemon=True)
+    thread.start()
+    return thread
+
+
+class CaptureWorker:
+    """Owns the source: opens it, reads it, releases it.
+
+    Args:
+        source: Where frames come from.
+        out: Where they go.
+        shared: The run.
+        pacer: When frames of recordings are due; None takes them as they come.
+        loop: Start over at the end.
+        max_frames: Read no more than this many.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        out: Channel[Captured],
+        shared: Shared,
+        pacer: Pacer | None = None,
+        loop: bool = False,
+        max_frames: int | None = None,
+    ) -> None:
+        self._source = source
+        self._out = out
+        self._shared = shared
+        self._pacer = pacer
+        self._loop = loop
+        self._max_frames = max_frames
+
+    def run(self) -> None:
+        """Read until the source ends or the run does."""
+        with self._source as source:
+            self._shared.info = source.info
+            self._shared.opened.set()
+            self._shared.ready.wait()
+            for frame, grab_ms in self._frames(source):
+                if source.info.live and not self._shared.gate.try_pass():
+                    self._shared.discarded_paused += 1
+                    continue
+                if self._pacer is not None and not source.info.live:
+                    frame = self._pacer.wait(frame, self._shared.stop)
+                self._out.put(Captured(frame, grab_ms, time.perf_counter()))
+            self._shared.damage = source.damage
+        self._out.close()
+
+    def _frames(self, source: FrameSource) -> Iterator[tuple[Frame, float]]:
+        """Frames with the milliseconds that reading took; index and time go on when the source loops."""
+        next_time_s = 0.0
+        while True:
+            first_index, first_time_s = self._shared.read, next_time_s
+            frames: Iterator[Frame] = iter(source)
+            while True:
+                if not source.info.live:
+                    self._wait_while_paused()
+                started_s = time.perf_counter()
+                frame = next(frames, None)
+                if frame is None or self._shared.stop.is_set():
+                    break
+                grab_ms = (time.perf_counter() - started_s) * 1e3
+                self._shared.read += 1
+                if first_index:
+                    frame = replace(frame, index=first_index + frame.index, time_s=first_time_s + frame.time_s)
+                yield frame, grab_ms
+                next_time_s = frame.time_s + 1 / (source.info.fps or 30.0)
+                if self._shared.read == self._max_frames:
+                    self._shared.limited = True
+                    return
+            if not self._loop or self._shared.read == first_index or self._shared.stop.is_set():
+                return
+
+    def _wait_while_paused(self) -> None:
+        # A camera goes on while nobody looks; a recording stands still, and its clock with it.
+        before_s = time.perf_counter()
+        self._shared.gate.wait_to_pass()
+        if self._pacer is not None and time.perf_counter() - before_s > _STOOD_STILL_S:
+            self._pacer.rebase()
+
+
+class InferenceWorker:
+    """Owns the network: loads it, warms it up for the source's size, runs it on every Nth frame.
+
+    Args:
+        superpoint: The network.
+        inbox: Frames.
+        out: Frames with keypoints.
+        shared: The run.
+        detect_every: N.
+    """
+
+    def __init__(
+        self,
+        superpoint: Extractor,
+        inbox: Channel[Captured],
+        out: Channel[Detected],
+        shared: Shared,
+        detect_every: int,
+    ) -> None:
+        self._superpoint = superpoint
+        self._inbox = inbox
+        self._out = out
+        self._shared = shared
+        self._detect_every = detect_every
+
+    def run(self) -> None:
+        """Find keypoints until no more frames come."""
+        with self._superpoint as superpoint:
+            self._shared.opened.wait()
+            info = self._shared.info
+            if info is not None and info.size_wh is not None and not self._shared.stop.is_set():
+                superpoint.warm_up(info.size_wh)
+            self._shared.ready.set()
+            count = 0
+            while True:
+                try:
+                    captured = self._inbox.get()
+                except ChannelClosedError:
+                    break
+                assert captured is not None
+                queue_ms = (time.perf_counter() - captured.put_at_s) * 1e3
+                times = StageTimes(grab=captured.grab_ms, queue=queue_ms)
+                keypoints = None
+                if count % self._detect_every == 0:
+                    found = superpoint.extract(
+                        captured.frame.image_bgr, self._shared.controls.keypoint_threshold
+                    )
+                    keypoints = found.keypoints
+                    times = replace(
+                        times, resize=found.resize_ms, network=found.network_ms, keypoints=found.keypoints_ms
+                    )
+                count += 1
+                self._out.put(Detected(captured.frame, keypoints, times, time.perf_counter()))
+        self._out.close()
+
+
+class TrackingWorker:
+    """Owns the tracker.
+
+    Args:
+        tracker: The tracker.
+        inbox: Frames with keypoints.
+        out: Frames with tracks.
+        shared: The run.
+    """
+
+    def __init__(self, tracker: Tracker, inbox: Channel[Detected], out: Channel[TrackedFrame], shared: Shared) -> None:
+        self._tracker = tracker
+        self._inbox = inbox
+        self._out = out
+        self._shared = shared
+
+    def run(self) -> None:
+        """Track until no more frames come."""
+        while True:
+            try:
+                detected = self._inbox.get()
+            except ChannelClosedError:
+                break
+            assert detected is not None
+            started_s = time.perf_counter()
+            tracks = self._tracker.update(detected.frame, detected.keypoints)
+            times = replace(
+                detected.times_ms,
+                queue=(detected.times_ms.queue or 0.0) + (started_s - detected.put_at_s) * 1e3,
+                track=(time.perf_counter() - started_s) * 1e3,
+            )
+            self._out.put(TrackedFrame(detected.frame, detected.keypoints, tracks, times))
+        self._out.close()

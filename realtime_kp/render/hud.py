@@ -1,0 +1,100 @@
+"""The head-up display: figures of the run in a corner of the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_TEXT = (235, 235, 235)
+_DIM = 0.4
+
+HELP_LINES = (
+    "q or Esc: quit",
+    "space: pause,  . : one frame further",
+    "k: keypoints,  t: trails,  i: figures",
+    "e / r: threshold down / up",
+    "s: snapshot,  v: record",
+    "h: this help",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HudInfo:
+    """What the HUD says.
+
+    Attributes:
+        fps: Frames a second, lately.
+        latency_p50_ms: End to end, lately; None before the first frame.
+        latency_p95_ms: The same.
+        queue_depth: Frames that wait for the network.
+        dropped: Frames dropped so far.
+        keypoints: In this frame; None where the network did not look.
+        tracks: Confirmed tracks in this frame.
+        running_on: Engine, device and precision.
+        notes: Short words such as PAUSED or REC.
+    """
+
+    fps: float
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+    queue_depth: int
+    dropped: int
+    keypoints: int | None
+    tracks: int
+    running_on: str
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> tuple[str, ...]:
+        """The text, line by line."""
+        latency = "latency -"
+        if self.latency_p50_ms is not None and self.latency_p95_ms is not None:
+            latency = f"latency p50 {self.latency_p50_ms:.0f} ms  p95 {self.latency_p95_ms:.0f} ms"
+        keypoints = "-" if self.keypoints is None else str(self.keypoints)
+        return (
+            f"{self.fps:.1f} FPS  {latency}",
+            f"keypoints {keypoints}  tracks {self.tracks}",
+            f"queue {self.queue_depth}  dropped {self.dropped}",
+            self.running_on,
+            *self.notes,
+        )
+
+
+def draw_hud(image: Image, info: HudInfo) -> None:
+    """The figures in the top left corner of `image`."""
+    draw_panel(image, info.lines(), (0, 0))
+
+
+def draw_help(image: Image) -> None:
+    """The keys in the bottom left corner of `image`."""
+    _, height = panel_size(image, HELP_LINES)
+    draw_panel(image, HELP_LINES, (0, image.shape[0] - height))
+
+
+def panel_size(image: Image, lines: tuple[str, ...]) -> tuple[int, int]:
+    """Width and height in pixels of a panel with these lines."""
+    scale, line_height, margin = _metrics(image)
+    widths = [cv2.getTextSize(line, _FONT, scale, 1)[0][0] for line in lines]
+    return max(widths, default=0) + 2 * margin, line_height * len(lines) + 2 * margin
+
+
+def draw_panel(image: Image, lines: tuple[str, ...], corner_xy: tuple[int, int]) -> None:
+    """Lines of text on a darkened rectangle, onto `image`; what does not fit is cut off."""
+    scale, line_height, margin = _metrics(image)
+    width, height = panel_size(image, lines)
+    left, top = (max(0, c) for c in corner_xy)
+    box = image[top : top + height, left : left + width]
+    box[:] = cv2.convertScaleAbs(box, alpha=_DIM)
+    for number, line in enumerate(lines, start=1):
+        place = (left + margin, top + margin + number * line_height - line_height // 4)
+        cv2.putText(image, line, place, _FONT, scale, _TEXT, 1, cv2.LINE_AA)
+
+
+def _metrics(image: Image) -> tuple[float, int, int]:
+    scale = max(0.35, 0.45 * image.shape[0] / 480)
+    return scale, round(38 * scale), round(16 * scale)

@@ -1,0 +1,57 @@
+"""One JSON line a frame: what was found and how long it took."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.sinks.base import written
+from realtime_kp.timing import StageTimes
+
+
+class FrameLog:
+    """Appends a line as each frame is done; the file is whole line by line, so it has its name from the start.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._out: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._out = open(self.path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed in __exit__
+        except OSError as exc:
+            raise written(self.path, exc) from exc
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._out is not None:
+            self._out.close()
+
+    def write(self, tracked: TrackedFrame, times_ms: StageTimes) -> None:
+        """Add one frame with its complete stage times.
+
+        Raises:
+            SinkError: The file system refuses.
+        """
+        assert self._out is not None
+        line = {
+            "frame": tracked.frame.index,
+            "time_s": round(tracked.frame.time_s, 6),
+            "keypoints": None if tracked.keypoints is None else len(tracked.keypoints),
+            "tracks": len(tracked.tracks.seen_confirmed),
+            "ms": {stage: round(ms, 3) for stage, ms in asdict(times_ms).items() if ms is not None},
+        }
+        try:
+            self._out.write(json.dumps(line) + "\n")
+        except OSError as exc:
+            raise written(self.path, exc) from exc

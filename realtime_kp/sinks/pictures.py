@@ -1,0 +1,94 @@
+"""Annotated pictures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.errors import SinkError
+from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.sinks.base import PartialFile, check_output, written
+
+WRITABLE = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
+
+
+class PicturesSink:
+    """Writes one annotated picture a frame, named after the picture it came from.
+
+    Args:
+        target: A folder, made if it is missing, or, for a single picture, a file.
+        overwrite: Whether existing files may be replaced.
+        single: Whether `target` is a file.
+    """
+
+    def __init__(self, target: Path, *, overwrite: bool = False, single: bool = False) -> None:
+        self.target = target
+        self._overwrite = overwrite
+        self._single = single
+        self._taken: set[Path] = set()
+        self.frames = 0
+
+    def __enter__(self) -> Self:
+        if not self._single:
+            try:
+                self.target.mkdir(parents=True, exist_ok=True)
+            except OSError as exc:
+                raise written(self.target, exc) from exc
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+    def write(self, image_bgr: NDArray[np.uint8] | None, tracked: TrackedFrame) -> None:
+        """Write one picture.
+
+        Raises:
+            SinkError: It exists already, or the file system refuses.
+        """
+        if image_bgr is None:
+            return
+        path = self.target if self._single else self._name(tracked)
+        check_output(path, overwrite=self._overwrite, inputs=[tracked.frame.origin])
+        write_picture(path, image_bgr)
+        self.frames += 1
+
+    def _name(self, tracked: TrackedFrame) -> Path:
+        origin = Path(tracked.frame.origin or f"frame_{tracked.frame.index:06d}.png")
+        suffix = origin.suffix.lower() if origin.suffix.lower() in WRITABLE else ".png"
+        path = self.target / f"{origin.stem}_tracks{suffix}"
+        if path in self._taken:
+            # a.jpg and a.png of one folder must not meet in one output
+            path = self.target / f"{origin.name.replace('.', '_')}_tracks{suffix}"
+        self._taken.add(path)
+        return path
+
+
+def write_picture(path: Path, image_bgr: NDArray[np.uint8]) -> None:
+    """Write a picture in the format of its suffix; it appears under its name only when whole.
+
+    Raises:
+        SinkError: The suffix is unknown, or the file system refuses.
+    """
+    if path.suffix.lower() not in WRITABLE:
+        raise SinkError(f"cannot write {path}: pictures are written as {' '.join(sorted(WRITABLE))}")
+    ok, data = cv2.imencode(path.suffix.lower(), image_bgr)
+    if not ok:
+        raise SinkError(f"cannot write {path}: the encoder refused a picture of {image_bgr.shape}")
+    file = PartialFile(path)
+    try:
+        with open(file.partial, "wb") as out:
+            out.write(data.tobytes())
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as exc:
+        file.abandon(worth_keeping=False)
+        raise written(path, exc) from exc
+    file.commit()

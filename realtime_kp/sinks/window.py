@@ -1,0 +1,103 @@
+"""The window on the screen (OpenCV's HighGUI)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.errors import SinkError
+
+_PROBE = (
+    "import cv2, numpy as np; cv2.namedWindow('probe'); "
+    "cv2.imshow('probe', np.zeros((8, 8, 3), np.uint8)); cv2.waitKey(1); cv2.destroyAllWindows()"
+)
+_PROBE_S = 20.0
+_FONT_DIRS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/TTF", "/usr/share/fonts")
+_FIRST_WH = (1600, 900)
+
+
+class Window:
+    """Shows pictures and hears keys. Use it on the main thread only.
+
+    Args:
+        title: Of the window.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        _quiet_qt()
+        try:
+            cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        except cv2.error as exc:
+            raise SinkError("cannot open a window; use --no-window") from exc
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            cv2.destroyWindow(self.title)
+        except cv2.error:
+            return  # the user closed it already
+
+    def show(self, image_bgr: NDArray[np.uint8]) -> None:
+        """Show a picture; the first one sets the window's size."""
+        if not self._shown:
+            height, width = image_bgr.shape[:2]
+            shrink = min(1.0, _FIRST_WH[0] / width, _FIRST_WH[1] / height)
+            cv2.resizeWindow(self.title, round(width * shrink), round(height * shrink))
+            self._shown = True
+        cv2.imshow(self.title, image_bgr)
+
+    def key(self, wait_ms: int = 1) -> str | None:
+        """The key pressed meanwhile: its character, `"esc"`, or None; lets the window live."""
+        code = cv2.waitKey(max(1, wait_ms))
+        if code < 0:
+            return None
+        return "esc" if code & 0xFF == 27 else chr(code & 0xFF)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the user closed it with its X."""
+        try:
+            return self._shown and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1
+        except cv2.error:
+            return True
+
+
+def window_problem() -> str | None:
+    """Why no window can be opened here; None where one can.
+
+    Asked in a process of its own: without a usable display Qt ends the process that asks.
+    """
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return "there is no display (DISPLAY is not set)"
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-c", _PROBE], capture_output=True, text=True, timeout=_PROBE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "the display does not answer"
+    if probe.returncode == 0:
+        return None
+    lines = [line.strip() for line in probe.stderr.splitlines() if line.strip()]
+    telling = [line for line in lines if "could not connect" in line or "not implemented" in line]
+    return (telling or lines or ["the window system refuses"])[0]
+
+
+def _quiet_qt() -> None:
+    # Qt's own fonts are not in the wheel; without these it fills the terminal with complaints.
+    os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
+    fonts = next((folder for folder in _FONT_DIRS if os.path.isdir(folder)), None)
+    if fonts is not None and sys.platform.startswith("linux"):
+        os.environ.setdefault("QT_QPA_FONTDIR", fonts)
