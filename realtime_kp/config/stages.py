@@ -39,42 +39,42 @@ def parse_size(text: str, what: str) -> tuple[int, int]:
 class SuperPointConfig:
     """How keypoints are found."""
 
-    model: Annotated[str, Parameter(name=["model", "--model"])] = "base"
+    model: Annotated[str, Parameter(name=["--model", "model"])] = "base"
     """Weights: a bundled name (base), a hub id (magic-leap-community/superpoint) or a local folder."""
 
-    revision: Annotated[str | None, Parameter(name=["revision", "--revision"])] = None
+    revision: Annotated[str | None, Parameter(name=["--revision", "revision"])] = None
     """Branch, tag or commit of a hub id."""
 
-    device: Annotated[str, Parameter(name=["device", "--device"])] = "auto"
+    device: Annotated[str, Parameter(name=["--device", "device"])] = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
 
-    engine: Annotated[Literal["auto", "torch", "openvino"], Parameter(name=["engine", "--engine"])] = "auto"
+    engine: Annotated[Literal["auto", "torch", "openvino"], Parameter(name=["--engine", "engine"])] = "auto"
     """What runs the network; auto takes torch on a GPU, OpenVINO on a CPU."""
 
     precision: Annotated[
-        Literal["auto", "fp16", "bf16", "fp32", "int8"], Parameter(name=["precision", "--precision"])
+        Literal["auto", "fp16", "bf16", "fp32", "int8"], Parameter(name=["--precision", "precision"])
     ] = "auto"
     """Of the network; auto takes fp16 on a GPU, bf16 on CPUs that have it natively, fp32 elsewhere."""
 
-    resize: Annotated[str, Parameter(name=["resize", "--resize"])] = "640"
+    resize: Annotated[str, Parameter(name=["--resize", "resize"])] = "640"
     """Size that the network sees: 640 is the long side (aspect kept), 640x480 is exact (stretched)."""
 
-    max_keypoints: Annotated[int, Parameter(name=["max-keypoints", "--max-keypoints"])] = 1024
+    max_keypoints: Annotated[int, Parameter(name=["--max-keypoints", "max-keypoints"])] = 1024
     """Keep this many of the best keypoints."""
 
-    keypoint_threshold: Annotated[float, Parameter(name=["keypoint-threshold", "--keypoint-threshold"])] = (
+    keypoint_threshold: Annotated[float, Parameter(name=["--keypoint-threshold", "keypoint-threshold"])] = (
         0.005
     )
     """Smallest score of a keypoint, 0 to 1."""
 
-    nms_radius: Annotated[int, Parameter(name=["nms-radius", "--nms-radius"])] = 4
+    nms_radius: Annotated[int, Parameter(name=["--nms-radius", "nms-radius"])] = 4
     """Non-maximum suppression: no two keypoints within this many network pixels."""
 
-    subpixel: Annotated[bool, Parameter(name=["subpixel", "--subpixel"])] = True
+    subpixel: Annotated[bool, Parameter(name=["--subpixel", "subpixel"])] = True
     """Refine each keypoint to a fraction of a pixel (soft-argmax over 5x5 pixels)."""
 
     descriptor_grid: Annotated[
-        Literal["exact", "transformers"], Parameter(name=["descriptor-grid", "--descriptor-grid"])
+        Literal["exact", "transformers"], Parameter(name=["--descriptor-grid", "descriptor-grid"])
     ] = "exact"
     """Where descriptors are sampled: exact, or by transformers' own slightly shifted formula."""
 
@@ -119,10 +119,10 @@ class SuperPointConfig:
 class TrackingConfig:
     """How keypoints become tracks."""
 
-    kind: Annotated[Literal["descriptor"], Parameter(name=["kind", "--tracker"])] = "descriptor"
+    kind: Annotated[Literal["descriptor"], Parameter(name=["--tracker", "kind"])] = "descriptor"
     """Tracker: descriptor (mutual nearest neighbours near the predicted place)."""
 
-    match_threshold: Annotated[float, Parameter(name=["match-threshold", "--match-threshold"])] = 0.7
+    match_threshold: Annotated[float, Parameter(name=["--match-threshold", "match-threshold"])] = 0.7
     """Largest distance between two unit descriptors that may match, 0 to 2."""
 
     search_radius: float = 0.03
@@ -161,7 +161,7 @@ class PipelineConfig:
     queue_size: int = 2
     """Frames that may wait for the network; live drops the oldest beyond that, files wait."""
 
-    detect_every: Annotated[str, Parameter(name=["detect-every", "--detect-every"])] = "auto"
+    detect_every: Annotated[str, Parameter(name=["--detect-every", "detect-every"])] = "auto"
     """Run the network on every Nth frame, tracks are predicted between; auto: on each frame it can keep up with."""
 
     def __post_init__(self) -> None:
@@ -182,10 +182,10 @@ class PipelineConfig:
 class RenderConfig:
     """What is drawn."""
 
-    draw: Annotated[str, Parameter(name=["draw", "--draw"])] = "keypoints,tracks,hud"
+    draw: Annotated[str, Parameter(name=["--draw", "draw"])] = "keypoints,tracks,hud"
     """Layers, separated by commas: keypoints, tracks, hud; none for the bare picture."""
 
-    trail_length: Annotated[int, Parameter(name=["trail-length", "--trail-length"])] = 20
+    trail_length: Annotated[int, Parameter(name=["--trail-length", "trail-length"])] = 20
     """How many past places of a track its trail shows."""
 
     def __post_init__(self) -> None:
@@ -204,19 +204,19 @@ class RenderConfig:
 class InputConfig:
     """How sources are read."""
 
-    camera_size: Annotated[str | None, Parameter(name=["camera-size", "--camera-size"])] = "640x480"
+    camera_size: Annotated[str | None, Parameter(name=["--camera-size", "camera-size"])] = "640x480"
     """Size asked of a camera; the camera may choose another."""
 
-    camera_fps: Annotated[float | None, Parameter(name=["camera-fps", "--camera-fps"])] = 30.0
+    camera_fps: Annotated[float | None, Parameter(name=["--camera-fps", "camera-fps"])] = 30.0
     """Frame rate asked of a camera."""
 
-    camera_fourcc: Annotated[str | None, Parameter(name=["camera-fourcc", "--camera-fourcc"])] = "MJPG"
+    camera_fourcc: Annotated[str | None, Parameter(name=["--camera-fourcc", "camera-fourcc"])] = "MJPG"
     """Pixel format asked of a camera; most give their full rate only as MJPG."""
 
     timeout_s: float = 3.0
     """How long opening or reading a camera or stream may take."""
 
-    picture_fps: Annotated[float, Parameter(name=["picture-fps", "--picture-fps"])] = 10.0
+    picture_fps: Annotated[float, Parameter(name=["--picture-fps", "picture-fps"])] = 10.0
     """Rate at which a folder of pictures counts as a video."""
 
     def __post_init__(self) -> None:
@@ -240,13 +240,13 @@ class InputConfig:
 class ReportConfig:
     """What is told about a run."""
 
-    summary: Annotated[Path | None, Parameter(name=["summary", "--summary"])] = None
+    summary: Annotated[Path | None, Parameter(name=["--summary", "summary"])] = None
     """Write the run's figures to this JSON file."""
 
-    log: Annotated[Path | None, Parameter(name=["log", "--log"])] = None
+    log: Annotated[Path | None, Parameter(name=["--log", "log"])] = None
     """Write one JSON line a frame to this file."""
 
-    overwrite: Annotated[bool, Parameter(name=["overwrite", "--overwrite"])] = False
+    overwrite: Annotated[bool, Parameter(name=["--overwrite", "overwrite"])] = False
     """Replace outputs that exist already."""
 
 
@@ -254,10 +254,10 @@ class ReportConfig:
 class OutputConfig:
     """What is written of the tracks, and how video is encoded."""
 
-    tracks: Annotated[Path | None, Parameter(name=["tracks", "--tracks"])] = None
+    tracks: Annotated[Path | None, Parameter(name=["--tracks", "tracks"])] = None
     """Write the tracks to this table: .csv, .jsonl or .parquet."""
 
-    features: Annotated[Path | None, Parameter(name=["features", "--features"])] = None
+    features: Annotated[Path | None, Parameter(name=["--features", "features"])] = None
     """Write keypoints, scores and descriptors of every frame to this .safetensors file."""
 
     crf: int = 20
@@ -274,19 +274,19 @@ class OutputConfig:
 class LiveConfig:
     """The live window."""
 
-    window: Annotated[bool, Parameter(name=["window", "--window"])] = True
+    window: Annotated[bool, Parameter(name=["--window", "window"])] = True
     """Show a window; --no-window runs headless."""
 
-    duration_s: Annotated[float | None, Parameter(name=["duration-s", "--duration"])] = None
+    duration_s: Annotated[float | None, Parameter(name=["--duration", "duration-s"])] = None
     """Stop after this many seconds."""
 
-    record: Annotated[Path | None, Parameter(name=["record", "--record"])] = None
+    record: Annotated[Path | None, Parameter(name=["--record", "record"])] = None
     """Record what is shown to this MP4 file from the start; v switches it off and on."""
 
-    loop: Annotated[bool, Parameter(name=["loop", "--loop"])] = False
+    loop: Annotated[bool, Parameter(name=["--loop", "loop"])] = False
     """Start files over at their end."""
 
-    mirror: Annotated[bool, Parameter(name=["mirror", "--mirror"])] = False
+    mirror: Annotated[bool, Parameter(name=["--mirror", "mirror"])] = False
     """Show the picture mirrored, as selfie cameras do; keypoints and tables stay unmirrored."""
 
     def __post_init__(self) -> None:
@@ -299,16 +299,16 @@ class LiveConfig:
 class VideoConfig:
     """The annotated output."""
 
-    output: Annotated[Path | None, Parameter(name=["output", "--output", "-o"])] = None
+    output: Annotated[Path | None, Parameter(name=["--output", "-o", "output"])] = None
     """Annotated file, or a folder for pictures and for several inputs; default: <stem>_tracks.mp4 here."""
 
-    annotate: Annotated[bool, Parameter(name=["annotate", "--video"], negative="--no-video")] = True
+    annotate: Annotated[bool, Parameter(name=["--video", "annotate"], negative="--no-video")] = True
     """Write the annotated output; --no-video leaves it out."""
 
-    max_frames: Annotated[int | None, Parameter(name=["max-frames", "--max-frames"])] = None
+    max_frames: Annotated[int | None, Parameter(name=["--max-frames", "max-frames"])] = None
     """Stop after this many frames of each input."""
 
-    start_s: Annotated[float, Parameter(name=["start-s", "--start"])] = 0.0
+    start_s: Annotated[float, Parameter(name=["--start", "start-s"])] = 0.0
     """Begin at this second of each input."""
 
     def __post_init__(self) -> None:
@@ -322,19 +322,19 @@ class VideoConfig:
 class BenchConfig:
     """What is measured."""
 
-    frames: Annotated[int, Parameter(name=["frames", "--frames"])] = 200
+    frames: Annotated[int, Parameter(name=["--frames", "frames"])] = 200
     """Frames that count."""
 
-    warmup: Annotated[int, Parameter(name=["warmup", "--warmup"])] = 10
+    warmup: Annotated[int, Parameter(name=["--warmup", "warmup"])] = 10
     """Frames before them that do not."""
 
-    rate: Annotated[float | None, Parameter(name=["rate", "--rate"])] = None
+    rate: Annotated[float | None, Parameter(name=["--rate", "rate"])] = None
     """Also measure in the open loop: frames arrive at this rate, latency counts from the intended arrival."""
 
-    encode: Annotated[bool, Parameter(name=["encode", "--encode"])] = False
+    encode: Annotated[bool, Parameter(name=["--encode", "encode"])] = False
     """Encode the annotated frames to H.264 as well, as `video` does."""
 
-    compare: Annotated[bool, Parameter(name=["compare", "--compare"])] = False
+    compare: Annotated[bool, Parameter(name=["--compare", "compare"])] = False
     """Also run transformers' own processor, model and post-processing on the same frames."""
 
     compare_frames: int = 20

@@ -1,7 +1,9 @@
 """The threads between source and render loop, and what is measured of them."""
 
+from realtime_kp.pipeline.build import build_pipeline
 from realtime_kp.pipeline.channel import Channel, ChannelClosedError, Policy
 from realtime_kp.pipeline.controls import Controls
+from realtime_kp.pipeline.meter import RunMeter
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.pipeline import FrameCounts, Pipeline
 from realtime_kp.pipeline.statistics import Percentiles, RateMeter, RecentLatency, StageStatistics
@@ -17,5 +19,7 @@ __all__ = [
     "Policy",
     "RateMeter",
     "RecentLatency",
+    "RunMeter",
     "StageStatistics",
+    "build_pipeline",
 ]

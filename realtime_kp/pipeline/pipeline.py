@@ -97,6 +97,7 @@ class Pipeline:
         self._processed = 0
         self._detections = 0
         self._finished = False
+        self._frame_wh: tuple[int, int] | None = None
 
     def __enter__(self) -> Self:
         if self._threads:
@@ -148,6 +149,7 @@ class Pipeline:
         if tracked is not None:
             self._processed += 1
             self._detections += tracked.detected
+            self._frame_wh = tracked.frame.size_wh
         return tracked
 
     def stop(self) -> None:
@@ -185,6 +187,11 @@ class Pipeline:
     def model_info(self) -> ModelInfo:
         """What is running; valid from the first frame on."""
         return self._superpoint.info
+
+    @property
+    def inference_size(self) -> tuple[int, int] | None:
+        """Width and height that the network sees for the newest frame's size; None before the first."""
+        return None if self._frame_wh is None else self._superpoint.network_size(self._frame_wh)
 
     @property
     def damage(self) -> str | None:

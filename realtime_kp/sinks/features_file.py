@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -103,6 +104,7 @@ class FeaturesSink:
             "descriptors": _mapped(folder / "descriptors", np.float16, (total, self._dim)),
         }
         save_file(tensors, self._file.partial, metadata={"format": "realtime_kp features 1", **self.metadata})
+        shutil.copymode(folder / "xy", self._file.partial)  # save_file lets nobody else read it
 
 
 def check_features_name(path: Path) -> None:

@@ -35,11 +35,6 @@ class PicturesSink:
         self.frames = 0
 
     def __enter__(self) -> Self:
-        if not self._single:
-            try:
-                self.target.mkdir(parents=True, exist_ok=True)
-            except OSError as exc:
-                raise written(self.target, exc) from exc
         return self
 
     def __exit__(
@@ -55,10 +50,18 @@ class PicturesSink:
         """
         if image_bgr is None:
             return
+        if self.frames == 0 and not self._single:
+            self._make_folder()
         path = self.target if self._single else self._name(tracked)
         check_output(path, overwrite=self._overwrite, inputs=[tracked.frame.origin])
         write_picture(path, image_bgr)
         self.frames += 1
+
+    def _make_folder(self) -> None:
+        try:
+            self.target.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise written(self.target, exc) from exc
 
     def _name(self, tracked: TrackedFrame) -> Path:
         origin = Path(tracked.frame.origin or f"frame_{tracked.frame.index:06d}.png")

@@ -35,9 +35,18 @@ class VideoFileSink:
         fps: Nominal rate, a hint for the encoder's rate control; timestamps are the frames' own.
         crf: Quality, 0 to 51.
         preset: Of the encoder.
+        from_zero: Let the first frame's time be 0: a recording begins when it begins.
     """
 
-    def __init__(self, path: Path, *, fps: float | None = None, crf: int = 20, preset: str = "veryfast") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        fps: float | None = None,
+        crf: int = 20,
+        preset: str = "veryfast",
+        from_zero: bool = False,
+    ) -> None:
         self.path = path
         self._fps = fps
         self._crf = crf
@@ -47,6 +56,7 @@ class VideoFileSink:
         self._stream: av.video.stream.VideoStream | None = None
         self._size_wh = (0, 0)
         self._last_pts: int | None = None
+        self._zero_s: float | None = None if from_zero else 0.0
         self._scaled = False
         self.frames = 0
 
@@ -126,7 +136,9 @@ class VideoFileSink:
         frame = av.VideoFrame.from_ndarray(image, format="bgr24").reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
-        pts = round(time_s / TIME_BASE)
+        if self._zero_s is None:
+            self._zero_s = time_s
+        pts = round((time_s - self._zero_s) / TIME_BASE)
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1  # encoders refuse times that do not grow
         self._last_pts = pts

@@ -92,8 +92,9 @@ class VideoSource:
             grabbed_at_s = time.perf_counter()
             yield Frame(index, time_s, grabbed_at_s, _upright_bgr(picture))
             index += 1
-        if index == 0 and self.start_s == 0:
-            raise SourceError(f"{self.info.name} holds no frames that can be decoded")
+        if index == 0:
+            where = f" after second {self.start_s:g}" if self.start_s > 0 else " that can be decoded"
+            raise SourceError(f"{self.info.name} holds no frames{where}")
         self._note_missing(index, time_s)
 
     @property

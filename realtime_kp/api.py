@@ -1,0 +1,103 @@
+"""The Python interface: `track()`, and the parts it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from realtime_kp.config import AppConfig, SuperPointConfig, TrackingConfig, load_config
+from realtime_kp.errors import ConfigError, ModelError, RealtimeKpError, SinkError, SourceError
+from realtime_kp.features import SuperPoint
+from realtime_kp.frame import Frame
+from realtime_kp.keypoints import Keypoints, Track, TrackedFrame, Tracks, TrackState
+from realtime_kp.pipeline import Pipeline, build_pipeline
+from realtime_kp.sources import FrameSource, open_source
+from realtime_kp.tracking import Tracker
+
+__all__ = [
+    "AppConfig",
+    "ConfigError",
+    "Frame",
+    "FrameSource",
+    "Keypoints",
+    "ModelError",
+    "Pipeline",
+    "RealtimeKpError",
+    "SinkError",
+    "SourceError",
+    "SuperPoint",
+    "Track",
+    "TrackState",
+    "TrackedFrame",
+    "Tracker",
+    "Tracks",
+    "load_config",
+    "open_source",
+    "track",
+]
+
+
+def track(
+    source: str | int | Path | FrameSource,
+    *,
+    config: AppConfig | None = None,
+    max_frames: int | None = None,
+    drop_frames: bool | None = None,
+    **settings: Any,
+) -> Iterator[TrackedFrame]:
+    """Track keypoints through a source.
+
+    Files give every frame, in order. Cameras and streams give the newest frame each time; what comes while
+    the loop is busy is dropped.
+
+    Args:
+        source: What `open_source` takes, or a source of your own.
+        config: All settings; the default settings without it.
+        max_frames: Stop after this many frames.
+        drop_frames: Whether frames may be dropped; None decides by the kind of source.
+        **settings: Fields of `SuperPointConfig` and `TrackingConfig` that differ from `config`, such as
+            `model="base"`, `max_keypoints=512` or `max_age=30`.
+
+    Yields:
+        One `TrackedFrame` a frame. Closing the generator stops and joins the threads.
+
+    Raises:
+        ConfigError: A setting is unknown or impossible.
+        SourceError: The source cannot be opened or read.
+        ModelError: The weights, engine or device are not to be had.
+    """
+    config = _with_settings(config or AppConfig(), settings)
+    frames = open_source(source, config.input) if isinstance(source, str | int | Path) else source
+    if drop_frames is None:
+        drop_frames = _comes_in_its_own_time(source)
+    pipeline = build_pipeline(
+        frames, config, policy="drop_oldest" if drop_frames else "block", max_frames=max_frames
+    )
+    return _run(pipeline)
+
+
+def _run(pipeline: Pipeline) -> Iterator[TrackedFrame]:
+    with pipeline:
+        yield from pipeline
+
+
+def _with_settings(config: AppConfig, settings: dict[str, Any]) -> AppConfig:
+    of_superpoint = {f.name for f in fields(SuperPointConfig)}
+    of_tracking = {f.name for f in fields(TrackingConfig)}
+    unknown = sorted(set(settings) - of_superpoint - of_tracking)
+    if unknown:
+        raise ConfigError(f"track() has no setting {unknown[0]!r}")
+    superpoint = {name: value for name, value in settings.items() if name in of_superpoint}
+    tracking = {name: value for name, value in settings.items() if name in of_tracking}
+    return replace(
+        config,
+        superpoint=replace(config.superpoint, **superpoint),
+        tracking=replace(config.tracking, **tracking),
+    )
+
+
+def _comes_in_its_own_time(source: str | int | Path | FrameSource) -> bool:
+    text = str(source)
+    return isinstance(source, int) or text.isdecimal() or text.startswith(("/dev/video", "rtsp", "rtmp"))

@@ -1,0 +1,169 @@
+"""`bench`: measure, compare, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+
+from realtime_kp.apps.signals import StopSignals
+from realtime_kp.apps.summary import latency_table, write_json
+from realtime_kp.bench.latency import LoopResult, measure
+from realtime_kp.bench.transformers_loop import TransformersResult, run_transformers_loop
+from realtime_kp.config import AppConfig
+from realtime_kp.errors import ConfigError
+from realtime_kp.machine import describe_machine, peak_memory_mb
+from realtime_kp.sinks import check_output
+from realtime_kp.sources import open_source
+
+DONE, INTERRUPTED = 0, 130
+
+
+def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool = False) -> int:
+    """Measure the closed loop, with `rate` the open loop too, with `compare` transformers' loop as well.
+
+    Returns:
+        0, or 130 where a signal ended the run.
+
+    Raises:
+        RealtimeKpError: What went wrong.
+    """
+    if config.report.log is not None:
+        raise ConfigError("bench writes no frame log; use --summary for its figures")
+    if config.report.summary is not None:
+        check_output(config.report.summary, overwrite=config.report.overwrite, inputs=[source])
+    with StopSignals() as signals:
+        closed = _measure(source, config, None, signals, quiet)
+        opened = None
+        if config.bench.rate is not None and not signals.received:
+            opened = _measure(source, config, config.bench.rate, signals, quiet)
+        # Read before transformers' loop, which needs more memory than ours.
+        memory_mb = peak_memory_mb()
+        theirs = None
+        if config.bench.compare and not signals.received:
+            theirs = run_transformers_loop(_frames(source, config), config.superpoint)
+    values = _to_dict(source, closed, opened, theirs, memory_mb, interrupted=signals.received)
+    if config.report.summary is not None:
+        write_json(config.report.summary, values)
+    if not quiet:
+        _print(console, source, closed, opened, theirs, values)
+    return INTERRUPTED if signals.received else DONE
+
+
+def _measure(
+    source: str, config: AppConfig, rate: float | None, signals: StopSignals, quiet: bool
+) -> LoopResult:
+    label = "closed loop" if rate is None else f"open loop at {rate:g}/s"
+    with Progress(console=Console(stderr=True), disable=quiet) as bars:
+        task = bars.add_task(label, total=config.bench.warmup + config.bench.frames)
+        return measure(
+            source,
+            config,
+            rate=rate,
+            stopped=lambda: signals.received,
+            progress=lambda: bars.advance(task),
+        )
+
+
+def _frames(source: str, config: AppConfig) -> list[NDArray[np.uint8]]:
+    with open_source(source, config.input) as opened:
+        return [frame.image_bgr for frame in islice(opened, config.bench.compare_frames)]
+
+
+def _to_dict(
+    source: str,
+    closed: LoopResult,
+    opened: LoopResult | None,
+    theirs: TransformersResult | None,
+    memory_mb: float | None,
+    *,
+    interrupted: bool,
+) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "command": "bench",
+        "source": source,
+        **{name: getattr(closed.model, name) for name in ("model", "revision", "device", "engine", "precision")},
+        "inference_size": list(closed.inference_size or ()),
+        **_loop_dict(closed),
+        "peak_memory_mb": memory_mb,
+        "keypoints_per_frame": round(closed.keypoints_per_frame, 1),
+        "tracks": asdict(closed.tracks),
+        "stopped_by": "signal" if interrupted else "end",
+        "machine": describe_machine(),
+    }
+    if opened is not None:
+        values["open_loop"] = {"rate": opened.rate, **_loop_dict(opened)}
+    if theirs is not None:
+        values["compare"] = {
+            "transformers_fps": round(theirs.fps, 3),
+            "ratio": round(closed.fps / theirs.fps, 3),
+            "transformers_p50_ms": round(theirs.p50_ms, 3),
+            "transformers_precision": "fp32",
+            "frames": theirs.frames,
+        }
+    return values
+
+
+def _loop_dict(result: LoopResult) -> dict[str, Any]:
+    counts = result.counts
+    return {
+        "frames": {
+            "read": counts.read,
+            "processed": counts.processed,
+            "dropped": counts.dropped,
+            "detected": counts.detected,
+            "written": 0,
+        },
+        "measured_frames": result.frames,
+        "warmup_s": round(result.warmup_s, 3),
+        "fps": round(result.fps, 3),
+        "jitter_ms": round(result.jitter_ms, 3),
+        "latency_ms": {stage: found.to_dict() for stage, found in result.latency.items()},
+    }
+
+
+def _print(
+    console: Console,
+    source: str,
+    closed: LoopResult,
+    opened: LoopResult | None,
+    theirs: TransformersResult | None,
+    values: Mapping[str, Any],
+) -> None:
+    machine, model = values["machine"], closed.model
+    width, height = closed.inference_size or (0, 0)
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    for line in (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}",
+        versions,
+        f"{source}: {model.model} on {model.engine} {model.device} {model.precision} at {width}x{height}, "
+        f"{closed.keypoints_per_frame:.0f} keypoints a frame; peak memory {values['peak_memory_mb']} MB",
+    ):
+        console.print(line, highlight=False)
+    for title, result in (("closed loop", closed), (f"open loop, {opened.rate:g}/s" if opened else "", opened)):
+        if result is not None:
+            console.print(latency_table(f"{title}: latency, ms", result.latency))
+            dropped = "" if result.rate is None else f", {result.counts.dropped} of {result.counts.read} dropped"
+            console.print(
+                f"{title}: {result.fps:.2f} FPS over {result.frames} frames, jitter {result.jitter_ms:.1f} ms"
+                f"{dropped}; loading and warm-up {result.warmup_s:.1f} s",
+                highlight=False,
+            )
+    if theirs is not None:
+        console.print(
+            f"transformers' own loop (fp32, keypoints only): {theirs.fps:.2f} FPS, p50 {theirs.p50_ms:.0f} ms; "
+            f"this pipeline is {closed.fps / theirs.fps:.2f} times as fast",
+            highlight=False,
+        )
+    console.print(
+        "Latency is software only: sensor, driver and display come on top. The closed loop's end to end "
+        "includes waiting behind the frames before.",
+        highlight=False,
+        style="dim",
+    )

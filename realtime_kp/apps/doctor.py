@@ -1,0 +1,191 @@
+"""`doctor`: what this machine offers, and whether it works."""
+
+from __future__ import annotations
+
+import ctypes.util
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from realtime_kp.config import SuperPointConfig
+from realtime_kp.errors import RealtimeKpError
+from realtime_kp.features import SuperPoint
+from realtime_kp.keypoints import Keypoints
+from realtime_kp.machine import describe_machine
+from realtime_kp.sources import DemoSpec
+
+DONE, UNFIT = 0, 1
+_WITHIN_PX = 1.0
+_MIN_OVERLAP = 0.97
+_MIN_COSINE = 0.99
+_LIBRARIES = {"GL": "libgl1", "glib-2.0": "libglib2.0-0", "xcb": "libxcb1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        topic: What it is about.
+        text: What was found.
+        problem: How to mend it; None where nothing is wrong.
+    """
+
+    topic: str
+    text: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How alike two sets of keypoints of the same frame are.
+
+    Attributes:
+        overlap: Share of the reference's keypoints that have one within a pixel.
+        cosine: Mean cosine of their descriptors.
+    """
+
+    overlap: float
+    cosine: float
+
+
+def run_doctor(config: SuperPointConfig, console: Console) -> int:
+    """Look at everything, print what was found.
+
+    Returns:
+        0, or 1 where something is wrong; what to do about it is printed last.
+    """
+    problems = []
+    for finding in _findings(config):
+        mark = "[green]ok[/green]" if finding.problem is None else "[red]!![/red]"
+        console.print(f"{mark} [bold]{finding.topic}[/bold]: {finding.text}", highlight=False)
+        if finding.problem is not None:
+            problems.append(finding)
+    for finding in problems:
+        console.print(f"to mend {finding.topic}: {finding.problem}", highlight=False)
+    if not problems:
+        console.print("all is well", highlight=False)
+    return UNFIT if problems else DONE
+
+
+def _findings(config: SuperPointConfig) -> Iterator[Finding]:
+    machine = describe_machine()
+    yield Finding("machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}")
+    versions = machine["versions"]
+    assert isinstance(versions, dict)
+    yield Finding("versions", ", ".join(f"{name} {number}" for name, number in versions.items()))
+    yield from (_libraries(), _codecs(), _cameras(), _window(), _weights(config))
+    yield from _engines(config)
+
+
+def _libraries() -> Finding:
+    if not sys.platform.startswith("linux"):
+        return Finding("system libraries", "come with the packages here")
+    missing = [package for name, package in _LIBRARIES.items() if ctypes.util.find_library(name) is None]
+    if missing:
+        return Finding("system libraries", "some are missing", f"apt-get install {' '.join(missing)}")
+    return Finding("system libraries", "complete")
+
+
+def _codecs() -> Finding:
+    import av
+
+    wanted = {"libx264": "H.264 encoding", "h264": "H.264 decoding", "hevc": "HEVC decoding", "vp9": "VP9 decoding"}
+    missing = [use for name, use in wanted.items() if name not in av.codecs_available]
+    if missing:
+        return Finding("codecs", f"missing: {', '.join(missing)}", "pip install --force-reinstall av")
+    return Finding("codecs", ", ".join(wanted.values()))
+
+
+def _cameras() -> Finding:
+    if not sys.platform.startswith("linux"):
+        return Finding("cameras", "not listed on this system; try `realtime-kp live 0`")
+    found = sorted(Path("/dev").glob("video*"))
+    # A machine without a camera is not ill: files, streams and the demo work.
+    return Finding("cameras", ", ".join(map(str, found)) if found else "none")
+
+
+def _window() -> Finding:
+    from realtime_kp.sinks import window_problem
+
+    problem = window_problem()
+    return Finding("window", "yes" if problem is None else f"no: {problem}; `live` runs headless")
+
+
+def _weights(config: SuperPointConfig) -> Finding:
+    from realtime_kp.features.weights_store import BUNDLED, bundled_models, find_weights
+
+    aliases = {name: alias for alias, name in BUNDLED.items()}
+    bundled = ", ".join(f"{name} (--model {aliases.get(name, name)}, Apache-2.0)" for name in bundled_models())
+    try:
+        ref = find_weights(config.model)
+    except RealtimeKpError as exc:
+        return Finding("weights", f"bundled: {bundled}", str(exc))
+    return Finding("weights", f"bundled: {bundled}; chosen: {ref.name} ({ref.licence or 'licence unknown'})")
+
+
+def _engines(config: SuperPointConfig) -> Iterator[Finding]:
+    """A real inference on each engine, lower precisions against full precision on the same frame."""
+    image = DemoSpec().scene().render(0)
+    reference: Keypoints | None = None
+    for engine, device, precision in _combinations():
+        topic = f"{engine} {device} {precision}"
+        settings = replace(config, engine=engine, device=device, precision=precision)  # type: ignore[arg-type]
+        try:
+            keypoints, took_ms = _infer(settings, image)
+        except RealtimeKpError as exc:
+            yield Finding(topic, "does not work", str(exc))
+            continue
+        text = f"{len(keypoints)} keypoints in {took_ms:.0f} ms"
+        if reference is None:
+            reference = keypoints
+            problem = None if len(keypoints) else "no keypoints on the demo scene: are these SuperPoint weights?"
+            yield Finding(topic, text, problem)
+            continue
+        alike = agreement(reference, keypoints)
+        text += f"; against full precision {alike.overlap:.1%} within 1 px, descriptor cosine {alike.cosine:.4f}"
+        good = alike.overlap >= _MIN_OVERLAP and alike.cosine >= _MIN_COSINE
+        yield Finding(topic, text, None if good else f"do not use {topic} here; report this")
+
+
+def _combinations() -> Iterator[tuple[str, str, str]]:
+    import torch
+
+    from realtime_kp.features.engines import cpu_precisions, openvino_problem
+
+    yield "torch", "cpu", "fp32"
+    if openvino_problem() is None:
+        yield "openvino", "cpu", "fp32"
+        if "bf16" in cpu_precisions():
+            yield "openvino", "cpu", "bf16"
+    for device, there in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())):
+        if there:
+            yield "torch", device, "fp32"
+            yield "torch", device, "fp16"
+
+
+def _infer(config: SuperPointConfig, image: "np.ndarray") -> tuple[Keypoints, float]:
+    with SuperPoint(config) as superpoint:
+        superpoint(image)
+        started_s = time.perf_counter()
+        keypoints = superpoint(image)
+        return keypoints, (time.perf_counter() - started_s) * 1e3
+
+
+def agreement(reference: Keypoints, other: Keypoints) -> Agreement:
+    """How many of the reference's keypoints the other set has within a pixel, and how alike they are."""
+    if len(reference) == 0 or len(other) == 0:
+        return Agreement(0.0, 0.0)
+    gaps = np.linalg.norm(reference.xy[:, None] - other.xy[None], axis=2)
+    nearest = gaps.argmin(axis=1)
+    near = gaps[np.arange(len(reference)), nearest] <= _WITHIN_PX
+    if not near.any():
+        return Agreement(0.0, 0.0)
+    a = reference.descriptors[near].astype(np.float32)
+    b = other.descriptors[nearest[near]].astype(np.float32)
+    return Agreement(float(near.mean()), float((a * b).sum(axis=1).mean()))

@@ -1,0 +1,26 @@
+"""What the HUD says of a running pipeline."""
+
+from __future__ import annotations
+
+from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.pipeline import Pipeline, RunMeter
+from realtime_kp.render import HudInfo
+
+
+def hud_info(
+    tracked: TrackedFrame, pipeline: Pipeline, meter: RunMeter, notes: tuple[str, ...] = ()
+) -> HudInfo:
+    """Collect the figures of this moment."""
+    latency = meter.recent.percentiles()
+    model = pipeline.model_info
+    return HudInfo(
+        fps=meter.rate.recent,
+        latency_p50_ms=latency.p50 if latency else None,
+        latency_p95_ms=latency.p95 if latency else None,
+        queue_depth=pipeline.queue_depth,
+        dropped=pipeline.counts.dropped,
+        keypoints=None if tracked.keypoints is None else len(tracked.keypoints),
+        tracks=len(tracked.tracks.confirmed),
+        running_on=f"{model.engine} {model.device} {model.precision}",
+        notes=notes,
+    )

@@ -1,0 +1,129 @@
+"""Which input is written to which outputs, decided and checked before any work is done."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from realtime_kp.config import AppConfig
+from realtime_kp.errors import ConfigError
+from realtime_kp.sinks import check_features_name, check_output, check_table_name
+from realtime_kp.sources import PICTURE_SUFFIXES, is_picture_spec
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One input and everything that is written of it.
+
+    Attributes:
+        source: The input.
+        config: Settings with the output paths of this input.
+        target: The annotated file or folder; None without one.
+        pictures: Whether `target` is a picture, or a folder of pictures.
+    """
+
+    source: str
+    config: AppConfig
+    target: Path | None
+    pictures: bool
+
+    @property
+    def into_folder(self) -> bool:
+        """Whether `target` is a folder of pictures."""
+        return (
+            self.pictures and self.target is not None and self.target.suffix.lower() not in PICTURE_SUFFIXES
+        )
+
+
+def plan_jobs(sources: list[str], config: AppConfig) -> list[Job]:
+    """Decide what each input is written to.
+
+    With several inputs `--output` is a folder, and the other files get the input's name before their own.
+
+    Raises:
+        ConfigError: The inputs would be written to the same file, or a name has the wrong suffix.
+    """
+    several = len(sources) > 1
+    stems = [output_stem(source) for source in sources]
+    if len(set(stems)) < len(stems):
+        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        raise ConfigError(f"two inputs are called {twice!r} and would be written to one file; run them apart")
+    jobs = []
+    for source, stem in zip(sources, stems, strict=True):
+        target, pictures = _target(source, stem, config, several)
+        jobs.append(Job(source, _with_prefix(config, f"{stem}_") if several else config, target, pictures))
+    return jobs
+
+
+def output_stem(source: str) -> str:
+    """What outputs of a source are named after: the file's stem, the last part of an address."""
+    if re.fullmatch(r"demo([:?].*)?", source):
+        return "demo"
+    if source.isdecimal():
+        return f"camera{source}"
+    path = urlsplit(source).path if "://" in source else source
+    stem = re.sub(r"[*?\[\]]", "", Path(path).stem) or Path(path).resolve().name
+    return stem.strip("._") or "stream"
+
+
+def _target(source: str, stem: str, config: AppConfig, several: bool) -> tuple[Path | None, bool]:
+    if not config.video.annotate:
+        return None, False
+    output = config.video.output
+    pictures = is_picture_spec(source)
+    single = pictures and Path(source).is_file()
+    if several:
+        folder = output or Path()
+        if output is not None and not folder.is_dir():
+            raise ConfigError(f"with several inputs --output must be an existing folder, got {output}")
+        output = None
+    else:
+        folder = Path()
+        if output is not None and output.is_dir() and not (pictures and not single):
+            folder, output = output, None
+    if output is None:
+        suffix = Path(source).suffix.lower() if single else "" if pictures else ".mp4"
+        return folder / f"{stem}_tracks{suffix}", pictures
+    if output.suffix.lower() == ".mp4":
+        return output, False
+    if pictures and (output.suffix.lower() in PICTURE_SUFFIXES) == single:
+        return output, True
+    if pictures and single:
+        return output / f"{stem}_tracks{Path(source).suffix.lower()}", True
+    raise ConfigError(f"annotated video is written as .mp4, got {output}")
+
+
+def _with_prefix(config: AppConfig, prefix: str) -> AppConfig:
+    def name(path: Path | None) -> Path | None:
+        return None if path is None else path.with_name(prefix + path.name)
+
+    return replace(
+        config,
+        output=replace(
+            config.output, tracks=name(config.output.tracks), features=name(config.output.features)
+        ),
+        report=replace(config.report, summary=name(config.report.summary), log=name(config.report.log)),
+    )
+
+
+def check_outputs(job: Job, sources: list[str]) -> None:
+    """Refuse outputs that cannot or must not be written.
+
+    Raises:
+        ConfigError: A suffix is unknown, or two outputs share a name.
+        SinkError: An output exists, is an input, or its folder is missing.
+    """
+    output, report = job.config.output, job.config.report
+    if output.tracks is not None:
+        check_table_name(output.tracks)
+    if output.features is not None:
+        check_features_name(output.features)
+    files = [path for path in (output.tracks, output.features, report.summary, report.log) if path is not None]
+    if job.target is not None and not job.into_folder:
+        files.append(job.target)
+    if len(set(files)) < len(files):
+        raise ConfigError(f"two outputs would be written to one file: {', '.join(map(str, files))}")
+    for path in files:
+        check_output(path, overwrite=report.overwrite, inputs=sources)

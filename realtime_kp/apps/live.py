@@ -1,0 +1,225 @@
+"""`live`: the newest frame, drawn as soon as it is tracked, in a window or headless."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from realtime_kp.apps.hud import hud_info
+from realtime_kp.apps.live_keys import LiveState, Recorder, press, snapshot
+from realtime_kp.apps.signals import StopSignals
+from realtime_kp.apps.summary import StoppedBy, print_summary, summarise, write_json
+from realtime_kp.config import AppConfig
+from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.pipeline import Pacer, Pipeline, RunMeter, build_pipeline
+from realtime_kp.render import draw_help, render
+from realtime_kp.sinks import (
+    FeaturesSink,
+    FrameLog,
+    FrameSink,
+    TracksTableSink,
+    Window,
+    check_features_name,
+    check_output,
+    check_table_name,
+    window_problem,
+)
+from realtime_kp.sources import open_source
+
+log = logging.getLogger(__name__)
+
+DONE, DAMAGED, INTERRUPTED = 0, 6, 130
+_WAKE_S = 0.02
+_LOG_EVERY_S = 1.0
+TITLE = "realtime-kp"
+
+
+def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = False) -> int:
+    """Show a source live.
+
+    Returns:
+        0; 6 where a recording was damaged; 130 where a signal ended the run.
+
+    Raises:
+        RealtimeKpError: What went wrong.
+    """
+    _check_outputs(source, config)
+    show = config.live.window
+    if show:
+        problem = window_problem()
+        if problem is not None:
+            log.warning("%s: running without a window, as with --no-window", problem)
+            show = False
+    pipeline = build_pipeline(
+        open_source(source, config.input, demo_frames=None),
+        config,
+        policy="drop_oldest",
+        pacer=Pacer(),
+        loop=config.live.loop,
+    )
+    loop = _LiveLoop(pipeline, config, show)
+    with StopSignals() as signals, pipeline, loop:
+        stopped_by = loop.run(signals)
+    name = pipeline.source_info.name if pipeline.source_info else source
+    summary = summarise("live", name, pipeline, loop.meter, written=loop.recorder.frames, stopped_by=stopped_by)
+    if config.report.summary is not None:
+        write_json(config.report.summary, summary.to_dict())
+    if not quiet:
+        print_summary(summary, console)
+    if pipeline.damage is not None and stopped_by == "end":
+        log.warning("%s", pipeline.damage)
+        return DAMAGED
+    return INTERRUPTED if stopped_by == "signal" else DONE
+
+
+def _check_outputs(source: str, config: AppConfig) -> None:
+    output, report = config.output, config.report
+    if output.tracks is not None:
+        check_table_name(output.tracks)
+    if output.features is not None:
+        check_features_name(output.features)
+    for path in (output.tracks, output.features, report.summary, report.log, config.live.record):
+        if path is not None:
+            check_output(path, overwrite=report.overwrite, inputs=[source])
+
+
+class _LiveLoop:
+    """The render loop and its outputs; entered and run on the main thread.
+
+    Attributes:
+        meter: What it measures.
+        recorder: The recording, on or off.
+    """
+
+    def __init__(self, pipeline: Pipeline, config: AppConfig, show: bool) -> None:
+        self._pipeline = pipeline
+        self._config = config
+        self._show = show
+        self._stack = ExitStack()
+        self._window: Window | None = None
+        self._sinks: list[FrameSink] | None = None
+        self._log: FrameLog | None = None
+        self._last: TrackedFrame | None = None
+        self._logged_at_s = time.perf_counter()
+        self.meter = RunMeter()
+        self.recorder = Recorder(config)
+        self.state = LiveState(layers=config.render.layers, threshold=config.superpoint.keypoint_threshold)
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.recorder)
+        if self._show:
+            self._window = self._stack.enter_context(Window(TITLE))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def run(self, signals: StopSignals) -> StoppedBy:
+        """Draw frames until the source ends, the user quits, the time is over or a signal comes."""
+        duration_s = self._config.live.duration_s
+        ends_at_s: float | None = None
+        while True:
+            if signals.received:
+                return "signal"
+            tracked = self._pipeline.poll(_WAKE_S)
+            if tracked is not None:
+                self._take(tracked)
+                # The time that loading took is not the user's.
+                if ends_at_s is None and duration_s is not None:
+                    ends_at_s = time.perf_counter() + duration_s
+            elif self._pipeline.finished and not self._held_by_still_picture():
+                return "end"
+            if self._window is not None and self._user_quits(self._window):
+                return "user"
+            if ends_at_s is not None and time.perf_counter() >= ends_at_s:
+                return "limit"
+            self._log_line()
+
+    def _held_by_still_picture(self) -> bool:
+        info = self._pipeline.source_info
+        return self._window is not None and info is not None and info.still and self._last is not None
+
+    def _take(self, tracked: TrackedFrame) -> None:
+        if self._sinks is None:
+            self._sinks = self._open_sinks()
+        self._last = tracked
+        started_s = time.perf_counter()
+        image = self._draw(tracked)
+        drawn_s = time.perf_counter()
+        if self._window is not None:
+            self._window.show(image)
+        self.recorder.write(image, tracked, self._pipeline)
+        for sink in self._sinks:
+            sink.write(image, tracked)
+        finished_s = time.perf_counter()
+        times = self.meter.done(
+            tracked, draw_ms=(drawn_s - started_s) * 1e3, output_ms=(finished_s - drawn_s) * 1e3
+        )
+        if self._log is not None:
+            self._log.write(tracked, times)
+
+    def _open_sinks(self) -> list[FrameSink]:
+        output, sinks = self._config.output, list[FrameSink]()
+        if output.tracks is not None:
+            sinks.append(self._stack.enter_context(TracksTableSink(output.tracks)))
+        if output.features is not None:
+            sinks.append(self._stack.enter_context(FeaturesSink(output.features)))
+        if self._config.report.log is not None:
+            self._log = self._stack.enter_context(FrameLog(self._config.report.log))
+        return sinks
+
+    def _draw(self, tracked: TrackedFrame) -> NDArray[np.uint8]:
+        image = render(
+            tracked,
+            self.state.layers,
+            trail_length=self._config.render.trail_length,
+            hud=hud_info(tracked, self._pipeline, self.meter, self.state.notes(self.recorder.on)),
+            mirror=self._config.live.mirror,
+        )
+        if self.state.help_shown:
+            draw_help(image)
+        return image
+
+    def _user_quits(self, window: Window) -> bool:
+        key = window.key()
+        if window.closed:
+            return True
+        if key is None:
+            return False
+        if key == "v":
+            self.recorder.toggle()
+        elif key == "s" and self._last is not None:
+            self.state = self.state.noting(snapshot(self._draw(self._last), self._last))
+        elif key == "." and self.state.paused:
+            self._pipeline.step()
+        self.state = press(self.state, key)
+        self._pipeline.apply(self.state.controls)
+        if self._last is not None:
+            window.show(self._draw(self._last))
+        return self.state.quitting
+
+    def _log_line(self) -> None:
+        now_s = time.perf_counter()
+        if now_s - self._logged_at_s < _LOG_EVERY_S or self._last is None:
+            return
+        self._logged_at_s = now_s
+        latency = self.meter.recent.percentiles()
+        log.info(
+            "%5.1f FPS  latency p50 %.0f ms p95 %.0f ms  dropped %d  keypoints %s  tracks %d%s",
+            self.meter.rate.recent,
+            latency.p50 if latency else 0.0,
+            latency.p95 if latency else 0.0,
+            self._pipeline.counts.dropped,
+            "-" if self._last.keypoints is None else len(self._last.keypoints),
+            len(self._last.tracks.confirmed),
+            "  paused" if self.state.paused else "",
+        )

@@ -1,0 +1,165 @@
+"""What the keys of the live window do: a frozen state, and what each key makes of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.config import AppConfig
+from realtime_kp.errors import SinkError
+from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.pipeline import Controls, Pipeline
+from realtime_kp.sinks import VideoFileSink, write_picture, write_track_rows
+
+log = logging.getLogger(__name__)
+
+_NOTE_S = 2.0
+_THRESHOLD_STEP = 1.25
+_THRESHOLD_RANGE = (0.0005, 0.9)
+_LAYER_KEYS = {"k": "keypoints", "t": "tracks", "i": "hud"}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """What the user has set.
+
+    Attributes:
+        layers: What is drawn.
+        threshold: The keypoint threshold.
+        paused: Whether the picture stands still.
+        help_shown: Whether the keys are shown.
+        quitting: Whether the user wants to quit.
+        note: A short message for the HUD.
+        note_until_s: Until when it is shown.
+    """
+
+    layers: frozenset[str]
+    threshold: float
+    paused: bool = False
+    help_shown: bool = False
+    quitting: bool = False
+    note: str = ""
+    note_until_s: float = 0.0
+
+    @property
+    def controls(self) -> Controls:
+        """What the pipeline has to know."""
+        return Controls(paused=self.paused, keypoint_threshold=self.threshold)
+
+    def noting(self, note: str) -> LiveState:
+        """The same with a message for the next two seconds."""
+        return replace(self, note=note, note_until_s=time.perf_counter() + _NOTE_S)
+
+    def notes(self, recording: bool) -> tuple[str, ...]:
+        """What the HUD says beside the figures."""
+        words = [word for word, on in (("PAUSED", self.paused), ("REC", recording)) if on]
+        if self.note and time.perf_counter() < self.note_until_s:
+            words.append(self.note)
+        return tuple(words)
+
+
+def press(state: LiveState, key: str) -> LiveState:
+    """What a key makes of the state; keys without a meaning change nothing."""
+    if key in ("q", "esc"):
+        return replace(state, quitting=True)
+    if key == " ":
+        return replace(state, paused=not state.paused)
+    if key == "h":
+        return replace(state, help_shown=not state.help_shown)
+    if key in _LAYER_KEYS:
+        return replace(state, layers=state.layers ^ {_LAYER_KEYS[key]})
+    if key in ("e", "r"):
+        factor = 1 / _THRESHOLD_STEP if key == "e" else _THRESHOLD_STEP
+        threshold = float(np.clip(state.threshold * factor, *_THRESHOLD_RANGE))
+        return replace(state, threshold=threshold).noting(f"threshold {threshold:.4f}")
+    return state
+
+
+def snapshot(image_bgr: NDArray[np.uint8], tracked: TrackedFrame) -> str:
+    """Save the picture as drawn and the tracks of its frame in the working folder.
+
+    Returns:
+        A message for the HUD: the name, or why it could not be saved.
+    """
+    stem = f"snapshot_{_stamp()}_f{tracked.frame.index}"
+    try:
+        write_picture(Path(f"{stem}.png"), image_bgr)
+        write_track_rows(Path(f"{stem}.csv"), tracked)
+    except SinkError as exc:
+        log.error("%s", exc)
+        return "snapshot failed"
+    log.info("saved %s.png and %s.csv", stem, stem)
+    return f"saved {stem}.png"
+
+
+class Recorder:
+    """The recording of what is shown, switched on and off; every stretch is a file of its own.
+
+    Args:
+        config: `live.record` names the first file; without it recording starts switched off.
+
+    Attributes:
+        frames: Frames recorded in all.
+    """
+
+    def __init__(self, config: AppConfig) -> None:
+        self._config = config
+        self._wanted = config.live.record is not None
+        self._stack = ExitStack()
+        self._sink: VideoFileSink | None = None
+        self._files = 0
+        self.frames = 0
+
+    @property
+    def on(self) -> bool:
+        """Whether it records."""
+        return self._wanted
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def toggle(self) -> None:
+        """Switch over; switching off finishes the file."""
+        self._wanted = not self._wanted
+        if not self._wanted:
+            self._stack.close()
+            self._sink = None
+
+    def write(self, image_bgr: NDArray[np.uint8], tracked: TrackedFrame, pipeline: Pipeline) -> None:
+        """Record a picture if recording is on."""
+        if not self._wanted:
+            return
+        if self._sink is None:
+            info, output = pipeline.source_info, self._config.output
+            sink = VideoFileSink(
+                self._next_path(), fps=info.fps if info else None, crf=output.crf, preset=output.preset, from_zero=True
+            )
+            self._sink = self._stack.enter_context(sink)
+            log.info("recording to %s", sink.path)
+        self._sink.write(image_bgr, tracked)
+        self.frames += 1
+
+    def _next_path(self) -> Path:
+        first = self._config.live.record
+        self._files += 1
+        if first is None:
+            return Path(f"recording_{_stamp()}.mp4")
+        return first if self._files == 1 else first.with_name(f"{first.stem}_{self._files}{first.suffix}")
+
+
+def _stamp() -> str:
+    return datetime.now().strftime("%Y%m%d_%H%M%S")

@@ -1,0 +1,199 @@
+"""`video`: every frame in, every frame out."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from realtime_kp.apps.hud import hud_info
+from realtime_kp.apps.jobs import Job, check_outputs, output_stem, plan_jobs
+from realtime_kp.apps.signals import StopSignals
+from realtime_kp.apps.summary import StoppedBy, Summary, print_summary, summarise, write_json
+from realtime_kp.config import AppConfig
+from realtime_kp.errors import SourceError
+from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.pipeline import Pipeline, RunMeter, build_pipeline
+from realtime_kp.render import render
+from realtime_kp.sinks import (
+    FeaturesSink,
+    FrameLog,
+    FrameSink,
+    PicturesSink,
+    TracksTableSink,
+    VideoFileSink,
+)
+from realtime_kp.sources import open_source
+
+log = logging.getLogger(__name__)
+
+DONE, DAMAGED, INTERRUPTED = 0, 6, 130
+_WAKE_S = 0.1
+
+
+def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet: bool = False) -> int:
+    """Process each input in turn.
+
+    Returns:
+        0; 6 where an input was damaged; 130 where a signal ended the run.
+
+    Raises:
+        RealtimeKpError: What went wrong; with several inputs, after the others were processed.
+    """
+    jobs = plan_jobs(sources, config)
+    for job in jobs:
+        check_outputs(job, sources)
+    code = DONE
+    failure: SourceError | None = None
+    with StopSignals() as signals:
+        for job in jobs:
+            try:
+                code = max(code, _run_job(job, console, signals, quiet))
+            except SourceError as exc:
+                if len(jobs) == 1:
+                    raise
+                log.error("%s", exc)
+                failure = failure or exc
+            if signals.received:
+                return INTERRUPTED
+    if failure is not None:
+        raise failure
+    return code
+
+
+def _run_job(job: Job, console: Console, signals: StopSignals, quiet: bool) -> int:
+    config = job.config
+    source = open_source(job.source, config.input, start_s=config.video.start_s)
+    pipeline = build_pipeline(source, config, policy="block", max_frames=config.video.max_frames)
+    meter = RunMeter()
+    outputs = _Outputs(job, pipeline, meter)
+    with pipeline, _progress(quiet) as progress, outputs:
+        task = progress.add_task(output_stem(job.source), total=None, visible=False, shown="")
+        while not pipeline.finished and not signals.received:
+            tracked = pipeline.poll(_WAKE_S)
+            if tracked is not None:
+                outputs.take(tracked)
+                _advance(progress, task, pipeline, meter)
+    stopped_by: StoppedBy = "signal" if signals.received else "limit" if pipeline.limited else "end"
+    name = pipeline.source_info.name if pipeline.source_info else output_stem(job.source)
+    summary = summarise("video", name, pipeline, meter, written=outputs.written, stopped_by=stopped_by)
+    _report(job, summary, console, quiet)
+    if pipeline.damage is not None and not signals.received:
+        log.warning("%s", pipeline.damage)
+        return DAMAGED
+    return DONE
+
+
+class _Outputs:
+    """All that is written of one input; opened with the first frame, closed on exit.
+
+    Attributes:
+        written: Annotated frames written.
+    """
+
+    def __init__(self, job: Job, pipeline: Pipeline, meter: RunMeter) -> None:
+        self._job = job
+        self._pipeline = pipeline
+        self._meter = meter
+        self._stack = ExitStack()
+        self._sinks: list[FrameSink] | None = None
+        self._log: FrameLog | None = None
+        self.written = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def take(self, tracked: TrackedFrame) -> None:
+        """Draw and write one frame."""
+        if self._sinks is None:
+            self._sinks = [self._stack.enter_context(sink) for sink in self._make_sinks()]
+            if self._job.config.report.log is not None:
+                self._log = self._stack.enter_context(FrameLog(self._job.config.report.log))
+        started_s = time.perf_counter()
+        image = self._draw(tracked)
+        drawn_s = time.perf_counter()
+        for sink in self._sinks:
+            sink.write(image, tracked)
+        self.written += image is not None
+        times = self._meter.done(
+            tracked,
+            draw_ms=None if image is None else (drawn_s - started_s) * 1e3,
+            output_ms=(time.perf_counter() - drawn_s) * 1e3 if self._sinks else None,
+        )
+        if self._log is not None:
+            self._log.write(tracked, times)
+
+    def _make_sinks(self) -> list[FrameSink]:
+        config, target = self._job.config, self._job.target
+        sinks: list[FrameSink] = []
+        if target is not None and self._job.pictures:
+            sinks.append(
+                PicturesSink(
+                    target, overwrite=config.report.overwrite, single=not self._job.into_folder
+                )
+            )
+        elif target is not None:
+            info = self._pipeline.source_info
+            sinks.append(
+                VideoFileSink(
+                    target, fps=info.fps if info else None, crf=config.output.crf, preset=config.output.preset
+                )
+            )
+        if config.output.tracks is not None:
+            sinks.append(TracksTableSink(config.output.tracks))
+        if config.output.features is not None:
+            model = self._pipeline.model_info
+            metadata = {"model": model.model, "revision": model.revision or "", "precision": model.precision}
+            sinks.append(FeaturesSink(config.output.features, metadata))
+        return sinks
+
+    def _draw(self, tracked: TrackedFrame) -> NDArray[np.uint8] | None:
+        if self._job.target is None:
+            return None
+        drawing = self._job.config.render
+        return render(
+            tracked,
+            drawing.layers,
+            trail_length=drawing.trail_length,
+            hud=hud_info(tracked, self._pipeline, self._meter),
+        )
+
+
+def _report(job: Job, summary: Summary, console: Console, quiet: bool) -> None:
+    if job.config.report.summary is not None:
+        write_json(job.config.report.summary, summary.to_dict())
+    if not quiet:
+        print_summary(summary, console)
+        if job.target is not None and summary.values["frames"]["written"]:
+            console.print(f"annotated: {job.target}", highlight=False)
+
+
+def _progress(quiet: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[shown]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=quiet,
+    )
+
+
+def _advance(progress: Progress, task: TaskID, pipeline: Pipeline, meter: RunMeter) -> None:
+    info = pipeline.source_info
+    total = None if info is None else info.frame_count
+    done = pipeline.counts.processed
+    shown = f"{done} of {'?' if total is None else total} frames, {meter.rate.recent:.1f}/s"
+    progress.update(task, completed=done, total=total, visible=True, shown=shown)

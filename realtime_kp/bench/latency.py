@@ -1,0 +1,170 @@
+"""Latency and throughput of the whole pipeline, closed and open loop."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from realtime_kp.config import AppConfig
+from realtime_kp.errors import SourceError
+from realtime_kp.features import ModelInfo
+from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.pipeline import (
+    FrameCounts,
+    Pacer,
+    Percentiles,
+    Pipeline,
+    RunMeter,
+    build_pipeline,
+)
+from realtime_kp.render import render
+from realtime_kp.sinks import VideoFileSink
+from realtime_kp.sources import FrameSource, open_source
+from realtime_kp.tracking import TrackCounts
+
+_WAKE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class LoopResult:
+    """What one loop measured.
+
+    Attributes:
+        rate: Frames a second that were offered; None in the closed loop.
+        frames: Frames measured, warm-up excluded.
+        warmup_s: How long loading, compiling and the warm-up frames took.
+        fps: Frames a second.
+        jitter_ms: Standard deviation of the interval between finished frames.
+        latency: Percentiles by stage.
+        counts: Frames of the run, warm-up included.
+        tracks: Tracks of the run.
+        keypoints_per_frame: Mean.
+        model: What ran.
+        inference_size: Width and height that the network saw.
+        interrupted: Whether the run was stopped before its end.
+    """
+
+    rate: float | None
+    frames: int
+    warmup_s: float
+    fps: float
+    jitter_ms: float
+    latency: Mapping[str, Percentiles]
+    counts: FrameCounts
+    tracks: TrackCounts
+    keypoints_per_frame: float
+    model: ModelInfo
+    inference_size: tuple[int, int] | None
+    interrupted: bool
+
+
+def measure(
+    source: str,
+    config: AppConfig,
+    *,
+    rate: float | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+    progress: Callable[[], None] = lambda: None,
+) -> LoopResult:
+    """Run the pipeline with drawing, and encoding if asked, over a source; short sources start over.
+
+    Args:
+        source: What to read.
+        config: All settings; `bench` says how many frames.
+        rate: Offer frames at this rate, dropping what the pipeline cannot take, and count latency from the
+            moment each frame was due (open loop); None offers the next frame as soon as there is room
+            (closed loop): its latency includes waiting behind the frames before.
+        stopped: Asked after every frame whether to end early.
+        progress: Called after every measured frame.
+
+    Raises:
+        SourceError: The source gave no more frames than the warm-up.
+    """
+    bench = config.bench
+    wanted = bench.warmup + bench.frames
+    pipeline = build_pipeline(
+        open_source(source, config.input, demo_frames=None),
+        config,
+        policy="block" if rate is None else "drop_oldest",
+        pacer=None if rate is None else Pacer(rate),
+        loop=True,
+        max_frames=wanted if rate is None else None,
+    )
+    meter = _Meter(bench.warmup)
+    started_s = time.perf_counter()
+    with ExitStack() as stack:
+        draw = _Drawer(config, stack)
+        stack.enter_context(pipeline)
+        while not pipeline.finished and not stopped() and meter.seen < wanted:
+            tracked = pipeline.poll(_WAKE_S)
+            if tracked is not None:
+                meter.take(tracked, draw, started_s)
+                progress()
+    if meter.measured is None or meter.seen <= bench.warmup + 1:
+        raise SourceError(f"{source} gave {meter.seen} frames: too few to measure after {bench.warmup} of warm-up")
+    return LoopResult(
+        rate=rate,
+        frames=meter.seen - bench.warmup,
+        warmup_s=meter.warmup_s,
+        fps=meter.measured.rate.overall,
+        jitter_ms=meter.jitter_ms,
+        latency=meter.measured.stages.percentiles(),
+        counts=pipeline.counts,
+        tracks=pipeline.tracker.counts,
+        keypoints_per_frame=meter.measured.keypoints_per_frame,
+        model=pipeline.model_info,
+        inference_size=pipeline.inference_size,
+        interrupted=meter.seen < wanted,
+    )
+
+
+class _Meter:
+    """Counts frames; those after the warm-up are measured."""
+
+    def __init__(self, warmup: int) -> None:
+        self._warmup = warmup
+        self._done_s: list[float] = []
+        self.seen = 0
+        self.warmup_s = 0.0
+        self.measured: RunMeter | None = None
+
+    def take(self, tracked: TrackedFrame, draw: _Drawer, started_s: float) -> None:
+        if self.measured is None and self.seen >= self._warmup:
+            self.measured = RunMeter()
+            self.warmup_s = time.perf_counter() - started_s
+        draw_ms, output_ms = draw(tracked)
+        self.seen += 1
+        if self.measured is not None:
+            self.measured.done(tracked, draw_ms=draw_ms, output_ms=output_ms)
+            self._done_s.append(time.perf_counter())
+
+    @property
+    def jitter_ms(self) -> float:
+        return float(np.std(np.diff(self._done_s)) * 1e3) if len(self._done_s) > 2 else 0.0
+
+
+class _Drawer:
+    """Draws as `video` does, and encodes to a file that is thrown away if asked."""
+
+    def __init__(self, config: AppConfig, stack: ExitStack) -> None:
+        self._config = config
+        self._sink: VideoFileSink | None = None
+        if config.bench.encode:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="realtime-kp-")))
+            self._sink = stack.enter_context(VideoFileSink(folder / "bench.mp4"))
+
+    def __call__(self, tracked: TrackedFrame) -> tuple[float, float | None]:
+        started_s = time.perf_counter()
+        drawing = self._config.render
+        image = render(tracked, drawing.layers, trail_length=drawing.trail_length)
+        drawn_s = time.perf_counter()
+        if self._sink is None:
+            return (drawn_s - started_s) * 1e3, None
+        self._sink.write(image, tracked)
+        return (drawn_s - started_s) * 1e3, (time.perf_counter() - drawn_s) * 1e3

@@ -1,0 +1,239 @@
+"""The command line: parses, wires, maps errors to exit codes. Nothing else."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts.config import Dict
+from rich.console import Console
+
+from realtime_kp import __version__
+from realtime_kp.config import (
+    SECTIONS,
+    AppConfig,
+    BenchConfig,
+    InputConfig,
+    LiveConfig,
+    OutputConfig,
+    PipelineConfig,
+    RenderConfig,
+    ReportConfig,
+    SuperPointConfig,
+    TrackingConfig,
+    VideoConfig,
+    read_yaml,
+)
+from realtime_kp.errors import ConfigError, ModelError, RealtimeKpError, SinkError, SourceError
+
+log = logging.getLogger("realtime_kp")
+
+COMMON = Group("Every command", sort_key=0)
+EXIT_CODES: dict[type[RealtimeKpError], int] = {ConfigError: 2, SourceError: 3, ModelError: 4, SinkError: 5}
+INTERNAL, USAGE, INTERRUPTED = 1, 2, 130
+SYSTEM_LIBRARIES = {"libGL": "libgl1", "libglib": "libglib2.0-0", "libgthread": "libglib2.0-0", "libxcb": "libxcb1"}
+
+
+Superpoint = Annotated[SuperPointConfig, Parameter(group="Keypoints")]
+Tracking = Annotated[TrackingConfig, Parameter(group="Tracking")]
+Threads = Annotated[PipelineConfig, Parameter(group="Pipeline")]
+Render = Annotated[RenderConfig, Parameter(group="Drawing")]
+Input = Annotated[InputConfig, Parameter(group="Input")]
+Report = Annotated[ReportConfig, Parameter(group="Report")]
+Output = Annotated[OutputConfig, Parameter(group="Output")]
+
+
+class Commands:
+    """The four commands.
+
+    Attributes:
+        quiet: Print results and errors only.
+        print_config: Print the settings as YAML instead of running.
+    """
+
+    def __init__(self) -> None:
+        self.quiet = False
+        self.print_config = False
+        self._console = Console()
+
+    def live(
+        self,
+        source: str = "0",
+        /,
+        *,
+        superpoint: Superpoint = SuperPointConfig(),  # noqa: B008 - frozen
+        tracking: Tracking = TrackingConfig(),  # noqa: B008
+        pipeline: Threads = PipelineConfig(),  # noqa: B008
+        render: Render = RenderConfig(),  # noqa: B008
+        input: Input = InputConfig(),  # noqa: B008
+        report: Report = ReportConfig(),  # noqa: B008
+        output: Output = OutputConfig(),  # noqa: B008
+        live: Annotated[LiveConfig, Parameter(group="Live")] = LiveConfig(),  # noqa: B008
+    ) -> int:
+        """Track keypoints in a live window.
+
+        Args:
+            source: Camera index or /dev/videoN, video file, picture, folder or glob of pictures,
+                rtsp:// rtmp:// http(s):// address, or demo.
+        """
+        config = AppConfig(superpoint, tracking, pipeline, render, input, report, output, live=live)
+        if self._shown("live", config):
+            return 0
+        from realtime_kp.apps.live import run_live
+
+        return run_live(source, config, self._console, quiet=self.quiet)
+
+    def video(
+        self,
+        *inputs: str,
+        superpoint: Superpoint = SuperPointConfig(),  # noqa: B008
+        tracking: Tracking = TrackingConfig(),  # noqa: B008
+        pipeline: Threads = PipelineConfig(),  # noqa: B008
+        render: Render = RenderConfig(),  # noqa: B008
+        input: Input = InputConfig(),  # noqa: B008
+        report: Report = ReportConfig(),  # noqa: B008
+        output: Output = OutputConfig(),  # noqa: B008
+        video: Annotated[VideoConfig, Parameter(group="Video")] = VideoConfig(),  # noqa: B008
+    ) -> int:
+        """Track keypoints through every frame of videos or pictures and write annotated ones.
+
+        Args:
+            inputs: Video files, pictures, folders or globs of pictures, addresses, or demo.
+        """
+        config = AppConfig(superpoint, tracking, pipeline, render, input, report, output, video=video)
+        if self._shown("video", config):
+            return 0
+        if not inputs:
+            raise ConfigError("video needs an input: realtime-kp video INPUT [-o OUTPUT]")
+        from realtime_kp.apps.video import run_video
+
+        return run_video(list(inputs), config, self._console, quiet=self.quiet)
+
+    def bench(
+        self,
+        source: str = "demo",
+        /,
+        *,
+        superpoint: Superpoint = SuperPointConfig(),  # noqa: B008
+        tracking: Tracking = TrackingConfig(),  # noqa: B008
+        pipeline: Threads = PipelineConfig(),  # noqa: B008
+        render: Render = RenderConfig(),  # noqa: B008
+        input: Input = InputConfig(),  # noqa: B008
+        report: Report = ReportConfig(),  # noqa: B008
+        bench: Annotated[BenchConfig, Parameter(group="Bench")] = BenchConfig(),  # noqa: B008
+    ) -> int:
+        """Measure latency and throughput.
+
+        Args:
+            source: What to read; short sources start over.
+        """
+        config = AppConfig(superpoint, tracking, pipeline, render, input, report, bench=bench)
+        if self._shown("bench", config):
+            return 0
+        from realtime_kp.apps.bench import run_bench
+
+        return run_bench(source, config, self._console, quiet=self.quiet)
+
+    def doctor(self, *, superpoint: Superpoint = SuperPointConfig()) -> int:  # noqa: B008
+        """Tell what this machine offers, with a real inference on each engine."""
+        from realtime_kp.apps.doctor import run_doctor
+
+        return run_doctor(superpoint, self._console)
+
+    def _shown(self, command: str, config: AppConfig) -> bool:
+        if self.print_config:
+            sys.stdout.write(yaml.safe_dump(config.to_dict(SECTIONS[command]), sort_keys=False))
+        return self.print_config
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Without the program's name; those of this process if None.
+
+    Returns:
+        The exit code, as the README lists them.
+    """
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    verbose = "-v" in tokens or "--verbose" in tokens
+    try:
+        code = make_app().meta(tokens, exit_on_error=False, print_error=False)
+        return code if isinstance(code, int) else 0
+    except CycloptsError as exc:
+        return _tell(" ".join(str(exc).split()), USAGE, verbose)
+    except RealtimeKpError as exc:
+        return _tell(str(exc), EXIT_CODES[type(exc)], verbose)
+    except KeyboardInterrupt:
+        return _tell("interrupted", INTERRUPTED, verbose)
+    except ImportError as exc:
+        return _tell(_missing_library(exc), EXIT_CODES[ModelError], verbose)
+    except Exception as exc:
+        return _tell(f"internal error, please report it: {type(exc).__name__}: {exc}", INTERNAL, verbose)
+
+
+def make_app() -> App:
+    """The command line: four commands, and the options that all of them have."""
+    app = App(
+        name="realtime-kp",
+        version=__version__,
+        help="Real-time SuperPoint keypoint tracking for webcams, video files and network streams.",
+        result_action="return_value",
+    )
+    commands = Commands()
+    for command in (commands.live, commands.video, commands.bench, commands.doctor):
+        app.command(command)
+
+    @app.meta.default
+    def launch(
+        *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+        config: Annotated[Path | None, Parameter(name="--config", group=COMMON)] = None,
+        print_config: Annotated[bool, Parameter(name="--print-config", negative="", group=COMMON)] = False,
+        verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], negative="", group=COMMON)] = False,
+        quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative="", group=COMMON)] = False,
+    ) -> Any:
+        """Options of every command.
+
+        Args:
+            words: The command and its own flags.
+            config: Read settings from this YAML file; flags override it.
+            print_config: Print the settings as YAML and stop.
+            verbose: Tell more; show tracebacks.
+            quiet: Results and errors only.
+        """
+        _set_up_logging(verbose=verbose, quiet=quiet)
+        commands.quiet, commands.print_config = quiet, print_config
+        if config is not None:
+            app.config = (Dict(read_yaml(config), source=str(config), use_commands_as_keys=False),)
+        return app(words, exit_on_error=False, print_error=False)
+
+    return app
+
+
+def _set_up_logging(*, verbose: bool, quiet: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.handlers[:] = [handler]
+    log.propagate = False
+    log.setLevel(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
+
+
+def _missing_library(exc: ImportError) -> str:
+    text = str(exc)
+    for library, package in SYSTEM_LIBRARIES.items():
+        if library in text:
+            return f"the system library {library} is missing: apt-get install {package}"
+    return f"a package is missing or broken: {text}; reinstall with pip install realtime-kp"
+
+
+def _tell(message: str, code: int, verbose: bool) -> int:
+    if verbose:
+        traceback.print_exc()
+    sys.stderr.write(f"realtime-kp: {message}\n")
+    return code

@@ -1,0 +1,58 @@
+"""What this machine is: for summaries, benchmarks and the doctor."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("realtime-kp", "torch", "transformers", "openvino", "opencv-python", "av", "numpy")
+
+
+def describe_machine() -> dict[str, object]:
+    """Processor, memory, system and the versions that matter for speed."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "memory_gb": _memory_gb(),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "versions": {name: package_version(name) for name in PACKAGES},
+    }
+
+
+def package_version(name: str) -> str:
+    """The installed version of a package, or `missing`."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def peak_memory_mb() -> float | None:
+    """The largest resident memory of this process so far; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _memory_gb() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, ValueError, OSError):
+        return None

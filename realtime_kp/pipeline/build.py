@@ -1,0 +1,43 @@
+"""A pipeline from settings."""
+
+from __future__ import annotations
+
+from realtime_kp.config import AppConfig
+from realtime_kp.features import SuperPoint
+from realtime_kp.pipeline.channel import Policy
+from realtime_kp.pipeline.pacing import Pacer
+from realtime_kp.pipeline.pipeline import Pipeline
+from realtime_kp.sources import FrameSource
+from realtime_kp.tracking import Tracker
+
+
+def build_pipeline(
+    source: FrameSource,
+    config: AppConfig,
+    *,
+    policy: Policy,
+    pacer: Pacer | None = None,
+    loop: bool = False,
+    max_frames: int | None = None,
+) -> Pipeline:
+    """Put network, tracker and threads together as the settings say; entering the result starts them.
+
+    Args:
+        source: Where frames come from.
+        config: All settings.
+        policy: `block` loses no frame; `drop_oldest` lets the newest win.
+        pacer: When frames of recordings are due; None takes them as fast as they come.
+        loop: Start the source over at its end.
+        max_frames: Read no more frames than this.
+    """
+    return Pipeline(
+        source,
+        SuperPoint(config.superpoint),
+        Tracker(config.tracking, trail_length=config.render.trail_length),
+        policy=policy,
+        queue_size=config.pipeline.queue_size,
+        detect_every=config.pipeline.detection_interval,
+        pacer=pacer,
+        loop=loop,
+        max_frames=max_frames,
+    )
