@@ -1,8 +1,8 @@
 """Real-time SuperPoint keypoint tracking for webcams, video files and network streams.
 
-    import realtime_kp as rk
-    for result in rk.track("clip.mp4"):
-        print(result.frame.index, len(result.keypoints), len(result.tracks.confirmed))
+import realtime_kp as rk
+for result in rk.track("clip.mp4"):
+    print(result.frame.index, len(result.keypoints), len(result.tracks.confirmed))
 """
 
 from __future__ import annotations

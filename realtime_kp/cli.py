@@ -37,7 +37,12 @@ log = logging.getLogger("realtime_kp")
 COMMON = Group("Every command", sort_key=0)
 EXIT_CODES: dict[type[RealtimeKpError], int] = {ConfigError: 2, SourceError: 3, ModelError: 4, SinkError: 5}
 INTERNAL, USAGE, INTERRUPTED = 1, 2, 130
-SYSTEM_LIBRARIES = {"libGL": "libgl1", "libglib": "libglib2.0-0", "libgthread": "libglib2.0-0", "libxcb": "libxcb1"}
+SYSTEM_LIBRARIES = {
+    "libGL": "libgl1",
+    "libglib": "libglib2.0-0",
+    "libgthread": "libglib2.0-0",
+    "libxcb": "libxcb1",
+}
 
 
 Superpoint = Annotated[SuperPointConfig, Parameter(group="Keypoints")]

@@ -183,7 +183,7 @@ class TrackedFrame:
     frame: Frame
     keypoints: Keypoints | None
     tracks: Tracks
-    times_ms: StageTimes = StageTimes()
+    times_ms: StageTimes = field(default_factory=StageTimes)
 
     @property
     def detected(self) -> bool:

@@ -88,7 +88,10 @@ def _to_dict(
     values: dict[str, Any] = {
         "command": "bench",
         "source": source,
-        **{name: getattr(closed.model, name) for name in ("model", "revision", "device", "engine", "precision")},
+        **{
+            name: getattr(closed.model, name)
+            for name in ("model", "revision", "device", "engine", "precision")
+        },
         "inference_size": list(closed.inference_size or ()),
         **_loop_dict(closed),
         "peak_memory_mb": memory_mb,
@@ -146,10 +149,15 @@ def _print(
         f"{closed.keypoints_per_frame:.0f} keypoints a frame; peak memory {values['peak_memory_mb']} MB",
     ):
         console.print(line, highlight=False)
-    for title, result in (("closed loop", closed), (f"open loop, {opened.rate:g}/s" if opened else "", opened)):
+    for title, result in (
+        ("closed loop", closed),
+        (f"open loop, {opened.rate:g}/s" if opened else "", opened),
+    ):
         if result is not None:
             console.print(latency_table(f"{title}: latency, ms", result.latency))
-            dropped = "" if result.rate is None else f", {result.counts.dropped} of {result.counts.read} dropped"
+            dropped = (
+                "" if result.rate is None else f", {result.counts.dropped} of {result.counts.read} dropped"
+            )
             console.print(
                 f"{title}: {result.fps:.2f} FPS over {result.frames} frames, jitter {result.jitter_ms:.1f} ms"
                 f"{dropped}; loading and warm-up {result.warmup_s:.1f} s",
@@ -157,8 +165,8 @@ def _print(
             )
     if theirs is not None:
         console.print(
-            f"transformers' own loop (fp32, keypoints only): {theirs.fps:.2f} FPS, p50 {theirs.p50_ms:.0f} ms; "
-            f"this pipeline is {closed.fps / theirs.fps:.2f} times as fast",
+            f"transformers' own loop (fp32, keypoints only): {theirs.fps:.2f} FPS, "
+            f"p50 {theirs.p50_ms:.0f} ms; this pipeline is {closed.fps / theirs.fps:.2f} times as fast",
             highlight=False,
         )
     console.print(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from realtime_kp.config import SuperPointConfig
@@ -17,7 +18,7 @@ from realtime_kp.errors import RealtimeKpError
 from realtime_kp.features import SuperPoint
 from realtime_kp.keypoints import Keypoints
 from realtime_kp.machine import describe_machine
-from realtime_kp.sources import DemoSpec
+from realtime_kp.sources import procedural_picture
 
 DONE, UNFIT = 0, 1
 _WITHIN_PX = 1.0
@@ -75,7 +76,10 @@ def run_doctor(config: SuperPointConfig, console: Console) -> int:
 
 def _findings(config: SuperPointConfig) -> Iterator[Finding]:
     machine = describe_machine()
-    yield Finding("machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}")
+    yield Finding(
+        "machine",
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}",
+    )
     versions = machine["versions"]
     assert isinstance(versions, dict)
     yield Finding("versions", ", ".join(f"{name} {number}" for name, number in versions.items()))
@@ -95,7 +99,12 @@ def _libraries() -> Finding:
 def _codecs() -> Finding:
     import av
 
-    wanted = {"libx264": "H.264 encoding", "h264": "H.264 decoding", "hevc": "HEVC decoding", "vp9": "VP9 decoding"}
+    wanted = {
+        "libx264": "H.264 encoding",
+        "h264": "H.264 decoding",
+        "hevc": "HEVC decoding",
+        "vp9": "VP9 decoding",
+    }
     missing = [use for name, use in wanted.items() if name not in av.codecs_available]
     if missing:
         return Finding("codecs", f"missing: {', '.join(missing)}", "pip install --force-reinstall av")
@@ -121,7 +130,9 @@ def _weights(config: SuperPointConfig) -> Finding:
     from realtime_kp.features.weights_store import BUNDLED, bundled_models, find_weights
 
     aliases = {name: alias for alias, name in BUNDLED.items()}
-    bundled = ", ".join(f"{name} (--model {aliases.get(name, name)}, Apache-2.0)" for name in bundled_models())
+    bundled = ", ".join(
+        f"{name} (--model {aliases.get(name, name)}, Apache-2.0)" for name in bundled_models()
+    )
     try:
         ref = find_weights(config.model)
     except RealtimeKpError as exc:
@@ -131,7 +142,7 @@ def _weights(config: SuperPointConfig) -> Finding:
 
 def _engines(config: SuperPointConfig) -> Iterator[Finding]:
     """A real inference on each engine, lower precisions against full precision on the same frame."""
-    image = DemoSpec().scene().render(0)
+    image = procedural_picture((640, 480))
     reference: Keypoints | None = None
     for engine, device, precision in _combinations():
         topic = f"{engine} {device} {precision}"
@@ -144,11 +155,15 @@ def _engines(config: SuperPointConfig) -> Iterator[Finding]:
         text = f"{len(keypoints)} keypoints in {took_ms:.0f} ms"
         if reference is None:
             reference = keypoints
-            problem = None if len(keypoints) else "no keypoints on the demo scene: are these SuperPoint weights?"
+            problem = (
+                None if len(keypoints) else "no keypoints on the demo scene: are these SuperPoint weights?"
+            )
             yield Finding(topic, text, problem)
             continue
         alike = agreement(reference, keypoints)
-        text += f"; against full precision {alike.overlap:.1%} within 1 px, descriptor cosine {alike.cosine:.4f}"
+        text += (
+            f"; against full precision {alike.overlap:.1%} within 1 px, descriptor cosine {alike.cosine:.4f}"
+        )
         good = alike.overlap >= _MIN_OVERLAP and alike.cosine >= _MIN_COSINE
         yield Finding(topic, text, None if good else f"do not use {topic} here; report this")
 
@@ -169,7 +184,7 @@ def _combinations() -> Iterator[tuple[str, str, str]]:
             yield "torch", device, "fp16"
 
 
-def _infer(config: SuperPointConfig, image: "np.ndarray") -> tuple[Keypoints, float]:
+def _infer(config: SuperPointConfig, image: NDArray[np.uint8]) -> tuple[Keypoints, float]:
     with SuperPoint(config) as superpoint:
         superpoint(image)
         started_s = time.perf_counter()

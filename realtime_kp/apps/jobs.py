@@ -120,7 +120,9 @@ def check_outputs(job: Job, sources: list[str]) -> None:
         check_table_name(output.tracks)
     if output.features is not None:
         check_features_name(output.features)
-    files = [path for path in (output.tracks, output.features, report.summary, report.log) if path is not None]
+    files = [
+        path for path in (output.tracks, output.features, report.summary, report.log) if path is not None
+    ]
     if job.target is not None and not job.into_folder:
         files.append(job.target)
     if len(set(files)) < len(files):

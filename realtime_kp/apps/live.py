@@ -68,7 +68,9 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
     with StopSignals() as signals, pipeline, loop:
         stopped_by = loop.run(signals)
     name = pipeline.source_info.name if pipeline.source_info else source
-    summary = summarise("live", name, pipeline, loop.meter, written=loop.recorder.frames, stopped_by=stopped_by)
+    summary = summarise(
+        "live", name, pipeline, loop.meter, written=loop.recorder.frames, stopped_by=stopped_by
+    )
     if config.report.summary is not None:
         write_json(config.report.summary, summary.to_dict())
     if not quiet:

@@ -146,7 +146,11 @@ class Recorder:
         if self._sink is None:
             info, output = pipeline.source_info, self._config.output
             sink = VideoFileSink(
-                self._next_path(), fps=info.fps if info else None, crf=output.crf, preset=output.preset, from_zero=True
+                self._next_path(),
+                fps=info.fps if info else None,
+                crf=output.crf,
+                preset=output.preset,
+                from_zero=True,
             )
             self._sink = self._stack.enter_context(sink)
             log.info("recording to %s", sink.path)

@@ -140,9 +140,7 @@ class _Outputs:
         sinks: list[FrameSink] = []
         if target is not None and self._job.pictures:
             sinks.append(
-                PicturesSink(
-                    target, overwrite=config.report.overwrite, single=not self._job.into_folder
-                )
+                PicturesSink(target, overwrite=config.report.overwrite, single=not self._job.into_folder)
             )
         elif target is not None:
             info = self._pipeline.source_info

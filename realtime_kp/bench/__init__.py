@@ -1,1 +1,1 @@
-"""Measuring: latency and throughput, comparison with transformers' own loop, accuracy against a known motion."""
+"""Measuring: latency and throughput, transformers' own loop, accuracy against a known motion."""

@@ -19,13 +19,12 @@ from realtime_kp.pipeline import (
     FrameCounts,
     Pacer,
     Percentiles,
-    Pipeline,
     RunMeter,
     build_pipeline,
 )
 from realtime_kp.render import render
 from realtime_kp.sinks import VideoFileSink
-from realtime_kp.sources import FrameSource, open_source
+from realtime_kp.sources import open_source
 from realtime_kp.tracking import TrackCounts
 
 _WAKE_S = 0.1
@@ -107,7 +106,9 @@ def measure(
                 meter.take(tracked, draw, started_s)
                 progress()
     if meter.measured is None or meter.seen <= bench.warmup + 1:
-        raise SourceError(f"{source} gave {meter.seen} frames: too few to measure after {bench.warmup} of warm-up")
+        raise SourceError(
+            f"{source} gave {meter.seen} frames: too few to measure after {bench.warmup} of warm-up"
+        )
     return LoopResult(
         rate=rate,
         frames=meter.seen - bench.warmup,

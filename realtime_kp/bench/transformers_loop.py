@@ -53,7 +53,9 @@ def run_transformers_loop(
 
     weights = load_weights(config.model, config.revision)
     try:
-        processor = AutoImageProcessor.from_pretrained(weights.ref.location, revision=config.revision or "main")
+        processor = AutoImageProcessor.from_pretrained(
+            weights.ref.location, revision=config.revision or "main"
+        )
     except (OSError, ValueError) as exc:
         raise ModelError(f"{weights.ref.location} holds no preprocessor_config.json to compare with") from exc
     use_gpu = config.device.startswith("cuda") or (config.device == "auto" and torch.cuda.is_available())

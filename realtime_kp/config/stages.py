@@ -85,7 +85,11 @@ class SuperPointConfig:
             "device must be auto, cpu, cuda, cuda:N or mps",
             self.device,
         )
-        _require(self.engine in ("auto", "torch", "openvino"), "engine must be auto, torch or openvino", self.engine)
+        _require(
+            self.engine in ("auto", "torch", "openvino"),
+            "engine must be auto, torch or openvino",
+            self.engine,
+        )
         _require(
             self.precision in ("auto", "fp16", "bf16", "fp32", "int8"),
             "precision must be auto, fp16, bf16, fp32 or int8",
@@ -145,7 +149,9 @@ class TrackingConfig:
 
     def __post_init__(self) -> None:
         _require(self.kind == "descriptor", "tracking.kind must be descriptor", self.kind)
-        _require(0 < self.match_threshold <= 2, "match_threshold must be above 0, up to 2", self.match_threshold)
+        _require(
+            0 < self.match_threshold <= 2, "match_threshold must be above 0, up to 2", self.match_threshold
+        )
         _require(0 < self.search_radius <= 1, "search_radius must be above 0, up to 1", self.search_radius)
         _require(0 < self.return_radius <= 1, "return_radius must be above 0, up to 1", self.return_radius)
         _require(self.confirm_after >= 1, "confirm_after must be at least 1", self.confirm_after)
@@ -162,7 +168,7 @@ class PipelineConfig:
     """Frames that may wait for the network; live drops the oldest beyond that, files wait."""
 
     detect_every: Annotated[str, Parameter(name=["--detect-every", "detect-every"])] = "auto"
-    """Run the network on every Nth frame, tracks are predicted between; auto: on each frame it can keep up with."""
+    """Run the network on every Nth frame, tracks are predicted between; auto: as often as it keeps up."""
 
     def __post_init__(self) -> None:
         _require(1 <= self.queue_size <= 1000, "queue_size must be 1 to 1000", self.queue_size)
@@ -291,7 +297,9 @@ class LiveConfig:
 
     def __post_init__(self) -> None:
         _require(
-            self.duration_s is None or self.duration_s > 0, "duration must be above 0 seconds", self.duration_s
+            self.duration_s is None or self.duration_s > 0,
+            "duration must be above 0 seconds",
+            self.duration_s,
         )
 
 

@@ -78,7 +78,9 @@ def make_engine(network: SuperPointNetwork, choice: EngineChoice) -> Engine:
         ModelError: The engine cannot take the network.
     """
     try:
-        return OpenVinoEngine(network, choice) if choice.engine == "openvino" else TorchEngine(network, choice)
+        return (
+            OpenVinoEngine(network, choice) if choice.engine == "openvino" else TorchEngine(network, choice)
+        )
     except (RuntimeError, ValueError) as exc:
         raise ModelError(f"the engine {choice.engine} cannot load the network: {_first_line(exc)}") from exc
 
@@ -166,7 +168,7 @@ def openvino_problem() -> str | None:
 
 
 def cpu_precisions() -> tuple[str, ...]:
-    """Precisions that OpenVINO runs natively on this CPU, best known first: `bf16` where it has it, `fp32`."""
+    """Precisions that OpenVINO runs natively on this CPU, fastest first."""
     import openvino
 
     capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

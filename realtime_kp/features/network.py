@@ -22,6 +22,7 @@ class SuperPointNetwork(nn.Module):
         super().__init__()
         self.blocks = model.encoder.conv_blocks
         scores, descriptors = model.keypoint_decoder, model.descriptor_decoder
+        self.first = model.encoder.conv_blocks[0].conv_a
         self.score_head = nn.Sequential(scores.conv_score_a, nn.ReLU(), scores.conv_score_b)
         self.descriptor_head = nn.Sequential(
             descriptors.conv_descriptor_a, nn.ReLU(), descriptors.conv_descriptor_b
@@ -36,7 +37,7 @@ class SuperPointNetwork(nn.Module):
         Returns:
             Logits `(B, 65, H/8, W/8)` and descriptors `(B, H/8, W/8, D)`, neither normalised.
         """
-        weight = self.score_head[0].weight
+        weight = self.first.weight
         x = (grey.to(weight.dtype) / 255).unsqueeze(1)
         if weight.is_contiguous(memory_format=torch.channels_last):
             x = x.contiguous(memory_format=torch.channels_last)

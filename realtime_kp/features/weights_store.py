@@ -123,7 +123,9 @@ def load_weights(model: str, revision: str | None = None) -> LoadedWeights:
 def _check_folder(path: Path) -> None:
     config = _read_config(path)
     if config.get("model_type") != "superpoint":
-        raise ModelError(f"{path / 'config.json'} is of model type {config.get('model_type')!r}, not superpoint")
+        raise ModelError(
+            f"{path / 'config.json'} is of model type {config.get('model_type')!r}, not superpoint"
+        )
     if not any(path.glob("*.safetensors")):
         pickled = any(path.glob("*.bin")) or any(path.glob("*.pth")) or any(path.glob("*.pt"))
         hint = "; pickled weights are not loaded, save them with safe_serialization=True" if pickled else ""
@@ -134,7 +136,9 @@ def _read_config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError as exc:
-        raise ModelError(f"the folder {path} holds no config.json: it is no Hugging Face model folder") from exc
+        raise ModelError(
+            f"the folder {path} holds no config.json: it is no Hugging Face model folder"
+        ) from exc
     except (OSError, ValueError) as exc:
         raise ModelError(f"{path / 'config.json'} cannot be read: {exc}") from exc
     if not isinstance(config, dict):
@@ -153,8 +157,8 @@ def _why_not_loaded(ref: WeightsRef, revision: str | None, exc: Exception) -> st
     if "revision" in text and "not" in text and "connect" not in text:
         return f"the hub has no revision {revision!r} of {ref.name}"
     return (
-        f"cannot load {ref.name}{at}: the hub is out of reach and nothing is cached; connect once, or download "
-        f"the model folder elsewhere and give its path to --model ({first})"
+        f"cannot load {ref.name}{at}: the hub is out of reach and nothing is cached; connect once, or "
+        f"download the model folder elsewhere and give its path to --model ({first})"
     )
 
 

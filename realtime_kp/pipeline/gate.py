@@ -6,7 +6,7 @@ import threading
 
 
 class Gate:
-    """Open, or closed with single passes handed out; whoever waits at it is woken by `open`, `step`, `release`."""
+    """Open, or closed with single passes handed out; `open`, `step` and `release` wake who waits at it."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

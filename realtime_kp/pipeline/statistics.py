@@ -37,7 +37,7 @@ class Percentiles:
 
 
 class StageStatistics:
-    """Collects the stage times of a run; percentiles are over the last 100,000 frames, the maximum over all."""
+    """Collects the stage times of a run: percentiles of the last 100,000 frames, the maximum of all."""
 
     def __init__(self) -> None:
         self._samples: dict[str, deque[float]] = {stage: deque(maxlen=MAX_SAMPLES) for stage in STAGES}

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from threadpoolctl import threadpool_limits
+
 from realtime_kp.features import Extractor
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, TrackedFrame
@@ -169,7 +171,9 @@ class CaptureWorker:
                 grab_ms = (time.perf_counter() - started_s) * 1e3
                 self._shared.read += 1
                 if first_index:
-                    frame = replace(frame, index=first_index + frame.index, time_s=first_time_s + frame.time_s)
+                    frame = replace(
+                        frame, index=first_index + frame.index, time_s=first_time_s + frame.time_s
+                    )
                 yield frame, grab_ms
                 next_time_s = frame.time_s + 1 / (source.info.fps or 30.0)
                 if self._shared.read == self._max_frames:
@@ -252,7 +256,9 @@ class TrackingWorker:
         shared: The run.
     """
 
-    def __init__(self, tracker: Tracker, inbox: Channel[Detected], out: Channel[TrackedFrame], shared: Shared) -> None:
+    def __init__(
+        self, tracker: Tracker, inbox: Channel[Detected], out: Channel[TrackedFrame], shared: Shared
+    ) -> None:
         self._tracker = tracker
         self._inbox = inbox
         self._out = out
@@ -260,18 +266,24 @@ class TrackingWorker:
 
     def run(self) -> None:
         """Track until no more frames come."""
-        while True:
-            try:
-                detected = self._inbox.get()
-            except ChannelClosedError:
-                break
-            assert detected is not None
-            started_s = time.perf_counter()
-            tracks = self._tracker.update(detected.frame, detected.keypoints)
-            times = replace(
-                detected.times_ms,
-                queue=(detected.times_ms.queue or 0.0) + (started_s - detected.put_at_s) * 1e3,
-                track=(time.perf_counter() - started_s) * 1e3,
-            )
-            self._out.put(TrackedFrame(detected.frame, detected.keypoints, tracks, times))
+        # NumPy's BLAS keeps its threads spinning after each product; on few cores that takes a fifth of the
+        # network's speed, and the products here are small.
+        with threadpool_limits(limits=1, user_api="blas"):
+            while True:
+                try:
+                    detected = self._inbox.get()
+                except ChannelClosedError:
+                    break
+                assert detected is not None
+                self._out.put(self._track(detected))
         self._out.close()
+
+    def _track(self, detected: Detected) -> TrackedFrame:
+        started_s = time.perf_counter()
+        tracks = self._tracker.update(detected.frame, detected.keypoints)
+        times = replace(
+            detected.times_ms,
+            queue=(detected.times_ms.queue or 0.0) + (started_s - detected.put_at_s) * 1e3,
+            track=(time.perf_counter() - started_s) * 1e3,
+        )
+        return TrackedFrame(detected.frame, detected.keypoints, tracks, times)

@@ -83,4 +83,5 @@ def _fixed(xy: NDArray[np.float32]) -> NDArray[np.int32]:
 
 def _scale(image: Image) -> float:
     """How much larger than a VGA picture this is drawn."""
-    return max(0.6, max(image.shape[:2]) / 800)
+    height, width = image.shape[:2]
+    return float(max(0.6, width / 800, height / 800))

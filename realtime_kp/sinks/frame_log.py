@@ -14,7 +14,7 @@ from realtime_kp.timing import StageTimes
 
 
 class FrameLog:
-    """Appends a line as each frame is done; the file is whole line by line, so it has its name from the start.
+    """Appends a line as each frame is done; whole line by line, the file has its name from the start.
 
     Args:
         path: The file.
@@ -26,7 +26,7 @@ class FrameLog:
 
     def __enter__(self) -> Self:
         try:
-            self._out = open(self.path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed in __exit__
+            self._out = open(self.path, "w", encoding="utf-8", buffering=1)
         except OSError as exc:
             raise written(self.path, exc) from exc
         return self

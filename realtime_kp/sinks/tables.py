@@ -81,9 +81,8 @@ class TracksTableSink:
         self._rows = 0
 
     def __enter__(self) -> Self:
-        kinds = {".csv": _CsvWriter, ".jsonl": _JsonLinesWriter, ".parquet": _ParquetWriter}
         try:
-            self._writer = kinds[self.path.suffix.lower()](self._file.partial)
+            self._writer = _make_writer(self._file.partial)
         except OSError as exc:
             raise written(self.path, exc) from exc
         return self
@@ -131,7 +130,15 @@ def check_table_name(path: Path) -> None:
         try:
             import pyarrow.parquet  # noqa: F401
         except ImportError as exc:
-            raise ConfigError("Parquet needs pyarrow: pip install 'realtime-kp[parquet]', or write .csv") from exc
+            raise ConfigError(
+                "Parquet needs pyarrow: pip install 'realtime-kp[parquet]', or write .csv"
+            ) from exc
+
+
+def _make_writer(path: Path) -> _Writer:
+    if path.suffix.lower() == ".csv":
+        return _CsvWriter(path)
+    return _JsonLinesWriter(path) if path.suffix.lower() == ".jsonl" else _ParquetWriter(path)
 
 
 class _CsvWriter:
@@ -200,4 +207,3 @@ def write_track_rows(path: Path, tracked: TrackedFrame) -> None:
     """
     with TracksTableSink(path) as sink:
         sink.write(None, tracked)
-

@@ -101,14 +101,16 @@ class VideoFileSink:
         width, height = (side + side % 2 for side in size_wh)
         if (width, height) != size_wh:
             log.warning(
-                "%s: %dx%d is odd, H.264 needs even sides: written as %dx%d with the last row or column repeated",
+                "%s: %dx%d is odd, H.264 needs even sides: written as %dx%d, last row or column repeated",
                 self.path.name,
                 *size_wh,
                 width,
                 height,
             )
         options = {"crf": str(self._crf), "preset": self._preset}
-        self._container = av.open(str(self._file.partial), "w", format="mp4", options={"movflags": "+faststart"})
+        self._container = av.open(
+            str(self._file.partial), "w", format="mp4", options={"movflags": "+faststart"}
+        )
         rate = Fraction(self._fps or 30.0).limit_denominator(100_000)
         stream = self._container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -122,7 +124,12 @@ class VideoFileSink:
         size = (image.shape[1], image.shape[0])
         if size != self._size_wh:
             if not self._scaled:
-                log.warning("%s: frames of %dx%d are scaled to the first size, %dx%d", self.path.name, *size, *self._size_wh)
+                log.warning(
+                    "%s: frames of %dx%d are scaled to the first size, %dx%d",
+                    self.path.name,
+                    *size,
+                    *self._size_wh,
+                )
                 self._scaled = True
             image = np.asarray(cv2.resize(image, self._size_wh, interpolation=cv2.INTER_AREA), np.uint8)
         right, bottom = self._size_wh[0] % 2, self._size_wh[1] % 2

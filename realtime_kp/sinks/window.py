@@ -80,7 +80,9 @@ def window_problem() -> str | None:
 
     Asked in a process of its own: without a usable display Qt ends the process that asks.
     """
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if sys.platform.startswith("linux") and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
         return "there is no display (DISPLAY is not set)"
     try:
         probe = subprocess.run(

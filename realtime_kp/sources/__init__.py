@@ -78,4 +78,9 @@ def is_picture_spec(spec: str) -> bool:
     path = Path(spec)
     if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
         return True
-    return not path.exists() and any(c in spec for c in "*?[") and "://" not in spec and not spec.startswith("demo")
+    return (
+        not path.exists()
+        and any(c in spec for c in "*?[")
+        and "://" not in spec
+        and not spec.startswith("demo")
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, get_args
+from typing import Self
 from urllib.parse import parse_qsl, unquote
 
 from realtime_kp.config import parse_size
@@ -15,7 +15,7 @@ from realtime_kp.errors import ConfigError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
 from realtime_kp.sources.picture_file import read_picture
-from realtime_kp.sources.scene import Motion, Scene, procedural_picture
+from realtime_kp.sources.scene import MOTIONS, Motion, Scene, procedural_picture
 
 DEMO_FRAMES = 300
 DEMO_FPS = 30.0
@@ -56,9 +56,9 @@ class DemoSpec:
             raise ConfigError(
                 f"demo has no {sorted(unknown)[0]!r}; it takes motion, occluder, seed, size and frames"
             )
-        motion = values.get("motion", "handheld")
-        if motion not in get_args(Motion):
-            raise ConfigError(f"demo's motion must be one of {', '.join(get_args(Motion))}, got {motion!r}")
+        motion = next((m for m in MOTIONS if m == values.get("motion", "handheld")), None)
+        if motion is None:
+            raise ConfigError(f"demo's motion must be one of {', '.join(MOTIONS)}, got {values['motion']!r}")
         occluder = values.get("occluder", "0")
         if occluder not in ("0", "1"):
             raise ConfigError(f"demo's occluder must be 0 or 1, got {occluder!r}")

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from realtime_kp.errors import SourceError
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"})
+PICTURE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"}
+)
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

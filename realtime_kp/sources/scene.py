@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Motion = Literal["handheld", "still"]
+MOTIONS: tuple[Motion, ...] = ("handheld", "still")
 
 PERIOD_FRAMES = 90
 OVERSIZE = 1.45
@@ -29,9 +30,7 @@ class _Swing:
     phase: float
 
     def at(self, index: float) -> float:
-        return self.amplitude * float(
-            np.sin(2 * np.pi * self.periods * index / PERIOD_FRAMES + self.phase)
-        )
+        return self.amplitude * float(np.sin(2 * np.pi * self.periods * index / PERIOD_FRAMES + self.phase))
 
 
 class Scene:
@@ -93,14 +92,16 @@ class Scene:
                 [0, 0, 1.0],
             ]
         )
-        perspective = np.array([[1, 0, 0], [0, 1, 0], [self._tilt[0].at(index), self._tilt[1].at(index), 1.0]])
+        perspective = np.array(
+            [[1, 0, 0], [0, 1, 0], [self._tilt[0].at(index), self._tilt[1].at(index), 1.0]]
+        )
         x = (width - 1) / 2 + self._pan[0].at(index)
         y = (height - 1) / 2 + self._pan[1].at(index)
         translation = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
         return np.asarray(translation @ perspective @ turn @ centring)
 
     def truth(
-        self, i: int, j: int, xy: NDArray[np.floating]
+        self, i: int, j: int, xy: NDArray[np.float32] | NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Where points of frame `i` truly are in frame `j`.
 
@@ -167,7 +168,10 @@ class Scene:
             return np.zeros(len(xy), np.bool_)
         left, top, right, bottom = box
         return np.asarray(
-            (xy[:, 0] > left - 0.5) & (xy[:, 0] < right - 0.5) & (xy[:, 1] > top - 0.5) & (xy[:, 1] < bottom - 0.5)
+            (xy[:, 0] > left - 0.5)
+            & (xy[:, 0] < right - 0.5)
+            & (xy[:, 1] > top - 0.5)
+            & (xy[:, 1] < bottom - 0.5)
         )
 
 
@@ -220,7 +224,7 @@ def _draw_shape(image: NDArray[np.uint8], rng: np.random.Generator) -> None:
         cv2.fillPoly(image, [points], colour, cv2.LINE_AA)
 
 
-def _warp(homography: NDArray[np.float64], xy: NDArray[np.float64]) -> NDArray[np.float64]:
+def _warp(homography: NDArray[np.floating], xy: NDArray[np.float64]) -> NDArray[np.float64]:
     mapped = xy @ homography[:, :2].T + homography[:, 2]
     return np.asarray(mapped[:, :2] / mapped[:, 2:])
 

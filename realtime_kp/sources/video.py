@@ -45,7 +45,12 @@ class VideoSource:
     """
 
     def __init__(
-        self, location: str | Path, *, start_s: float = 0.0, timeout_s: float = 3.0, max_pixels: int = MAX_PIXELS
+        self,
+        location: str | Path,
+        *,
+        start_s: float = 0.0,
+        timeout_s: float = 3.0,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.location = location
         self.start_s = start_s

@@ -71,9 +71,7 @@ def rounds(config: TrackingConfig, long_side_px: float, spread_px: float | None)
     )
 
 
-def assign(
-    table: TrackTable, place: FloatArray, keypoints: Keypoints, plan: tuple[Round, ...]
-) -> Pairs:
+def assign(table: TrackTable, place: FloatArray, keypoints: Keypoints, plan: tuple[Round, ...]) -> Pairs:
     """Match tracks to keypoints, each at most once.
 
     Within a round the pairs are mutual nearest neighbours in descriptor, less a penalty that grows with the

@@ -60,7 +60,11 @@ def estimate_motion(before: FloatArray, after: FloatArray, seed: int = 0) -> Glo
         return None
     if inliers.sum() >= _HOMOGRAPHY_INLIERS:
         wider, wider_inliers = _homography(before, after, seed)
-        if wider is not None and wider_inliers.sum() > inliers.sum() and _plausible(wider, after[wider_inliers]):
+        if (
+            wider is not None
+            and wider_inliers.sum() > inliers.sum()
+            and _plausible(wider, after[wider_inliers])
+        ):
             matrix, inliers = wider, wider_inliers
     if inliers.sum() < _MIN_PAIRS:
         return None
@@ -68,9 +72,7 @@ def estimate_motion(before: FloatArray, after: FloatArray, seed: int = 0) -> Glo
     return GlobalMotion(matrix, float(1.4826 * np.median(residual)), float(inliers.mean()))
 
 
-def _affine(
-    before: FloatArray, after: FloatArray
-) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_]]:
+def _affine(before: FloatArray, after: FloatArray) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_]]:
     found, mask = cv2.estimateAffine2D(
         before, after, method=cv2.RANSAC, ransacReprojThreshold=_INLIER_PX, maxIters=500, confidence=0.99
     )

@@ -178,7 +178,9 @@ class Tracker:
         new_xy = place.copy()
         new_xy[rows] = found_xy
         velocity = (place - table.anchor_xy) / frames
-        velocity[rows] = np.where(returning[:, None], (moved - table.anchor_xy)[rows] / frames, velocity[rows])
+        velocity[rows] = np.where(
+            returning[:, None], (moved - table.anchor_xy)[rows] / frames, velocity[rows]
+        )
         table.own_motion, table.velocity = own_motion, velocity
         table.xy, table.anchor_xy = new_xy, new_xy.copy()
         table.seen[:] = False
