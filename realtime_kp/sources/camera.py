@@ -109,7 +109,7 @@ class CameraSource:
             if not ok:
                 failures += 1
                 if failures >= _RETRIES:
-                    raise SourceError(f"{self._name} gives no more frames: unplugged, or used elsewhere?")
+                    raise SourceError(f"{self._name} gives no more frames; was it unplugged?")
                 continue
             failures = 0
             first_at_s = grabbed_at_s if first_at_s is None else first_at_s
