@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -120,7 +121,9 @@ class OpenVinoEngine:
         self._choice = choice
         self._core = openvino.Core()
         example = torch.zeros(1, 64, 64, dtype=torch.uint8)
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            # OpenVINO traces the network by a way of torch that warns of its own deprecation.
+            warnings.simplefilter("ignore")
             self._graph = openvino.convert_model(network.float(), example_input=example)
         self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 

@@ -25,7 +25,7 @@ TIGHT_PX = (3.0, 5.0)
 _PLACE_WEIGHT = 0.5
 _STRICTER = 0.75
 _MARGIN = 0.05
-_TOGETHER_REACH_PX = 40.0
+_TOGETHER_REACH = 0.1  # of the long side
 _TOGETHER_PX = 2.0
 _TOGETHER_FELLOWS = 2
 
@@ -39,15 +39,16 @@ class Round:
         radius_px: Largest distance from the predicted place.
         similarity: Smallest cosine of the descriptors.
         margin: By how much the best must beat the second best keypoint within the radius.
-        together: Only pairs count whose neighbours are off the prediction the same way: one keypoint
-            elsewhere is mostly another one, several that moved alike are an object that moves on its own.
+        together_px: Above 0, only pairs count with neighbours within this distance that are off the
+            prediction the same way: one keypoint elsewhere is mostly another one, several that moved alike
+            are an object that moves on its own.
     """
 
     state: TrackState
     radius_px: float
     similarity: float
     margin: float = 0.0
-    together: bool = False
+    together_px: float = 0.0
 
 
 def rounds(config: TrackingConfig, long_side_px: float, spread_px: float | None) -> tuple[Round, ...]:
@@ -62,12 +63,13 @@ def rounds(config: TrackingConfig, long_side_px: float, spread_px: float | None)
     tight_px = wide_px if spread_px is None else min(wide_px, float(np.clip(4 * spread_px, *TIGHT_PX)))
     loose = distance_to_similarity(config.match_threshold)
     strict = distance_to_similarity(config.match_threshold * _STRICTER)
+    together_px = 0.0 if spread_px is None else _TOGETHER_REACH * long_side_px
     return (
         Round(TrackState.CONFIRMED, tight_px, loose),
-        Round(TrackState.CONFIRMED, wide_px, strict, _MARGIN, together=spread_px is not None),
+        Round(TrackState.CONFIRMED, wide_px, strict, _MARGIN, together_px),
         Round(TrackState.LOST, config.return_radius * long_side_px, strict, _MARGIN),
         Round(TrackState.TENTATIVE, tight_px, loose),
-        Round(TrackState.TENTATIVE, wide_px, strict, _MARGIN, together=spread_px is not None),
+        Round(TrackState.TENTATIVE, wide_px, strict, _MARGIN, together_px),
     )
 
 
@@ -100,8 +102,9 @@ def assign(table: TrackTable, place: FloatArray, keypoints: Keypoints, plan: tup
         if step.margin:
             good &= cosines - runner_up(pairs.a, cosines) >= step.margin
         chosen = pairs.where(good)
-        if step.together:
-            chosen = chosen.where(moving_together(keypoints.xy[chosen.b], -gap[good]))
+        if step.together_px:
+            together = moving_together(keypoints.xy[chosen.b], -gap[good], step.together_px)
+            chosen = chosen.where(together)
         free_a[chosen.a] = False
         free_b[chosen.b] = False
         found_a.append(chosen.a)
@@ -109,17 +112,18 @@ def assign(table: TrackTable, place: FloatArray, keypoints: Keypoints, plan: tup
     return Pairs(np.concatenate(found_a), np.concatenate(found_b))
 
 
-def moving_together(xy: FloatArray, shift: FloatArray) -> NDArray[np.bool_]:
+def moving_together(xy: FloatArray, shift: FloatArray, reach_px: float) -> NDArray[np.bool_]:
     """Which places have at least two neighbours that are shifted like them.
 
     Args:
         xy: `(N, 2)` places, pixels.
         shift: `(N, 2)` by how much each is off its prediction, pixels.
+        reach_px: How far neighbours may be.
 
     Returns:
         `(N,) bool`.
     """
-    near = near_pairs(xy, xy, _TOGETHER_REACH_PX)
+    near = near_pairs(xy, xy, reach_px)
     alike = np.linalg.norm(shift[near.a] - shift[near.b], axis=1) <= _TOGETHER_PX
     fellows = np.bincount(near.a[alike], minlength=len(xy)) - 1  # each is its own neighbour
     return np.asarray(fellows >= _TOGETHER_FELLOWS)

@@ -53,8 +53,6 @@ class TrackTable:
     def born(cls, ids: NDArray[np.int64], keypoints: Keypoints, trail_length: int) -> TrackTable:
         """New tentative tracks, one a keypoint."""
         m = len(ids)
-        trails = np.full((m, trail_length, 2), np.nan, np.float32)
-        trails[:, -1] = keypoints.xy
         return cls(
             ids=ids,
             xy=keypoints.xy.copy(),
@@ -68,7 +66,7 @@ class TrackTable:
             states=np.full(m, TrackState.TENTATIVE, np.int8),
             seen=np.ones(m, np.bool_),
             descriptors=keypoints.descriptors.astype(np.float32),
-            trails_xy=trails,
+            trails_xy=np.full((m, trail_length, 2), np.nan, np.float32),
         )
 
     def keep(self, mask: NDArray[np.bool_]) -> None:

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pytest
+
+from realtime_kp import Frame, Pipeline, SourceError, Tracker
+from realtime_kp.keypoints import Keypoints, TrackedFrame, Tracks
+from realtime_kp.pipeline import Controls, Pacer
+from realtime_kp.sources import SourceInfo, open_source
+from tests.conftest import StubExtractor, make_frame, within
+
+
+class ListSource:
+    """Frames made on the spot; may be live, endless, slow, broken."""
+
+    damage: str | None = None
+
+    def __init__(
+        self,
+        count: int | None = 10,
+        *,
+        live: bool = False,
+        fail_at: int | None = None,
+        fail_to_open: bool = False,
+        interval_s: float = 0.0,
+    ) -> None:
+        self.count = count
+        self.live = live
+        self.fail_at = fail_at
+        self.fail_to_open = fail_to_open
+        self.interval_s = interval_s
+        self.opened_in: str | None = None
+        self.closed_in: str | None = None
+
+    @property
+    def info(self) -> SourceInfo:
+        return SourceInfo("list", (64, 48), 30.0, self.count, self.live)
+
+    def __enter__(self) -> Self:
+        if self.fail_to_open:
+            raise SourceError("the list cannot be opened")
+        self.opened_in = threading.current_thread().name
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.closed_in = threading.current_thread().name
+
+    def __iter__(self) -> Iterator[Frame]:
+        index = 0
+        while self.count is None or index < self.count:
+            if index == self.fail_at:
+                raise SourceError("the list is torn")
+            time.sleep(self.interval_s)
+            yield make_frame(index)
+            index += 1
+
+
+class FailingTracker(Tracker):
+    def update(self, frame: Frame, keypoints: Keypoints | None) -> Tracks:
+        if frame.index == 3:
+            raise RuntimeError("the tracker fails as ordered")
+        return super().update(frame, keypoints)
+
+
+def make(source: ListSource, extractor: StubExtractor | None = None, **options: object) -> Pipeline:
+    return Pipeline(source, extractor or StubExtractor(), Tracker(), **options)  # type: ignore[arg-type]
+
+
+def test_block_gives_every_frame_in_order_with_its_tracks() -> None:
+    with make(ListSource(20)) as pipeline:
+        frames = list(pipeline)
+    assert [f.frame.index for f in frames] == list(range(20))
+    assert all(f.detected for f in frames)
+    assert len(frames[-1].tracks.confirmed) == len(frames[-1].keypoints or ())
+    counts = pipeline.counts
+    assert (counts.read, counts.processed, counts.dropped, counts.detected) == (20, 20, 0, 20)
+
+
+def test_stage_times_are_filled_in() -> None:
+    with make(ListSource(3)) as pipeline:
+        times = [f.times_ms for f in pipeline][-1]
+    assert (times.resize, times.network, times.keypoints) == (0.1, 0.2, 0.3)
+    assert times.grab is not None
+    assert times.queue is not None
+    assert times.track is not None
+
+
+def test_drop_oldest_shows_the_newest_and_counts_every_drop() -> None:
+    source = ListSource(120, live=True, interval_s=0.002)
+    with make(source, StubExtractor(delay_s=0.02), policy="drop_oldest", queue_size=1) as pipeline:
+        indices = [f.frame.index for f in pipeline]
+    assert indices == sorted(indices)
+    assert indices[-1] >= 117
+    counts = pipeline.counts
+    assert counts.read == 120
+    assert counts.processed == len(indices) < 60
+    assert counts.read == counts.processed + counts.dropped
+
+
+def test_the_capture_thread_alone_opens_and_releases() -> None:
+    source = ListSource(3)
+    with make(source) as pipeline:
+        list(pipeline)
+    assert source.opened_in == source.closed_in == "realtime-kp-capture"
+
+
+def test_leaving_early_stops_the_threads_and_releases_the_source() -> None:
+    source = ListSource(None)
+    started_s = time.perf_counter()
+    with make(source) as pipeline:
+        next(iter(pipeline))
+    assert time.perf_counter() - started_s < 2
+    assert source.closed_in is not None
+    counts = pipeline.counts
+    assert counts.read == counts.processed + counts.dropped
+
+
+@pytest.mark.parametrize(
+    ("source", "extractor", "error", "message"),
+    [
+        (ListSource(fail_to_open=True), StubExtractor(), SourceError, "cannot be opened"),
+        (ListSource(None, fail_at=5), StubExtractor(), SourceError, "torn"),
+        (ListSource(None), StubExtractor(fail_to_load=True), RuntimeError, "does not load"),
+        (ListSource(None), StubExtractor(fail_at=4), RuntimeError, "fails as ordered"),
+    ],
+)
+def test_the_first_exception_of_a_thread_is_raised_within_two_seconds(
+    source: ListSource, extractor: StubExtractor, error: type[Exception], message: str
+) -> None:
+    started_s = time.perf_counter()
+    with pytest.raises(error, match=message) as caught, make(source, extractor) as pipeline:
+        list(pipeline)
+    assert time.perf_counter() - started_s < 2
+    assert caught.traceback[-1].name != "poll"  # its own traceback, not the place where it was raised again
+
+
+def test_an_exception_of_the_tracking_thread_is_raised() -> None:
+    with (
+        pytest.raises(RuntimeError, match="tracker fails"),
+        Pipeline(ListSource(None), StubExtractor(), FailingTracker()) as pipeline,
+    ):
+        list(pipeline)
+
+
+def test_an_exception_in_the_render_loop_passes_through() -> None:
+    source = ListSource(None)
+    with pytest.raises(ZeroDivisionError), make(source) as pipeline:
+        for _ in pipeline:
+            1 / 0  # noqa: B018
+    assert source.closed_in is not None
+
+
+def test_every_nth_frame_is_detected_and_all_are_tracked() -> None:
+    extractor = StubExtractor()
+    with make(ListSource(10), extractor, detect_every=3) as pipeline:
+        frames = list(pipeline)
+    assert [f.frame.index for f in frames if f.detected] == [0, 3, 6, 9]
+    assert extractor.calls == 4
+    assert pipeline.counts.detected == 4
+    assert len(frames) == 10
+
+
+def test_reading_stops_at_the_number_of_frames_asked_for() -> None:
+    with make(ListSource(None), max_frames=7) as pipeline:
+        assert len(list(pipeline)) == 7
+    assert pipeline.limited
+    assert pipeline.counts.read == 7
+
+
+def test_a_loop_goes_on_with_indices_and_times() -> None:
+    with make(ListSource(4), loop=True, max_frames=10) as pipeline:
+        frames = [f.frame for f in pipeline]
+    assert [f.index for f in frames] == list(range(10))
+    assert (np.diff([f.time_s for f in frames]) > 0).all()
+
+
+def test_a_looping_source_without_frames_ends() -> None:
+    with make(ListSource(0), loop=True) as pipeline:
+        assert list(pipeline) == []
+
+
+def test_a_new_threshold_reaches_the_network() -> None:
+    extractor = StubExtractor()
+    with make(ListSource(None), extractor) as pipeline:
+        frames = iter(pipeline)
+        next(frames)
+        pipeline.apply(Controls(keypoint_threshold=0.25))
+        for _ in range(10):
+            next(frames)
+    assert extractor.thresholds[0] is None
+    assert extractor.thresholds[-1] == 0.25
+
+
+def poll_all(pipeline: Pipeline, quiet_s: float = 0.2) -> list[TrackedFrame]:
+    found = []
+    while (tracked := pipeline.poll(quiet_s)) is not None:
+        found.append(tracked)
+    return found
+
+
+def test_pause_and_step_through_a_recording() -> None:
+    with make(ListSource(None), pacer=Pacer()) as pipeline:
+        pipeline.poll(2)
+        pipeline.apply(Controls(paused=True))
+        before = poll_all(pipeline)
+        last = before[-1].frame.index if before else 0
+        assert pipeline.poll(0.2) is None
+        pipeline.step()
+        stepped = pipeline.poll(1)
+        assert stepped is not None
+        assert stepped.frame.index == last + 1
+        assert pipeline.poll(0.2) is None
+        pipeline.apply(Controls(paused=False))
+        resumed = pipeline.poll(1)
+        assert resumed is not None
+        assert resumed.frame.index == last + 2
+        # The pause is nobody's latency.
+        assert time.perf_counter() - resumed.frame.captured_at_s < 0.3
+
+
+def test_a_paused_camera_is_drained() -> None:
+    source = ListSource(None, live=True, interval_s=0.005)
+    with make(source, policy="drop_oldest") as pipeline:
+        pipeline.poll(2)
+        pipeline.apply(Controls(paused=True))
+        poll_all(pipeline)
+        read = pipeline.counts.read
+        assert within(1, lambda: pipeline.counts.read > read + 5)
+        assert pipeline.poll(0.05) is None
+    assert pipeline.counts.read == pipeline.counts.processed + pipeline.counts.dropped
+
+
+def test_stopping_while_paused_ends() -> None:
+    with make(ListSource(None), pacer=Pacer()) as pipeline:
+        pipeline.poll(2)
+        pipeline.apply(Controls(paused=True))
+        poll_all(pipeline)
+
+
+def test_a_pacer_keeps_the_rate_and_counts_from_the_due_moment() -> None:
+    with make(ListSource(30), StubExtractor(delay_s=0.0), pacer=Pacer(100.0)) as pipeline:
+        done = [(time.perf_counter(), f.frame.captured_at_s) for f in pipeline]
+    due = np.diff([captured for _, captured in done])
+    np.testing.assert_allclose(due, 0.01, atol=1e-6)
+    assert 0.28 < done[-1][0] - done[0][0] < 0.6
+    assert all(finished >= captured for finished, captured in done)
+
+
+def test_a_stall_shows_in_the_latency_of_the_frames_behind_it() -> None:
+    with make(ListSource(20), StubExtractor(delay_s=0.03), pacer=Pacer(100.0)) as pipeline:
+        latency_s = [time.perf_counter() - f.frame.captured_at_s for f in pipeline]
+    assert latency_s[-1] > 0.25
+
+
+def test_a_pipeline_runs_once() -> None:
+    with make(ListSource(1)) as pipeline:
+        list(pipeline)
+    with pytest.raises(RuntimeError, match="once"), pipeline:
+        pass
+
+
+def test_damage_of_the_source_is_passed_on(clip: Path) -> None:
+    source = ListSource(2)
+    source.damage = "two frames torn"
+    with make(source) as pipeline:
+        list(pipeline)
+    assert pipeline.damage == "two frames torn"
+
+
+def test_a_real_file_goes_through(clip: Path) -> None:
+    with Pipeline(open_source(clip), StubExtractor(), Tracker()) as pipeline:
+        assert [round(f.frame.time_s * 25) for f in pipeline] == list(range(12))
+    assert pipeline.source_info is not None
+    assert pipeline.source_info.size_wh == (64, 48)
