@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from realtime_kp.config import AppConfig, SuperPointConfig, TrackingConfig, load_config
 from realtime_kp.errors import ConfigError, ModelError, RealtimeKpError, SinkError, SourceError
 from realtime_kp.features import SuperPoint
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Track, TrackedFrame, Tracks, TrackState
-from realtime_kp.pipeline import Pipeline, build_pipeline
+from realtime_kp.pipeline import Pipeline, Policy, build_pipeline
 from realtime_kp.sources import FrameSource, open_source
 from realtime_kp.tracking import Tracker
 
@@ -44,7 +44,7 @@ def track(
     *,
     config: AppConfig | None = None,
     max_frames: int | None = None,
-    drop_frames: bool | None = None,
+    policy: Policy | Literal["auto"] = "auto",
     **settings: Any,
 ) -> Iterator[TrackedFrame]:
     """Track keypoints through a source.
@@ -56,7 +56,7 @@ def track(
         source: What `open_source` takes, or a source of your own.
         config: All settings; the default settings without it.
         max_frames: Stop after this many frames.
-        drop_frames: Whether frames may be dropped; None decides by the kind of source.
+        policy: `block` loses no frame, `drop_oldest` gives the newest, `auto` decides by the kind of source.
         **settings: Fields of `SuperPointConfig` and `TrackingConfig` that differ from `config`, such as
             `model="base"`, `max_keypoints=512` or `max_age=30`.
 
@@ -70,12 +70,7 @@ def track(
     """
     config = _with_settings(config or AppConfig(), settings)
     frames = open_source(source, config.input) if isinstance(source, str | int | Path) else source
-    if drop_frames is None:
-        drop_frames = _comes_in_its_own_time(source)
-    pipeline = build_pipeline(
-        frames, config, policy="drop_oldest" if drop_frames else "block", max_frames=max_frames
-    )
-    return _run(pipeline)
+    return _run(build_pipeline(frames, config, policy=policy, max_frames=max_frames))
 
 
 def _run(pipeline: Pipeline) -> Iterator[TrackedFrame]:
@@ -96,8 +91,3 @@ def _with_settings(config: AppConfig, settings: dict[str, Any]) -> AppConfig:
         superpoint=replace(config.superpoint, **superpoint),
         tracking=replace(config.tracking, **tracking),
     )
-
-
-def _comes_in_its_own_time(source: str | int | Path | FrameSource) -> bool:
-    text = str(source)
-    return isinstance(source, int) or text.isdecimal() or text.startswith(("/dev/video", "rtsp", "rtmp"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -31,18 +32,13 @@ from realtime_kp.config import (
     read_yaml,
 )
 from realtime_kp.errors import ConfigError, ModelError, RealtimeKpError, SinkError, SourceError
+from realtime_kp.machine import missing_system_packages
 
 log = logging.getLogger("realtime_kp")
 
 COMMON = Group("Every command", sort_key=0)
 EXIT_CODES: dict[type[RealtimeKpError], int] = {ConfigError: 2, SourceError: 3, ModelError: 4, SinkError: 5}
 INTERNAL, USAGE, INTERRUPTED = 1, 2, 130
-SYSTEM_LIBRARIES = {
-    "libGL": "libgl1",
-    "libglib": "libglib2.0-0",
-    "libgthread": "libglib2.0-0",
-    "libxcb": "libxcb1",
-}
 
 
 Superpoint = Annotated[SuperPointConfig, Parameter(group="Keypoints")]
@@ -177,6 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _tell(str(exc), EXIT_CODES[type(exc)], verbose)
     except KeyboardInterrupt:
         return _tell("interrupted", INTERRUPTED, verbose)
+    except BrokenPipeError:
+        # Whoever read the output has gone; flushing the rest at exit must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_CODES[SinkError]
     except ImportError as exc:
         return _tell(_missing_library(exc), EXIT_CODES[ModelError], verbose)
     except Exception as exc:
@@ -215,10 +215,19 @@ def make_app() -> App:
         _set_up_logging(verbose=verbose, quiet=quiet)
         commands.quiet, commands.print_config = quiet, print_config
         if config is not None:
-            app.config = (Dict(read_yaml(config), source=str(config), use_commands_as_keys=False),)
+            values = _for_command(read_yaml(config), words)
+            app.config = (Dict(values, source=str(config), use_commands_as_keys=False),)
         return app(words, exit_on_error=False, print_error=False)
 
     return app
+
+
+def _for_command(values: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
+    """Leave out what concerns other commands only: one file may serve all of them."""
+    command = next((word for word in words if word in SECTIONS), None)
+    everybodys = {section for sections in SECTIONS.values() for section in sections}
+    others = everybodys - set(SECTIONS[command]) if command else set[str]()
+    return {section: value for section, value in values.items() if section not in others}
 
 
 def _set_up_logging(*, verbose: bool, quiet: bool) -> None:
@@ -230,11 +239,10 @@ def _set_up_logging(*, verbose: bool, quiet: bool) -> None:
 
 
 def _missing_library(exc: ImportError) -> str:
-    text = str(exc)
-    for library, package in SYSTEM_LIBRARIES.items():
-        if library in text:
-            return f"the system library {library} is missing: apt-get install {package}"
-    return f"a package is missing or broken: {text}; reinstall with pip install realtime-kp"
+    packages = missing_system_packages()
+    if packages:
+        return f"system libraries are missing ({exc}): apt-get install {' '.join(packages)}"
+    return f"a package is missing or broken: {exc}; reinstall with pip install realtime-kp"
 
 
 def _tell(message: str, code: int, verbose: bool) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+SYSTEM_LIBRARIES = {"GL": "libgl1", "glib-2.0": "libglib2.0-0", "xcb": "libxcb1"}
 PACKAGES = ("realtime-kp", "torch", "transformers", "openvino", "opencv-python", "av", "numpy")
 
 
@@ -21,6 +23,13 @@ def describe_machine() -> dict[str, object]:
         "python": platform.python_version(),
         "versions": {name: package_version(name) for name in PACKAGES},
     }
+
+
+def missing_system_packages() -> list[str]:
+    """Debian packages of the libraries that OpenCV's wheel expects and this system lacks."""
+    if not sys.platform.startswith("linux"):
+        return []
+    return [package for name, package in SYSTEM_LIBRARIES.items() if ctypes.util.find_library(name) is None]
 
 
 def package_version(name: str) -> str:

@@ -79,7 +79,9 @@ def clip(tmp_path: Path) -> Path:
 class StubExtractor:
     """A network that finds a fixed grid of keypoints; faults and delays can be ordered."""
 
-    def __init__(self, *, fail_at: int | None = None, delay_s: float = 0.0, fail_to_load: bool = False) -> None:
+    def __init__(
+        self, *, fail_at: int | None = None, delay_s: float = 0.0, fail_to_load: bool = False
+    ) -> None:
         self.fail_at = fail_at
         self.delay_s = delay_s
         self.fail_to_load = fail_to_load
@@ -124,7 +126,9 @@ class StubExtractor:
 
 
 def make_frame(index: int = 0, size_wh: tuple[int, int] = (64, 48), time_s: float | None = None) -> Frame:
-    return Frame(index, index / 30 if time_s is None else time_s, time.perf_counter(), numbered_image(index, size_wh))
+    return Frame(
+        index, index / 30 if time_s is None else time_s, time.perf_counter(), numbered_image(index, size_wh)
+    )
 
 
 def within(seconds: float, holds: Callable[[], bool]) -> bool:

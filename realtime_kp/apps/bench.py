@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -21,6 +21,8 @@ from realtime_kp.errors import ConfigError
 from realtime_kp.machine import describe_machine, peak_memory_mb
 from realtime_kp.sinks import check_output
 from realtime_kp.sources import open_source
+
+log = logging.getLogger(__name__)
 
 DONE, INTERRUPTED = 0, 130
 
@@ -48,17 +50,20 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
         theirs = None
         if config.bench.compare and not signals.received:
             theirs = run_transformers_loop(_frames(source, config), config.superpoint)
-    values = _to_dict(source, closed, opened, theirs, memory_mb, interrupted=signals.received)
+    if closed is None:
+        log.warning("stopped during the warm-up: nothing was measured")
+        return INTERRUPTED
+    values = _to_dict(closed, opened, theirs, memory_mb, interrupted=signals.received)
     if config.report.summary is not None:
         write_json(config.report.summary, values)
     if not quiet:
-        _print(console, source, closed, opened, theirs, values)
+        _print(console, closed, opened, theirs, values)
     return INTERRUPTED if signals.received else DONE
 
 
 def _measure(
     source: str, config: AppConfig, rate: float | None, signals: StopSignals, quiet: bool
-) -> LoopResult:
+) -> LoopResult | None:
     label = "closed loop" if rate is None else f"open loop at {rate:g}/s"
     with Progress(console=Console(stderr=True), disable=quiet) as bars:
         task = bars.add_task(label, total=config.bench.warmup + config.bench.frames)
@@ -77,7 +82,6 @@ def _frames(source: str, config: AppConfig) -> list[NDArray[np.uint8]]:
 
 
 def _to_dict(
-    source: str,
     closed: LoopResult,
     opened: LoopResult | None,
     theirs: TransformersResult | None,
@@ -87,7 +91,7 @@ def _to_dict(
 ) -> dict[str, Any]:
     values: dict[str, Any] = {
         "command": "bench",
-        "source": source,
+        "source": closed.source,
         **{
             name: getattr(closed.model, name)
             for name in ("model", "revision", "device", "engine", "precision")
@@ -96,7 +100,14 @@ def _to_dict(
         **_loop_dict(closed),
         "peak_memory_mb": memory_mb,
         "keypoints_per_frame": round(closed.keypoints_per_frame, 1),
-        "tracks": asdict(closed.tracks),
+        "wall_s": round(closed.wall_s, 3),
+        "time_to_first_frame_s": round(closed.time_to_first_frame_s, 3),
+        "tracks": {
+            "started": closed.tracks.started,
+            "confirmed": closed.tracks.confirmed,
+            "mean_length": round(closed.tracks.mean_length, 2),
+            "median_length": closed.tracks.median_length,
+        },
         "stopped_by": "signal" if interrupted else "end",
         "machine": describe_machine(),
     }
@@ -133,7 +144,6 @@ def _loop_dict(result: LoopResult) -> dict[str, Any]:
 
 def _print(
     console: Console,
-    source: str,
     closed: LoopResult,
     opened: LoopResult | None,
     theirs: TransformersResult | None,
@@ -141,12 +151,13 @@ def _print(
 ) -> None:
     machine, model = values["machine"], closed.model
     width, height = closed.inference_size or (0, 0)
+    revision = f" at {model.revision}" if model.revision else ""
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     for line in (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}",
         versions,
-        f"{source}: {model.model} on {model.engine} {model.device} {model.precision} at {width}x{height}, "
-        f"{closed.keypoints_per_frame:.0f} keypoints a frame; peak memory {values['peak_memory_mb']} MB",
+        f"{closed.source}: {model.model}{revision} on {model.engine} {model.device} {model.precision} "
+        f"at {width}x{height}, {closed.keypoints_per_frame:.0f} keypoints a frame; peak memory {values['peak_memory_mb']} MB",
     ):
         console.print(line, highlight=False)
     for title, result in (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import sys
 import time
 from collections.abc import Iterator
@@ -17,14 +16,13 @@ from realtime_kp.config import SuperPointConfig
 from realtime_kp.errors import RealtimeKpError
 from realtime_kp.features import SuperPoint
 from realtime_kp.keypoints import Keypoints
-from realtime_kp.machine import describe_machine
+from realtime_kp.machine import describe_machine, missing_system_packages
 from realtime_kp.sources import procedural_picture
 
-DONE, UNFIT = 0, 1
+DONE, UNFIT = 0, 4
 _WITHIN_PX = 1.0
 _MIN_OVERLAP = 0.97
 _MIN_COSINE = 0.99
-_LIBRARIES = {"GL": "libgl1", "glib-2.0": "libglib2.0-0", "xcb": "libxcb1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def run_doctor(config: SuperPointConfig, console: Console) -> int:
     """Look at everything, print what was found.
 
     Returns:
-        0, or 1 where something is wrong; what to do about it is printed last.
+        0, or 4 where something is wrong; what to do about it is printed last.
     """
     problems = []
     for finding in _findings(config):
@@ -88,9 +86,7 @@ def _findings(config: SuperPointConfig) -> Iterator[Finding]:
 
 
 def _libraries() -> Finding:
-    if not sys.platform.startswith("linux"):
-        return Finding("system libraries", "come with the packages here")
-    missing = [package for name, package in _LIBRARIES.items() if ctypes.util.find_library(name) is None]
+    missing = missing_system_packages()
     if missing:
         return Finding("system libraries", "some are missing", f"apt-get install {' '.join(missing)}")
     return Finding("system libraries", "complete")
@@ -144,7 +140,7 @@ def _engines(config: SuperPointConfig) -> Iterator[Finding]:
     """A real inference on each engine, lower precisions against full precision on the same frame."""
     image = procedural_picture((640, 480))
     reference: Keypoints | None = None
-    for engine, device, precision in _combinations():
+    for engine, device, precision in _combinations(config):
         topic = f"{engine} {device} {precision}"
         settings = replace(config, engine=engine, device=device, precision=precision)  # type: ignore[arg-type]
         try:
@@ -168,20 +164,23 @@ def _engines(config: SuperPointConfig) -> Iterator[Finding]:
         yield Finding(topic, text, None if good else f"do not use {topic} here; report this")
 
 
-def _combinations() -> Iterator[tuple[str, str, str]]:
+def _combinations(config: SuperPointConfig) -> Iterator[tuple[str, str, str]]:
+    """Full precision in torch first, then what else this machine has and the flags admit."""
     import torch
 
     from realtime_kp.features.engines import cpu_precisions, openvino_problem
 
     yield "torch", "cpu", "fp32"
+    others = [("torch", "cpu", "bf16")]
     if openvino_problem() is None:
-        yield "openvino", "cpu", "fp32"
-        if "bf16" in cpu_precisions():
-            yield "openvino", "cpu", "bf16"
+        others += [("openvino", "cpu", precision) for precision in reversed(cpu_precisions())]
     for device, there in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())):
         if there:
-            yield "torch", device, "fp32"
-            yield "torch", device, "fp16"
+            others += [("torch", device, precision) for precision in ("fp32", "fp16", "bf16")]
+    wanted = (config.engine, config.device.partition(":")[0], config.precision)
+    for combination in others:
+        if all(w in ("auto", c) for w, c in zip(wanted, combination, strict=True)):
+            yield combination
 
 
 def _infer(config: SuperPointConfig, image: NDArray[np.uint8]) -> tuple[Keypoints, float]:

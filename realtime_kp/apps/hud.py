@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline, RunMeter
 from realtime_kp.render import HudInfo
@@ -14,7 +16,7 @@ def hud_info(
     latency = meter.recent.percentiles()
     model = pipeline.model_info
     return HudInfo(
-        fps=meter.rate.recent,
+        fps=meter.rate.recent(time.perf_counter()),
         latency_p50_ms=latency.p50 if latency else None,
         latency_p95_ms=latency.p95 if latency else None,
         queue_depth=pipeline.queue_depth,

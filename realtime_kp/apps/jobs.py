@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from realtime_kp.config import AppConfig
-from realtime_kp.errors import ConfigError
-from realtime_kp.sinks import check_features_name, check_output, check_table_name
-from realtime_kp.sources import PICTURE_SUFFIXES, is_picture_spec
+from realtime_kp.errors import ConfigError, SinkError
+from realtime_kp.sinks import WRITABLE, check_features_name, check_output, check_table_name, picture_targets
+from realtime_kp.sources import is_picture_spec, list_pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,7 @@ class Job:
     @property
     def into_folder(self) -> bool:
         """Whether `target` is a folder of pictures."""
-        return (
-            self.pictures and self.target is not None and self.target.suffix.lower() not in PICTURE_SUFFIXES
-        )
+        return self.pictures and self.target is not None and self.target.suffix.lower() not in WRITABLE
 
 
 def plan_jobs(sources: list[str], config: AppConfig) -> list[Job]:
@@ -63,9 +61,10 @@ def output_stem(source: str) -> str:
         return "demo"
     if source.isdecimal():
         return f"camera{source}"
-    path = urlsplit(source).path if "://" in source else source
-    stem = re.sub(r"[*?\[\]]", "", Path(path).stem) or Path(path).resolve().name
-    return stem.strip("._") or "stream"
+    path = Path(urlsplit(source).path if "://" in source else source)
+    if any(c in path.name for c in "*?["):
+        path = path.parent
+    return (path.stem or path.resolve().name).strip("._") or "stream"
 
 
 def _target(source: str, stem: str, config: AppConfig, several: bool) -> tuple[Path | None, bool]:
@@ -84,15 +83,24 @@ def _target(source: str, stem: str, config: AppConfig, several: bool) -> tuple[P
         if output is not None and output.is_dir() and not (pictures and not single):
             folder, output = output, None
     if output is None:
-        suffix = Path(source).suffix.lower() if single else "" if pictures else ".mp4"
+        suffix = _picture_suffix(source) if single else "" if pictures else ".mp4"
         return folder / f"{stem}_tracks{suffix}", pictures
     if output.suffix.lower() == ".mp4":
         return output, False
-    if pictures and (output.suffix.lower() in PICTURE_SUFFIXES) == single:
-        return output, True
-    if pictures and single:
-        return output / f"{stem}_tracks{Path(source).suffix.lower()}", True
-    raise ConfigError(f"annotated video is written as .mp4, got {output}")
+    if not pictures:
+        raise ConfigError(f"annotated video is written as .mp4, got {output}")
+    if output.suffix and output.suffix.lower() not in WRITABLE:
+        raise ConfigError(f"pictures are written as {' '.join(sorted(WRITABLE))}, got {output}")
+    if single and not output.suffix:
+        raise ConfigError(f"the folder {output} does not exist; make it, or give the picture's name")
+    if not single and output.suffix:
+        raise ConfigError(f"several pictures are written into a folder or an .mp4, got {output}")
+    return output, True
+
+
+def _picture_suffix(source: str) -> str:
+    suffix = Path(source).suffix.lower()
+    return suffix if suffix in WRITABLE else ".png"
 
 
 def _with_prefix(config: AppConfig, prefix: str) -> AppConfig:
@@ -109,23 +117,45 @@ def _with_prefix(config: AppConfig, prefix: str) -> AppConfig:
 
 
 def check_outputs(job: Job, sources: list[str]) -> None:
-    """Refuse outputs that cannot or must not be written.
+    """Refuse outputs of `video` that cannot or must not be written.
 
     Raises:
         ConfigError: A suffix is unknown, or two outputs share a name.
         SinkError: An output exists, is an input, or its folder is missing.
     """
-    output, report = job.config.output, job.config.report
+    single = job.target if job.target is not None and not job.into_folder else None
+    check_files(job.config, single, sources)
+    if job.into_folder and job.target is not None:
+        pictures = list_pictures(job.source)
+        if any(job.target.exists() and job.target.samefile(picture.parent) for picture in pictures):
+            raise SinkError(f"{job.target} is the input folder itself; choose another output")
+        for name in picture_targets(job.target, pictures):
+            if name.exists() and not job.config.report.overwrite:
+                raise SinkError(
+                    f"{name} exists already; add --overwrite to replace it, or choose another folder"
+                )
+
+
+def check_files(config: AppConfig, annotated: Path | None, sources: list[str]) -> None:
+    """Refuse files that cannot or must not be written.
+
+    Args:
+        config: Names the tables and reports.
+        annotated: The video or picture beside them, if there is one.
+        sources: Inputs of the run.
+
+    Raises:
+        ConfigError: A suffix is unknown, or two outputs share a name.
+        SinkError: An output exists, is an input, or its folder is missing.
+    """
+    output, report = config.output, config.report
     if output.tracks is not None:
         check_table_name(output.tracks)
     if output.features is not None:
         check_features_name(output.features)
-    files = [
-        path for path in (output.tracks, output.features, report.summary, report.log) if path is not None
-    ]
-    if job.target is not None and not job.into_folder:
-        files.append(job.target)
-    if len(set(files)) < len(files):
+    named = (annotated, output.tracks, output.features, report.summary, report.log)
+    files = [path for path in named if path is not None]
+    if len({path.absolute() for path in files}) < len(files):
         raise ConfigError(f"two outputs would be written to one file: {', '.join(map(str, files))}")
     for path in files:
         check_output(path, overwrite=report.overwrite, inputs=sources)

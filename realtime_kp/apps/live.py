@@ -13,25 +13,24 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from realtime_kp.apps.hud import hud_info
+from realtime_kp.apps.jobs import check_files
 from realtime_kp.apps.live_keys import LiveState, Recorder, press, snapshot
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import StoppedBy, print_summary, summarise, write_json
 from realtime_kp.config import AppConfig
+from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pacer, Pipeline, RunMeter, build_pipeline
-from realtime_kp.render import draw_help, render
+from realtime_kp.render import draw_help, render, waiting_picture
 from realtime_kp.sinks import (
     FeaturesSink,
     FrameLog,
     FrameSink,
     TracksTableSink,
     Window,
-    check_features_name,
-    check_output,
-    check_table_name,
     window_problem,
 )
-from realtime_kp.sources import open_source
+from realtime_kp.sources import display_name, open_source
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,9 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
     Raises:
         RealtimeKpError: What went wrong.
     """
-    _check_outputs(source, config)
+    if config.live.record is not None and config.live.record.suffix.lower() != ".mp4":
+        raise ConfigError(f"recordings are written as .mp4, got {config.live.record}")
+    check_files(config, config.live.record, [source])
     show = config.live.window
     if show:
         problem = window_problem()
@@ -67,7 +68,7 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
     loop = _LiveLoop(pipeline, config, show)
     with StopSignals() as signals, pipeline, loop:
         stopped_by = loop.run(signals)
-    name = pipeline.source_info.name if pipeline.source_info else source
+    name = pipeline.source_info.name if pipeline.source_info else display_name(source)
     summary = summarise(
         "live", name, pipeline, loop.meter, written=loop.recorder.frames, stopped_by=stopped_by
     )
@@ -75,21 +76,12 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
         write_json(config.report.summary, summary.to_dict())
     if not quiet:
         print_summary(summary, console)
+    if loop.lost is not None:
+        raise loop.lost
     if pipeline.damage is not None and stopped_by == "end":
         log.warning("%s", pipeline.damage)
         return DAMAGED
     return INTERRUPTED if stopped_by == "signal" else DONE
-
-
-def _check_outputs(source: str, config: AppConfig) -> None:
-    output, report = config.output, config.report
-    if output.tracks is not None:
-        check_table_name(output.tracks)
-    if output.features is not None:
-        check_features_name(output.features)
-    for path in (output.tracks, output.features, report.summary, report.log, config.live.record):
-        if path is not None:
-            check_output(path, overwrite=report.overwrite, inputs=[source])
 
 
 class _LiveLoop:
@@ -98,6 +90,7 @@ class _LiveLoop:
     Attributes:
         meter: What it measures.
         recorder: The recording, on or off.
+        lost: Why the source ended before its time; its frames so far are kept.
     """
 
     def __init__(self, pipeline: Pipeline, config: AppConfig, show: bool) -> None:
@@ -112,12 +105,14 @@ class _LiveLoop:
         self._logged_at_s = time.perf_counter()
         self.meter = RunMeter()
         self.recorder = Recorder(config)
+        self.lost: SourceError | None = None
         self.state = LiveState(layers=config.render.layers, threshold=config.superpoint.keypoint_threshold)
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.recorder)
         if self._show:
             self._window = self._stack.enter_context(Window(TITLE))
+            self._window.show(waiting_picture("loading the network ..."))
         return self
 
     def __exit__(
@@ -132,7 +127,15 @@ class _LiveLoop:
         while True:
             if signals.received:
                 return "signal"
-            tracked = self._pipeline.poll(_WAKE_S)
+            if self._window is not None and self._user_quits(self._window):
+                return "user"
+            try:
+                tracked = self._pipeline.poll(_WAKE_S)
+            except SourceError as exc:
+                if self._last is None:
+                    raise
+                self.lost = exc
+                return "source_lost"
             if tracked is not None:
                 self._take(tracked)
                 # The time that loading took is not the user's.
@@ -140,8 +143,6 @@ class _LiveLoop:
                     ends_at_s = time.perf_counter() + duration_s
             elif self._pipeline.finished and not self._held_by_still_picture():
                 return "end"
-            if self._window is not None and self._user_quits(self._window):
-                return "user"
             if ends_at_s is not None and time.perf_counter() >= ends_at_s:
                 return "limit"
             self._log_line()
@@ -192,7 +193,8 @@ class _LiveLoop:
         return image
 
     def _user_quits(self, window: Window) -> bool:
-        key = window.key()
+        # With nothing more to come the window alone sets the pace.
+        key = window.key(wait_ms=20 if self._pipeline.finished else 1)
         if window.closed:
             return True
         if key is None:
@@ -203,8 +205,10 @@ class _LiveLoop:
             self.state = self.state.noting(snapshot(self._draw(self._last), self._last))
         elif key == "." and self.state.paused:
             self._pipeline.step()
+        before = self.state.controls
         self.state = press(self.state, key)
-        self._pipeline.apply(self.state.controls)
+        if self.state.controls != before:
+            self._pipeline.apply(self.state.controls)
         if self._last is not None:
             window.show(self._draw(self._last))
         return self.state.quitting
@@ -217,7 +221,7 @@ class _LiveLoop:
         latency = self.meter.recent.percentiles()
         log.info(
             "%5.1f FPS  latency p50 %.0f ms p95 %.0f ms  dropped %d  keypoints %s  tracks %d%s",
-            self.meter.rate.recent,
+            self.meter.rate.recent(now_s),
             latency.p50 if latency else 0.0,
             latency.p95 if latency else 0.0,
             self._pipeline.counts.dropped,

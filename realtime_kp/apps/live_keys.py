@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -161,8 +162,12 @@ class Recorder:
         first = self._config.live.record
         self._files += 1
         if first is None:
-            return Path(f"recording_{_stamp()}.mp4")
-        return first if self._files == 1 else first.with_name(f"{first.stem}_{self._files}{first.suffix}")
+            return Path(f"recording_{_stamp()}_{self._files}.mp4")
+        if self._files == 1:
+            return first
+        # Later stretches never replace anything: nobody was asked about their names.
+        names = (first.with_name(f"{first.stem}_{number}{first.suffix}") for number in count(self._files))
+        return next(name for name in names if not name.exists())
 
 
 def _stamp() -> str:

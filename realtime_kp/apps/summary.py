@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.table import Table
 from realtime_kp.errors import SinkError
 from realtime_kp.machine import peak_memory_mb
 from realtime_kp.pipeline import Percentiles, Pipeline, RunMeter
+from realtime_kp.sinks import PartialFile
 
 StoppedBy = Literal["end", "user", "signal", "source_lost", "limit"]
 
@@ -103,12 +103,13 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     Raises:
         SinkError: The file system refuses.
     """
-    partial = path.with_name(path.name + ".partial")
+    file = PartialFile(path)
     try:
-        partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        file.partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     except OSError as exc:
+        file.abandon(worth_keeping=False)
         raise SinkError(f"cannot write {path}: {exc.strerror}") from exc
+    file.commit()
 
 
 def print_summary(summary: Summary, console: Console) -> None:
@@ -122,8 +123,9 @@ def print_summary(summary: Summary, console: Console) -> None:
     )
     if values["model"] is not None:
         width, height = values["inference_size"] or (0, 0)
+        revision = f" at {values['revision']}" if values["revision"] else ""
         console.print(
-            f"{values['model']} on {values['engine']} {values['device']} {values['precision']} at "
+            f"{values['model']}{revision} on {values['engine']} {values['device']} {values['precision']} at "
             f"{width}x{height}: {values['keypoints_per_frame']:.0f} keypoints a frame, "
             f"{tracks['confirmed']} tracks of {tracks['mean_length']:.1f} frames on average",
             highlight=False,

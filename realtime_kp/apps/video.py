@@ -34,7 +34,7 @@ from realtime_kp.sources import open_source
 
 log = logging.getLogger(__name__)
 
-DONE, DAMAGED, INTERRUPTED = 0, 6, 130
+DONE, SOURCE_FAILED, DAMAGED, INTERRUPTED = 0, 3, 6, 130
 _WAKE_S = 0.1
 
 
@@ -42,16 +42,16 @@ def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet:
     """Process each input in turn.
 
     Returns:
-        0; 6 where an input was damaged; 130 where a signal ended the run.
+        0; 3 where one of several inputs could not be read; 6 where one was damaged; 130 where a signal
+        ended the run.
 
     Raises:
-        RealtimeKpError: What went wrong; with several inputs, after the others were processed.
+        RealtimeKpError: What went wrong.
     """
     jobs = plan_jobs(sources, config)
     for job in jobs:
         check_outputs(job, sources)
-    code = DONE
-    failure: SourceError | None = None
+    code, failed = DONE, False
     with StopSignals() as signals:
         for job in jobs:
             try:
@@ -60,12 +60,10 @@ def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet:
                 if len(jobs) == 1:
                     raise
                 log.error("%s", exc)
-                failure = failure or exc
+                failed = True
             if signals.received:
                 return INTERRUPTED
-    if failure is not None:
-        raise failure
-    return code
+    return SOURCE_FAILED if failed else code
 
 
 def _run_job(job: Job, console: Console, signals: StopSignals, quiet: bool) -> int:
@@ -73,22 +71,39 @@ def _run_job(job: Job, console: Console, signals: StopSignals, quiet: bool) -> i
     source = open_source(job.source, config.input, start_s=config.video.start_s)
     pipeline = build_pipeline(source, config, policy="block", max_frames=config.video.max_frames)
     meter = RunMeter()
+    lost: SourceError | None = None
     outputs = _Outputs(job, pipeline, meter)
     with pipeline, _progress(quiet) as progress, outputs:
         task = progress.add_task(output_stem(job.source), total=None, visible=False, shown="")
         while not pipeline.finished and not signals.received:
-            tracked = pipeline.poll(_WAKE_S)
+            try:
+                tracked = pipeline.poll(_WAKE_S)
+            except SourceError as exc:
+                if not pipeline.counts.processed:
+                    raise
+                lost = exc
+                break
             if tracked is not None:
                 outputs.take(tracked)
                 _advance(progress, task, pipeline, meter)
-    stopped_by: StoppedBy = "signal" if signals.received else "limit" if pipeline.limited else "end"
+    stopped_by = _why_stopped(pipeline, signals, lost)
     name = pipeline.source_info.name if pipeline.source_info else output_stem(job.source)
     summary = summarise("video", name, pipeline, meter, written=outputs.written, stopped_by=stopped_by)
     _report(job, summary, console, quiet)
+    if lost is not None:
+        raise lost
     if pipeline.damage is not None and not signals.received:
         log.warning("%s", pipeline.damage)
         return DAMAGED
     return DONE
+
+
+def _why_stopped(pipeline: Pipeline, signals: StopSignals, lost: SourceError | None) -> StoppedBy:
+    if lost is not None:
+        return "source_lost"
+    if signals.received:
+        return "signal"
+    return "limit" if pipeline.limited else "end"
 
 
 class _Outputs:
@@ -146,7 +161,12 @@ class _Outputs:
             info = self._pipeline.source_info
             sinks.append(
                 VideoFileSink(
-                    target, fps=info.fps if info else None, crf=config.output.crf, preset=config.output.preset
+                    target,
+                    fps=info.fps if info else None,
+                    crf=config.output.crf,
+                    preset=config.output.preset,
+                    # Players would show nothing for as long as was left out.
+                    from_zero=config.video.start_s > 0,
                 )
             )
         if config.output.tracks is not None:
@@ -193,5 +213,7 @@ def _advance(progress: Progress, task: TaskID, pipeline: Pipeline, meter: RunMet
     info = pipeline.source_info
     total = None if info is None else info.frame_count
     done = pipeline.counts.processed
-    shown = f"{done} of {'?' if total is None else total} frames, {meter.rate.recent:.1f}/s"
+    shown = (
+        f"{done} of {'?' if total is None else total} frames, {meter.rate.recent(time.perf_counter()):.1f}/s"
+    )
     progress.update(task, completed=done, total=total, visible=True, shown=shown)

@@ -37,6 +37,7 @@ class LoopResult:
     Attributes:
         rate: Frames a second that were offered; None in the closed loop.
         frames: Frames measured, warm-up excluded.
+        source: Name of the source, without credentials.
         warmup_s: How long loading, compiling and the warm-up frames took.
         fps: Frames a second.
         jitter_ms: Standard deviation of the interval between finished frames.
@@ -46,11 +47,13 @@ class LoopResult:
         keypoints_per_frame: Mean.
         model: What ran.
         inference_size: Width and height that the network saw.
-        interrupted: Whether the run was stopped before its end.
+        wall_s: How long the run took, warm-up included.
+        time_to_first_frame_s: From the beginning to the first finished frame.
     """
 
     rate: float | None
     frames: int
+    source: str
     warmup_s: float
     fps: float
     jitter_ms: float
@@ -60,7 +63,8 @@ class LoopResult:
     keypoints_per_frame: float
     model: ModelInfo
     inference_size: tuple[int, int] | None
-    interrupted: bool
+    wall_s: float
+    time_to_first_frame_s: float
 
 
 def measure(
@@ -70,7 +74,7 @@ def measure(
     rate: float | None = None,
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[], None] = lambda: None,
-) -> LoopResult:
+) -> LoopResult | None:
     """Run the pipeline with drawing, and encoding if asked, over a source; short sources start over.
 
     Args:
@@ -80,7 +84,10 @@ def measure(
             moment each frame was due (open loop); None offers the next frame as soon as there is room
             (closed loop): its latency includes waiting behind the frames before.
         stopped: Asked after every frame whether to end early.
-        progress: Called after every measured frame.
+        progress: Called after every frame.
+
+    Returns:
+        What was measured; None where it was stopped during the warm-up.
 
     Raises:
         SourceError: The source gave no more frames than the warm-up.
@@ -112,6 +119,7 @@ def measure(
     return LoopResult(
         rate=rate,
         frames=meter.seen - bench.warmup,
+        source=pipeline.source_info.name if pipeline.source_info else "?",
         warmup_s=meter.warmup_s,
         fps=meter.measured.rate.overall,
         jitter_ms=meter.jitter_ms,
@@ -121,7 +129,8 @@ def measure(
         keypoints_per_frame=meter.measured.keypoints_per_frame,
         model=pipeline.model_info,
         inference_size=pipeline.inference_size,
-        interrupted=meter.seen < wanted,
+        wall_s=time.perf_counter() - started_s,
+        time_to_first_frame_s=meter.first_s,
     )
 
 
@@ -132,6 +141,7 @@ class _Meter:
         self._warmup = warmup
         self._done_s: list[float] = []
         self.seen = 0
+        self.first_s = 0.0
         self.warmup_s = 0.0
         self.measured: RunMeter | None = None
 
@@ -141,6 +151,8 @@ class _Meter:
             self.warmup_s = time.perf_counter() - started_s
         draw_ms, output_ms = draw(tracked)
         self.seen += 1
+        if self.seen == 1:
+            self.first_s = time.perf_counter() - started_s
         if self.measured is not None:
             self.measured.done(tracked, draw_ms=draw_ms, output_ms=output_ms)
             self._done_s.append(time.perf_counter())

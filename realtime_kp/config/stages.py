@@ -6,21 +6,37 @@ short name has a short flag as well (`--model`). Field docstrings are the help t
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 from cyclopts import Parameter
 
 from realtime_kp.errors import ConfigError
 
 LAYERS = ("keypoints", "tracks", "hud")
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow")
 
 
 def _require(ok: bool, what: str, got: object) -> None:
     if not ok:
         raise ConfigError(f"{what}, got {got!r}")
+
+
+def _check_types(stage: object) -> None:
+    """Say which field has a value of another type than its annotation names."""
+    for name, annotation in get_type_hints(type(stage)).items():
+        value = getattr(stage, name)
+        if get_origin(annotation) is Literal:
+            continue  # the choices are checked one by one, by value
+        kinds = get_args(annotation) or (annotation,)
+        # A whole number serves as a float; a truth value does not serve as a number.
+        fits = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
+        if not fits or (isinstance(value, bool) and bool not in kinds):
+            wanted = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in kinds)
+            raise ConfigError(f"{name} must be {wanted}, got {value!r}")
 
 
 def parse_size(text: str, what: str) -> tuple[int, int]:
@@ -79,6 +95,9 @@ class SuperPointConfig:
     """Where descriptors are sampled: exact, or by transformers' own slightly shifted formula."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.resize, int):
+            object.__setattr__(self, "resize", str(self.resize))
+        _check_types(self)
         _require(bool(self.model), "model must name weights", self.model)
         _require(
             re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", self.device) is not None,
@@ -113,8 +132,8 @@ class SuperPointConfig:
         else:
             sides = parse_size(self.resize, "resize")  # type: ignore[assignment]
         _require(
-            all(side >= 32 and side % 8 == 0 for side in sides),
-            "resize must be a multiple of 8 of at least 32 (640, or 640x480)",
+            all(32 <= side <= 8192 and side % 8 == 0 for side in sides),
+            "resize must be a multiple of 8 from 32 to 8192 (640, or 640x480)",
             self.resize,
         )
 
@@ -136,24 +155,29 @@ class TrackingConfig:
     """The same for a lost track that comes back."""
 
     confirm_after: int = 3
-    """A track is confirmed when it was seen in this many frames in a row."""
+    """A track is confirmed when this many detections in a row saw it."""
 
     max_age: int = 60
     """A lost track that was not seen for more than this many frames ends."""
 
     max_tracks: int = 2048
-    """Tracks alive at once, lost ones not counted."""
+    """New tracks start only while fewer than this many are alive, lost ones not counted."""
 
     max_lost: int = 2048
     """Lost tracks that are remembered; the longest lost ones end first."""
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _require(self.kind == "descriptor", "tracking.kind must be descriptor", self.kind)
         _require(
             0 < self.match_threshold <= 2, "match_threshold must be above 0, up to 2", self.match_threshold
         )
-        _require(0 < self.search_radius <= 1, "search_radius must be above 0, up to 1", self.search_radius)
-        _require(0 < self.return_radius <= 1, "return_radius must be above 0, up to 1", self.return_radius)
+        _require(
+            0 < self.search_radius <= 0.5, "search_radius must be above 0, up to 0.5", self.search_radius
+        )
+        _require(
+            0 < self.return_radius <= 0.5, "return_radius must be above 0, up to 0.5", self.return_radius
+        )
         _require(self.confirm_after >= 1, "confirm_after must be at least 1", self.confirm_after)
         _require(self.max_age >= 0, "max_age must be at least 0", self.max_age)
         _require(self.max_tracks >= 1, "max_tracks must be at least 1", self.max_tracks)
@@ -168,9 +192,12 @@ class PipelineConfig:
     """Frames that may wait for the network; live drops the oldest beyond that, files wait."""
 
     detect_every: Annotated[str, Parameter(name=["--detect-every", "detect-every"])] = "auto"
-    """Run the network on every Nth frame, tracks are predicted between; auto: as often as it keeps up."""
+    """Run the network on every Nth frame, tracks are predicted between; auto: on each that reaches it."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.detect_every, int):
+            object.__setattr__(self, "detect_every", str(self.detect_every))
+        _check_types(self)
         _require(1 <= self.queue_size <= 1000, "queue_size must be 1 to 1000", self.queue_size)
         _require(
             re.fullmatch(r"auto|[1-9]\d{0,5}", self.detect_every) is not None,
@@ -195,6 +222,7 @@ class RenderConfig:
     """How many past places of a track its trail shows."""
 
     def __post_init__(self) -> None:
+        _check_types(self)
         unknown = self.layers - set(LAYERS)
         _require(not unknown, f"draw takes {', '.join(LAYERS)} or none", self.draw)
         _require(1 <= self.trail_length <= 1000, "trail_length must be 1 to 1000", self.trail_length)
@@ -226,6 +254,7 @@ class InputConfig:
     """Rate at which a folder of pictures counts as a video."""
 
     def __post_init__(self) -> None:
+        _check_types(self)
         if self.camera_size is not None:
             parse_size(self.camera_size, "camera_size")
         _require(
@@ -255,6 +284,9 @@ class ReportConfig:
     overwrite: Annotated[bool, Parameter(name=["--overwrite", "overwrite"])] = False
     """Replace outputs that exist already."""
 
+    def __post_init__(self) -> None:
+        _check_types(self)
+
 
 @dataclass(frozen=True, slots=True)
 class OutputConfig:
@@ -273,7 +305,9 @@ class OutputConfig:
     """H.264 encoder preset; slower is smaller."""
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _require(0 <= self.crf <= 51, "crf must be 0 to 51", self.crf)
+        _require(self.preset in PRESETS, f"preset must be one of {', '.join(PRESETS)}", self.preset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,8 +330,9 @@ class LiveConfig:
     """Show the picture mirrored, as selfie cameras do; keypoints and tables stay unmirrored."""
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _require(
-            self.duration_s is None or self.duration_s > 0,
+            self.duration_s is None or 0 < self.duration_s < math.inf,
             "duration must be above 0 seconds",
             self.duration_s,
         )
@@ -310,7 +345,7 @@ class VideoConfig:
     output: Annotated[Path | None, Parameter(name=["--output", "-o", "output"])] = None
     """Annotated file, or a folder for pictures and for several inputs; default: <stem>_tracks.mp4 here."""
 
-    annotate: Annotated[bool, Parameter(name=["--video", "annotate"], negative="--no-video")] = True
+    annotate: Annotated[bool, Parameter(name=["annotate", "--video"], negative="--no-video")] = True
     """Write the annotated output; --no-video leaves it out."""
 
     max_frames: Annotated[int | None, Parameter(name=["--max-frames", "max-frames"])] = None
@@ -320,10 +355,11 @@ class VideoConfig:
     """Begin at this second of each input."""
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _require(
             self.max_frames is None or self.max_frames >= 1, "max_frames must be at least 1", self.max_frames
         )
-        _require(self.start_s >= 0, "start must be at least 0 seconds", self.start_s)
+        _require(0 <= self.start_s < math.inf, "start must be at least 0 seconds", self.start_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +385,7 @@ class BenchConfig:
     """How many frames that comparison takes."""
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _require(self.frames >= 2, "frames must be at least 2", self.frames)
         _require(self.warmup >= 0, "warmup must be at least 0", self.warmup)
         _require(self.rate is None or 0 < self.rate <= 10_000, "rate must be above 0 a second", self.rate)

@@ -11,6 +11,7 @@ from typing import Literal
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 CELL = 8
@@ -41,6 +42,13 @@ class DecodedBatch:
     xy: torch.Tensor
     scores: torch.Tensor
     descriptors: torch.Tensor
+
+    def to_host(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Places, scores and descriptors as NumPy arrays, in one transfer."""
+        if self.xy.device.type == "cpu":
+            return self.xy.numpy(), self.scores.numpy(), self.descriptors.numpy()
+        packed = torch.cat([self.xy, self.scores.unsqueeze(2), self.descriptors], dim=2).cpu().numpy()
+        return packed[..., :2], packed[..., 2], packed[..., 3:]
 
 
 def decode(logits: torch.Tensor, descriptor_map: torch.Tensor, settings: DecodeSettings) -> DecodedBatch:
@@ -178,24 +186,31 @@ def sample_descriptors(
         `(B, K, D) float32`, unit length.
     """
     batch, rows, columns, dim = descriptor_map.shape
-    size = xy.new_tensor([columns, rows])
-    cells = (xy - 3.5) / CELL if grid == "exact" else (xy - 3.5) / (CELL * size - 4.5) * (size - 1)
-    cells = torch.minimum(cells.clamp_min(0), size - 1)
-    low = torch.minimum(cells.floor(), size - 2).clamp_min(0)
-    part = cells - low
+    left, part_x = _cells(xy[..., 0], columns, grid)
+    top, part_y = _cells(xy[..., 1], rows, grid)
     right = min(1, columns - 1)
     down = columns * min(1, rows - 1)
-    first = (low[..., 1] * columns + low[..., 0]).long()
+    first = (top * columns + left).long()
     first = first + torch.arange(batch, device=xy.device).view(-1, 1) * (rows * columns)
     corners = torch.stack([first, first + right, first + down, first + down + right], dim=2)
-    across = torch.stack([1 - part[..., 0], part[..., 0]], dim=2)
-    along = torch.stack([1 - part[..., 1], part[..., 1]], dim=2)
+    across = torch.stack([1 - part_x, part_x], dim=2)
+    along = torch.stack([1 - part_y, part_y], dim=2)
     weights = (along.unsqueeze(3) * across.unsqueeze(2)).flatten(2)
     # A descriptor lies in one piece of memory, and only those asked for are made unit length.
     found = descriptor_map.reshape(-1, dim).index_select(0, corners.flatten()).float().view(-1, 4, dim)
     weights = weights.view(-1, 4) / found.norm(dim=2).clamp_min(1e-12)
     sampled = torch.bmm(weights.unsqueeze(1), found).view(batch, -1, dim)
     return functional.normalize(sampled, dim=2)
+
+
+def _cells(
+    pixels: torch.Tensor, count: int, grid: Literal["exact", "transformers"]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The cell before each place along one axis, and how far it lies towards the next one."""
+    cells = (pixels - 3.5) / CELL if grid == "exact" else (pixels - 3.5) / (CELL * count - 4.5) * (count - 1)
+    cells = cells.clamp(0, count - 1)
+    before = cells.floor().clamp(0, max(0, count - 2))
+    return before, cells - before
 
 
 def _window_max(image: torch.Tensor, radius: int) -> torch.Tensor:

@@ -198,7 +198,7 @@ class SuperPoint:
         _synchronise(logits)
         ran_s = time.perf_counter()
         batch = decode(logits, descriptor_map, self._decode)
-        xy, scores, descriptors = (t.cpu().numpy() for t in (batch.xy, batch.scores, batch.descriptors))
+        xy, scores, descriptors = batch.to_host()
         threshold = self.config.keypoint_threshold if keypoint_threshold is None else keypoint_threshold
         found = []
         for i in range(len(images_bgr)):
@@ -223,8 +223,10 @@ def _common_size(images_bgr: Sequence[NDArray[np.uint8]]) -> tuple[int, int]:
 
 
 def _synchronise(tensor: Any) -> None:
-    if tensor.device.type == "cuda":
-        import torch
+    """A timer that stops before the device has finished measures the launch, not the work."""
+    import torch
 
-        # A timer that stops before the device has finished measures the launch, not the work.
+    if tensor.device.type == "cuda":
         torch.cuda.synchronize(tensor.device)
+    elif tensor.device.type == "mps":
+        torch.mps.synchronize()

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 BUNDLED = {"base": "superpoint-open"}
 _WEIGHTS_DIR = Path(__file__).parent / "weights"
+_HUB_S = 10.0
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 MAGIC_LEAP_LICENCE = (
     "the SuperPoint weights of Magic Leap are licensed for academic or non-profit research only: "
@@ -103,21 +105,52 @@ def load_weights(model: str, revision: str | None = None) -> LoadedWeights:
     if ref.kind != "hub" and revision is not None:
         raise ModelError(f"--revision goes with a hub id; {model!r} is {ref.kind}")
     if ref.licence == MAGIC_LEAP_LICENCE:
-        log.warning("%s", ref.licence)
+        _say_once(ref.licence)
     with _quiet_transformers():
         from transformers import SuperPointForKeypointDetection
 
+        commit, reachable = _resolve(ref, revision) if ref.kind == "hub" else (None, False)
         try:
             loaded, report = SuperPointForKeypointDetection.from_pretrained(
-                ref.location, revision=revision or "main", use_safetensors=True, output_loading_info=True
+                ref.location,
+                revision=commit or revision or "main",
+                use_safetensors=True,
+                output_loading_info=True,
+                local_files_only=not reachable,
             )
         except Exception as exc:
-            raise ModelError(_why_not_loaded(ref, revision, exc)) from exc
+            raise ModelError(_why_not_loaded(ref, revision, reachable, exc)) from exc
     missing = sorted(report.get("missing_keys", ())) + sorted(report.get("mismatched_keys", ()))
     if missing:
         raise ModelError(f"{ref.location} holds no complete SuperPoint: {missing[0]} is missing or misshapen")
-    commit = getattr(loaded.config, "_commit_hash", None) if ref.kind == "hub" else None
+    if ref.kind == "hub":
+        commit = commit or getattr(loaded.config, "_commit_hash", None)
+        log.info("%s at commit %s", ref.name, commit or "unknown")
     return LoadedWeights(ref, loaded.eval(), commit)
+
+
+@lru_cache(maxsize=16)
+def _say_once(text: str) -> None:
+    log.warning("%s", text)
+
+
+def _resolve(ref: WeightsRef, revision: str | None) -> tuple[str | None, bool]:
+    """Ask the hub, once and briefly, which commit is meant: its answer, and whether it can be reached."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+    at = f" at revision {revision}" if revision else ""
+    try:
+        return HfApi().model_info(ref.location, revision=revision, timeout=_HUB_S).sha, True
+    except RevisionNotFoundError as exc:
+        raise ModelError(f"the hub has no revision {revision!r} of {ref.name}") from exc
+    except RepositoryNotFoundError as exc:
+        raise ModelError(
+            f"the hub has no model {ref.name}{at}, or it is private (run `hf auth login`)"
+        ) from exc
+    except Exception as exc:
+        log.debug("the hub does not answer: %s", exc)
+        return None, False
 
 
 def _check_folder(path: Path) -> None:
@@ -146,26 +179,27 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _why_not_loaded(ref: WeightsRef, revision: str | None, exc: Exception) -> str:
+def _why_not_loaded(ref: WeightsRef, revision: str | None, reachable: bool, exc: Exception) -> str:
     first = next((line.strip() for line in str(exc).splitlines() if line.strip()), type(exc).__name__)
     if ref.kind != "hub":
         return f"cannot load the weights in {ref.location}: {first}"
     at = f" at revision {revision}" if revision else ""
-    text = str(exc).lower()
-    if "not a valid model identifier" in text or "repository not found" in text or "401 client" in text:
-        return f"the hub has no model {ref.name}{at}, or it is private (run `hf auth login`)"
-    if "revision" in text and "not" in text and "connect" not in text:
-        return f"the hub has no revision {revision!r} of {ref.name}"
+    if reachable:
+        return f"cannot load {ref.name}{at} from the hub: {first}"
     return (
         f"cannot load {ref.name}{at}: the hub is out of reach and nothing is cached; connect once, or "
-        f"download the model folder elsewhere and give its path to --model ({first})"
+        "download the model folder elsewhere and give its path to --model"
     )
 
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Keep transformers' progress bars and start-up chatter off the terminal while loading."""
+    """Keep progress bars, retries and start-up chatter off the terminal while loading."""
+    from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as hf_logging
+
+    hub_level = hub_logging.get_verbosity()
+    hub_logging.set_verbosity(logging.ERROR)
 
     level = hf_logging.get_verbosity()
     bars = hf_logging.is_progress_bar_enabled()
@@ -177,6 +211,7 @@ def _quiet_transformers() -> Iterator[None]:
             warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
+        hub_logging.set_verbosity(hub_level)
         hf_logging.set_verbosity(level)
         if bars:
             hf_logging.enable_progress_bar()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from realtime_kp.config import AppConfig
 from realtime_kp.features import SuperPoint
 from realtime_kp.pipeline.channel import Policy
@@ -15,7 +17,7 @@ def build_pipeline(
     source: FrameSource,
     config: AppConfig,
     *,
-    policy: Policy,
+    policy: Policy | Literal["auto"],
     pacer: Pacer | None = None,
     loop: bool = False,
     max_frames: int | None = None,
@@ -25,7 +27,8 @@ def build_pipeline(
     Args:
         source: Where frames come from.
         config: All settings.
-        policy: `block` loses no frame; `drop_oldest` lets the newest win.
+        policy: `block` loses no frame; `drop_oldest` lets the newest win; `auto` drops where the source is
+            live.
         pacer: When frames of recordings are due; None takes them as fast as they come.
         loop: Start the source over at its end.
         max_frames: Read no more frames than this.

@@ -17,8 +17,9 @@ class Gate:
     def close(self) -> None:
         """Let nobody pass from now on."""
         with self._changed:
+            if not self._closed:
+                self._passes = 0
             self._closed = True
-            self._passes = 0
 
     def open(self) -> None:
         """Let everybody pass."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from realtime_kp.features import Extractor, ModelInfo
 from realtime_kp.keypoints import TrackedFrame
@@ -60,7 +60,8 @@ class Pipeline:
         source: Where frames come from; opened, read and released by the capture thread.
         superpoint: The network; entered and exited by the inference thread.
         tracker: The tracker.
-        policy: `block` loses no frame; `drop_oldest` lets the newest win.
+        policy: `block` loses no frame; `drop_oldest` lets the newest win; `auto` drops where the source is
+            live and blocks where it is a recording.
         queue_size: Frames that may wait for the network.
         detect_every: Run the network on every Nth frame.
         pacer: When frames of recordings are due; None takes them as fast as they come.
@@ -74,7 +75,7 @@ class Pipeline:
         superpoint: Extractor,
         tracker: Tracker,
         *,
-        policy: Policy = "block",
+        policy: Policy | Literal["auto"] = "block",
         queue_size: int = 2,
         detect_every: int = 1,
         pacer: Pacer | None = None,
@@ -84,11 +85,12 @@ class Pipeline:
         self._superpoint = superpoint
         self._tracker = tracker
         self._shared = Shared()
-        self._captured: Channel[Captured] = Channel(queue_size, policy)
+        auto = policy == "auto"
+        self._captured: Channel[Captured] = Channel(queue_size, "block" if policy == "auto" else policy)
         self._detected: Channel[Detected] = Channel(1)
         self._results: Channel[TrackedFrame] = Channel(1)
         self._shared.watch(self._captured, self._detected, self._results)
-        self._capture = CaptureWorker(source, self._captured, self._shared, pacer, loop, max_frames)
+        self._capture = CaptureWorker(source, self._captured, self._shared, pacer, loop, max_frames, auto)
         self._inference = InferenceWorker(
             superpoint, self._captured, self._detected, self._shared, detect_every
         )

@@ -91,11 +91,11 @@ class RateMeter:
             return 0.0
         return (self._count - 1) / (self._last_s - self._first_s)
 
-    @property
-    def recent(self) -> float:
-        """Over the last seconds; 0 before the second frame."""
-        span_s = self._recent[-1] - self._recent[0] if self._recent else 0.0
-        return (len(self._recent) - 1) / span_s if span_s > 0 else 0.0
+    def recent(self, now_s: float) -> float:
+        """Over the seconds before this moment; 0 with fewer than two frames in them."""
+        lately = [at_s for at_s in self._recent if at_s >= now_s - self._window_s]
+        span_s = lately[-1] - lately[0] if lately else 0.0
+        return (len(lately) - 1) / span_s if span_s > 0 else 0.0
 
 
 class RecentLatency:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from threadpoolctl import threadpool_limits
 
+from realtime_kp.errors import SourceError
 from realtime_kp.features import Extractor
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, TrackedFrame
@@ -121,6 +122,7 @@ class CaptureWorker:
         pacer: When frames of recordings are due; None takes them as they come.
         loop: Start over at the end.
         max_frames: Read no more than this many.
+        drop_if_live: Let a live source drop the oldest frames instead of waiting.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class CaptureWorker:
         pacer: Pacer | None = None,
         loop: bool = False,
         max_frames: int | None = None,
+        drop_if_live: bool = False,
     ) -> None:
         self._source = source
         self._out = out
@@ -138,44 +141,53 @@ class CaptureWorker:
         self._pacer = pacer
         self._loop = loop
         self._max_frames = max_frames
+        self._drop_if_live = drop_if_live
 
     def run(self) -> None:
         """Read until the source ends or the run does."""
         with self._source as source:
-            self._shared.info = source.info
+            info = self._shared.info = source.info
+            if self._drop_if_live and info.live:
+                self._out.policy = "drop_oldest"
             self._shared.opened.set()
-            self._shared.ready.wait()
-            for frame, grab_ms in self._frames(source):
-                if source.info.live and not self._shared.gate.try_pass():
+            if not info.live:
+                self._shared.ready.wait()
+            for frame, grab_ms in self._frames(source, info):
+                if info.live and not self._shared.gate.try_pass():
                     self._shared.discarded_paused += 1
                     continue
-                if self._pacer is not None and not source.info.live:
+                if self._pacer is not None and not info.live:
                     frame = self._pacer.wait(frame, self._shared.stop)
                 self._out.put(Captured(frame, grab_ms, time.perf_counter()))
             self._shared.damage = source.damage
+            if self._shared.read == 0 and not self._shared.stop.is_set():
+                raise SourceError(f"{info.name} holds no frames")
         self._out.close()
 
-    def _frames(self, source: FrameSource) -> Iterator[tuple[Frame, float]]:
-        """Frames with the milliseconds that reading took; index and time go on when the source loops."""
+    def _frames(self, source: FrameSource, info: SourceInfo) -> Iterator[tuple[Frame, float]]:
+        """Frames with the milliseconds that reading took; index and time go on when the source loops.
+
+        A live source is read from the start, but what comes before the network is ready is nobody's frame:
+        else the first ones shown would be as old as the loading took.
+        """
         next_time_s = 0.0
         while True:
             first_index, first_time_s = self._shared.read, next_time_s
             frames: Iterator[Frame] = iter(source)
             while True:
-                if not source.info.live:
+                if not info.live:
                     self._wait_while_paused()
                 started_s = time.perf_counter()
                 frame = next(frames, None)
                 if frame is None or self._shared.stop.is_set():
                     break
                 grab_ms = (time.perf_counter() - started_s) * 1e3
+                if not self._shared.ready.is_set():
+                    continue
+                frame = replace(frame, index=self._shared.read, time_s=first_time_s + frame.time_s)
                 self._shared.read += 1
-                if first_index:
-                    frame = replace(
-                        frame, index=first_index + frame.index, time_s=first_time_s + frame.time_s
-                    )
                 yield frame, grab_ms
-                next_time_s = frame.time_s + 1 / (source.info.fps or 30.0)
+                next_time_s = frame.time_s + 1 / (info.fps or 30.0)
                 if self._shared.read == self._max_frames:
                     self._shared.limited = True
                     return
@@ -217,8 +229,11 @@ class InferenceWorker:
 
     def run(self) -> None:
         """Find keypoints until no more frames come."""
+        # Loading takes seconds and cannot be interrupted: a source that is not there shall be told before.
+        self._shared.opened.wait()
+        if self._shared.stop.is_set():
+            return
         with self._superpoint as superpoint:
-            self._shared.opened.wait()
             info = self._shared.info
             if info is not None and info.size_wh is not None and not self._shared.stop.is_set():
                 superpoint.warm_up(info.size_wh)

@@ -76,6 +76,13 @@ def draw_help(image: Image) -> None:
     draw_panel(image, HELP_LINES, (0, image.shape[0] - height))
 
 
+def waiting_picture(text: str, size_wh: tuple[int, int] = (640, 480)) -> Image:
+    """A dark picture with a line of text, for the time before the first frame."""
+    image = np.full((size_wh[1], size_wh[0], 3), 48, np.uint8)
+    draw_panel(image, (text,), (0, 0))
+    return image
+
+
 def panel_size(image: Image, lines: tuple[str, ...]) -> tuple[int, int]:
     """Width and height in pixels of a panel with these lines."""
     scale, line_height, margin = _metrics(image)

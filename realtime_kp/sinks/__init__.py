@@ -1,17 +1,19 @@
 """Where results go: window, video, pictures, track tables, features, frame log."""
 
-from realtime_kp.sinks.base import FrameSink, check_output
+from realtime_kp.sinks.base import FrameSink, PartialFile, check_output
 from realtime_kp.sinks.features_file import FeaturesSink, check_features_name
 from realtime_kp.sinks.frame_log import FrameLog
-from realtime_kp.sinks.pictures import PicturesSink, write_picture
+from realtime_kp.sinks.pictures import WRITABLE, PicturesSink, picture_targets, write_picture
 from realtime_kp.sinks.tables import TracksTableSink, check_table_name, write_track_rows
 from realtime_kp.sinks.video_file import VideoFileSink
 from realtime_kp.sinks.window import Window, window_problem
 
 __all__ = [
+    "WRITABLE",
     "FeaturesSink",
     "FrameLog",
     "FrameSink",
+    "PartialFile",
     "PicturesSink",
     "TracksTableSink",
     "VideoFileSink",
@@ -19,6 +21,7 @@ __all__ = [
     "check_features_name",
     "check_output",
     "check_table_name",
+    "picture_targets",
     "window_problem",
     "write_picture",
     "write_track_rows",

@@ -43,13 +43,14 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[str] = ()) -> 
     Raises:
         SinkError: Naming the path, the reason and the mend.
     """
-    for source in inputs:
-        if path.exists() and Path(source).exists() and path.samefile(source):
-            raise SinkError(f"{path} is the input itself; choose another output")
     if path.is_dir():
         raise SinkError(f"cannot write {path}: it is a folder; give a file name")
-    if path.exists() and not overwrite:
-        raise SinkError(f"{path} exists already; add --overwrite to replace it, or choose another name")
+    # The file grows under its partial name: what lies there is as precious as what has the final one.
+    for name in (path, PartialFile(path).partial):
+        if any(name.exists() and Path(source).exists() and name.samefile(source) for source in inputs):
+            raise SinkError(f"writing {path} would destroy the input itself, {name}; choose another output")
+        if name.exists() and not overwrite:
+            raise SinkError(f"{name} exists already; add --overwrite to replace it, or choose another name")
     parent = path.parent
     if not parent.is_dir():
         raise SinkError(f"cannot write {path}: the folder {parent} does not exist")

@@ -10,8 +10,9 @@ from typing import IO, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
-from realtime_kp.errors import ConfigError
+from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.sinks.base import PartialFile, written
 
@@ -64,9 +65,10 @@ class FeaturesSink:
             if error is None:
                 self._assemble(Path(self._spool.name))
                 self._file.commit()
-        except OSError as exc:
+        except (OSError, SafetensorError) as exc:
             self._file.abandon(worth_keeping=False)
-            raise written(self.path, exc) from exc
+            if error is None:
+                raise SinkError(f"cannot write {self.path}: {exc}") from exc
         finally:
             self._spool.cleanup()
 
@@ -82,7 +84,8 @@ class FeaturesSink:
         frame = tracked.frame
         self._frames.append((frame.index, frame.time_s, *frame.size_wh))
         self._counts.append(len(keypoints))
-        self._dim = keypoints.descriptors.shape[1]
+        if len(keypoints) or not self._dim:
+            self._dim = keypoints.descriptors.shape[1]
         try:
             self._parts["xy"].write(keypoints.xy.tobytes())
             self._parts["scores"].write(keypoints.scores.tobytes())

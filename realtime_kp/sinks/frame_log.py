@@ -34,8 +34,13 @@ class FrameLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._out is not None:
+        if self._out is None:
+            return
+        try:
             self._out.close()
+        except OSError as exc:
+            if error is None:
+                raise written(self.path, exc) from exc
 
     def write(self, tracked: TrackedFrame, times_ms: StageTimes) -> None:
         """Add one frame with its complete stage times.

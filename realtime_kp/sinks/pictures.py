@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -52,7 +53,9 @@ class PicturesSink:
             return
         if self.frames == 0 and not self._single:
             self._make_folder()
-        path = self.target if self._single else self._name(tracked)
+        origin = Path(tracked.frame.origin or f"frame_{tracked.frame.index:06d}.png")
+        path = self.target if self._single else _target(self.target, origin, self._taken)
+        self._taken.add(path)
         check_output(path, overwrite=self._overwrite, inputs=[tracked.frame.origin])
         write_picture(path, image_bgr)
         self.frames += 1
@@ -63,15 +66,25 @@ class PicturesSink:
         except OSError as exc:
             raise written(self.target, exc) from exc
 
-    def _name(self, tracked: TrackedFrame) -> Path:
-        origin = Path(tracked.frame.origin or f"frame_{tracked.frame.index:06d}.png")
-        suffix = origin.suffix.lower() if origin.suffix.lower() in WRITABLE else ".png"
-        path = self.target / f"{origin.stem}_tracks{suffix}"
-        if path in self._taken:
-            # a.jpg and a.png of one folder must not meet in one output
-            path = self.target / f"{origin.name.replace('.', '_')}_tracks{suffix}"
-        self._taken.add(path)
-        return path
+
+def picture_targets(folder: Path, origins: Iterable[Path]) -> list[Path]:
+    """What annotated pictures are called in a folder: `<stem>_tracks<suffix>`, all of them different."""
+    taken: list[Path] = []
+    for origin in origins:
+        taken.append(_target(folder, origin, taken))
+    return taken
+
+
+def _target(folder: Path, origin: Path, taken: Collection[Path]) -> Path:
+    suffix = origin.suffix.lower() if origin.suffix.lower() in WRITABLE else ".png"
+    path = folder / f"{origin.stem}_tracks{suffix}"
+    if path in taken:
+        # a.jpg and a.png of one folder, or a.png of two folders, must not meet in one output
+        stem, number = origin.name.replace(".", "_"), 2
+        path = folder / f"{stem}_tracks{suffix}"
+        while path in taken:
+            path, number = folder / f"{stem}_{number}_tracks{suffix}", number + 1
+    return path
 
 
 def write_picture(path: Path, image_bgr: NDArray[np.uint8]) -> None:

@@ -109,7 +109,7 @@ class VideoFileSink:
             )
         options = {"crf": str(self._crf), "preset": self._preset}
         self._container = av.open(
-            str(self._file.partial), "w", format="mp4", options={"movflags": "+faststart"}
+            str(self._file.partial.absolute()), "w", format="mp4", options={"movflags": "+faststart"}
         )
         rate = Fraction(self._fps or 30.0).limit_denominator(100_000)
         stream = self._container.add_stream("libx264", rate=rate, options=options)

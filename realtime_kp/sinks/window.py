@@ -20,7 +20,7 @@ _PROBE = (
 )
 _PROBE_S = 20.0
 _FONT_DIRS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/TTF", "/usr/share/fonts")
-_FIRST_WH = (1600, 900)
+_LARGEST_WH = (1600, 900)
 
 
 class Window:
@@ -32,7 +32,7 @@ class Window:
 
     def __init__(self, title: str) -> None:
         self.title = title
-        self._shown = False
+        self._size_wh: tuple[int, int] | None = None
 
     def __enter__(self) -> Self:
         _quiet_qt()
@@ -51,12 +51,12 @@ class Window:
             return  # the user closed it already
 
     def show(self, image_bgr: NDArray[np.uint8]) -> None:
-        """Show a picture; the first one sets the window's size."""
-        if not self._shown:
-            height, width = image_bgr.shape[:2]
-            shrink = min(1.0, _FIRST_WH[0] / width, _FIRST_WH[1] / height)
+        """Show a picture; one of a new size sets the window's size."""
+        height, width = image_bgr.shape[:2]
+        if (width, height) != self._size_wh:
+            shrink = min(1.0, _LARGEST_WH[0] / width, _LARGEST_WH[1] / height)
             cv2.resizeWindow(self.title, round(width * shrink), round(height * shrink))
-            self._shown = True
+            self._size_wh = (width, height)
         cv2.imshow(self.title, image_bgr)
 
     def key(self, wait_ms: int = 1) -> str | None:
@@ -70,7 +70,7 @@ class Window:
     def closed(self) -> bool:
         """Whether the user closed it with its X."""
         try:
-            return self._shown and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1
+            return cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1
         except cv2.error:
             return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from realtime_kp.sources.base import FrameSource, SourceInfo
 from realtime_kp.sources.camera import CameraSource
 from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec
 from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, read_picture
-from realtime_kp.sources.pictures import PicturesSource
+from realtime_kp.sources.pictures import PicturesSource, list_pictures
 from realtime_kp.sources.scene import Scene, procedural_picture
 from realtime_kp.sources.video import STREAM_SCHEMES, VideoSource, display_name
 
@@ -28,6 +29,7 @@ __all__ = [
     "VideoSource",
     "display_name",
     "is_picture_spec",
+    "list_pictures",
     "open_source",
     "procedural_picture",
     "read_picture",
@@ -74,13 +76,15 @@ def open_source(
 
 
 def is_picture_spec(spec: str) -> bool:
-    """Whether a text names pictures: a folder, a glob, or a file with a picture's suffix."""
+    """Whether a text names pictures: a folder, a file with a picture's suffix, or a glob of such files."""
     path = Path(spec)
-    if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
+    if "://" in spec or re.fullmatch(r"demo([:?].*)?", spec):
+        return False
+    if os.path.isdir(path) or path.suffix.lower() in PICTURE_SUFFIXES:
         return True
+    # A glob may leave the suffix open (frames/*, img_0?); a name in brackets that ends in .mp4 is a video.
     return (
-        not path.exists()
-        and any(c in spec for c in "*?[")
-        and "://" not in spec
-        and not spec.startswith("demo")
+        not os.path.exists(path)
+        and any(c in path.name for c in "*?[")
+        and (not path.suffix or "*" in path.suffix)
     )

@@ -62,6 +62,7 @@ class CameraSource:
         self.damage: str | None = None
         self._open_with = open_with
         self._capture: Capture | None = None
+        self._info: SourceInfo | None = None
 
     @property
     def _name(self) -> str:
@@ -70,13 +71,9 @@ class CameraSource:
     @property
     def info(self) -> SourceInfo:
         """What the camera settled on; valid once it is open."""
-        if self._capture is None:
+        if self._info is None:
             raise RuntimeError("a source has no info before it is open")
-        width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-        height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        fps = float(self._capture.get(cv2.CAP_PROP_FPS))
-        size = (width, height) if width > 0 and height > 0 else None
-        return SourceInfo(self._name, size, fps if 0 < fps <= 1000 else None, None, live=True)
+        return self._info
 
     def __enter__(self) -> Self:
         if self._open_with is open_capture:
@@ -89,7 +86,12 @@ class CameraSource:
                 "`realtime-kp doctor` lists the cameras of this machine"
             )
         self._capture = capture
-        self._ask_for(capture)
+        try:
+            self._ask_for(capture)
+            self._info = self._describe(capture)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -109,12 +111,18 @@ class CameraSource:
             if not ok:
                 failures += 1
                 if failures >= _RETRIES:
-                    raise SourceError(f"{self._name} gives no more frames; was it unplugged?")
+                    raise SourceError(f"{self._name} gives no frames any more")
                 continue
             failures = 0
             first_at_s = grabbed_at_s if first_at_s is None else first_at_s
             yield Frame(index, grabbed_at_s - first_at_s, grabbed_at_s, _as_bgr(image))
             index += 1
+
+    def _describe(self, capture: Capture) -> SourceInfo:
+        width, height = (int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        fps = float(capture.get(cv2.CAP_PROP_FPS))
+        size = (width, height) if width > 0 and height > 0 else None
+        return SourceInfo(self._name, size, fps if 0 < fps <= 1000 else None, None, live=True)
 
     def _check_present(self) -> None:
         if not sys.platform.startswith("linux"):
@@ -122,7 +130,7 @@ class CameraSource:
         path = Path(f"/dev/video{self.device}" if isinstance(self.device, int) else self.device)
         if not path.exists():
             raise SourceError(
-                f"there is no {self._name} ({path} does not exist); plug one in, or try `realtime-kp live demo`"
+                f"there is no {self._name} ({path} does not exist); try `realtime-kp live demo`"
             )
         if not os.access(path, os.R_OK | os.W_OK):
             raise SourceError(f"no permission to use {path}; add yourself to the group 'video'")

@@ -67,9 +67,9 @@ class DemoSpec:
             picture=Path(picture) if picture else None,
             motion=motion,
             occluder=occluder == "1",
-            seed=_whole(values.get("seed", "0"), "seed"),
+            seed=_whole(values.get("seed", "0"), "seed", least=0),
             size_wh=parse_size(values.get("size", "640x480"), "demo's size"),
-            frames=None if frames is None else max(1, _whole(frames, "frames")),
+            frames=None if frames is None else _whole(frames, "frames", least=1),
         )
 
     def scene(self) -> Scene:
@@ -126,8 +126,7 @@ class DemoSource:
             number += 1
 
 
-def _whole(text: str, what: str) -> int:
-    try:
-        return int(text)
-    except ValueError as exc:
-        raise ConfigError(f"demo's {what} must be a whole number, got {text!r}") from exc
+def _whole(text: str, what: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise ConfigError(f"demo's {what} must be a whole number of at least {least}, got {text!r}")
+    return int(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ class PicturesSource:
         self.start_s = start_s
         self.damage: str | None = None
         self._paths: list[Path] | None = None
+        self._first = 0
 
     @property
     def info(self) -> SourceInfo:
@@ -41,8 +43,11 @@ class PicturesSource:
         return SourceInfo(str(self.location), None, fps, len(self._paths), live=False, still=True)
 
     def __enter__(self) -> Self:
-        paths = _list_pictures(self.location)
-        self._paths = paths[round(self.start_s * self.fps) :]
+        paths = list_pictures(self.location)
+        self._first = round(self.start_s * self.fps)
+        self._paths = paths[self._first :]
+        if not self._paths:
+            raise SourceError(f"{self.location} holds no pictures after second {self.start_s:g}")
         return self
 
     def __exit__(
@@ -62,7 +67,7 @@ class PicturesSource:
                 log.warning("%s", exc)
                 unread += 1
                 continue
-            yield Frame(index, index / self.fps, time.perf_counter(), image, origin=str(path))
+            yield Frame(index, (self._first + index) / self.fps, time.perf_counter(), image, origin=str(path))
             index += 1
         if unread and index == 0:
             raise SourceError(f"none of the {unread} pictures of {self.location} can be read")
@@ -70,14 +75,19 @@ class PicturesSource:
             self.damage = f"{self.location}: {unread} of {index + unread} pictures could not be read"
 
 
-def _list_pictures(location: str | Path) -> list[Path]:
+def list_pictures(location: str | Path) -> list[Path]:
+    """The pictures that a folder, a glob or a file name stands for, in natural order of their names.
+
+    Raises:
+        SourceError: There is none.
+    """
     path = Path(location)
-    if path.is_dir():
+    if os.path.isdir(path):
         found = [p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
         if not found:
             kinds = " ".join(sorted(PICTURE_SUFFIXES))
             raise SourceError(f"the folder {location} holds no pictures ({kinds})")
-    elif path.exists():
+    elif os.path.exists(path):
         if not path.is_file():
             raise SourceError(f"{path} is no regular file")
         found = [path]
@@ -86,8 +96,8 @@ def _list_pictures(location: str | Path) -> list[Path]:
         found = [p for p in matches if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
         if not found:
             raise SourceError(f"no picture matches {location}")
-    return sorted(found, key=lambda p: _natural(p.name))
+    return sorted(found, key=lambda p: (_natural(p.name), str(p)))
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]

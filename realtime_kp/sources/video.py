@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
+import os
 import re
 import time
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 import av
 import numpy as np
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
+from realtime_kp.sources.timestamps import in_time_order
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +58,7 @@ class VideoSource:
         self.damage: str | None = None
         self._container: av.container.InputContainer | None = None
         self._info: SourceInfo | None = None
+        self._begun = False
 
     @property
     def is_stream(self) -> bool:
@@ -87,6 +87,11 @@ class VideoSource:
         self._close()
 
     def __iter__(self) -> Iterator[Frame]:
+        if self._begun and not self.is_stream:
+            self._close()
+            self._container = self._open()
+            self.damage = None
+        self._begun = True
         if self.start_s > 0:
             self._seek()
         index = 0
@@ -108,20 +113,21 @@ class VideoSource:
 
     def _open(self) -> av.container.InputContainer:
         name = display_name(self.location)
-        options = {"max_pixels": str(self.max_pixels)}
+        options: dict[str, str] = {}
         if self.is_stream:
-            options |= {"fflags": "nobuffer", "flags": "low_delay", "rtsp_transport": "tcp"}
+            options |= {"flags": "low_delay", "rtsp_transport": "tcp"}
         else:
             _check_regular(Path(self.location))
             options |= {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}
         try:
             timeout = (self.timeout_s, self.timeout_s) if self.is_stream else None
-            container = av.open(str(self.location), options=options, timeout=timeout)
+            location = self.location if isinstance(self.location, str) else str(self.location.absolute())
+            container = av.open(location, options=options, timeout=timeout)
         except (av.FFmpegError, OSError, ValueError) as exc:
             mend = "check its address and that it is being sent" if self.is_stream else "is it a video file?"
             raise SourceError(f"cannot open {name}: {_reason(exc)}; {mend}") from exc
         try:
-            _prepare(container, name, "SLICE" if self.is_stream else "AUTO")
+            _prepare(container, name, "SLICE" if self.is_stream else "AUTO", self.max_pixels)
         except BaseException:
             container.close()
             raise
@@ -145,7 +151,20 @@ class VideoSource:
             count = max(0, count - int(self.start_s * fps))
         live = self.is_stream and not duration_s
         size = (stream.width, stream.height) if stream.width and stream.height else None
+        if size is not None and not self.is_stream and self._is_turned():
+            size = size[::-1]
         return SourceInfo(display_name(self.location), size, fps, count, live)
+
+    def _is_turned(self) -> bool:
+        # Only a decoded picture tells of the rotation; reading starts over behind it.
+        try:
+            first = next(self._pictures(), None)
+        except SourceError:
+            first = None
+        self.damage = None
+        self._close()
+        self._container = self._open()
+        return first is not None and round(first.rotation / 90) % 2 == 1
 
     def _seek(self) -> None:
         assert self._container is not None
@@ -187,15 +206,16 @@ class VideoSource:
 
     def _note_missing(self, decoded: int, last_s: float) -> None:
         end_s = self._end_s()
-        if self.is_stream or self.start_s > 0:
+        if self.is_stream:
             return
         # Frame counts in headers are not to be trusted; how far the timestamps came is.
         early = end_s is not None and end_s - last_s > max(_EARLY_END_S, _EARLY_END_SHARE * end_s)
         if not early and self.damage is None:
             return
         about = decoded
-        if early and end_s is not None and last_s > 0:
-            about = max(decoded + 1, round(decoded * end_s / last_s))
+        if early and end_s is not None and last_s > self.start_s:
+            share = (end_s - self.start_s) / (last_s - self.start_s)
+            about = max(decoded + 1, round(decoded * share))
         detail = f" ({self.damage})" if self.damage else ""
         self.damage = f"{self.info.name} is damaged: decoded {decoded} of about {about} frames{detail}"
 
@@ -213,73 +233,33 @@ class VideoSource:
             self._container = None
 
 
-def in_time_order(
-    pictures: Iterator[av.VideoFrame], fps: float | None, look_ahead: int
-) -> Iterator[tuple[av.VideoFrame, float]]:
-    """Pair decoded pictures with timestamps in seconds that grow.
-
-    Decoders deliver pictures in display order. Some files lost their presentation times and carry those of
-    the decoding order, so the timestamps of a few neighbours are exchanged: sorted within a small window
-    they are right again, and in a sound file sorting changes nothing. A picture without a timestamp, or
-    with one that does not grow, follows its predecessor at the nominal rate.
-
-    Args:
-        pictures: Decoded pictures in display order.
-        fps: The nominal rate; 30 is assumed, and said, where it is needed and None.
-        look_ahead: How many pictures to hold back for sorting; 0 for live streams.
-    """
-    step_s = 1.0 / (fps or 30.0)
-    held: deque[av.VideoFrame] = deque()
-    times: list[float] = []
-    last_s: float | None = None
-    told = False
-
-    def release() -> tuple[av.VideoFrame, float]:
-        nonlocal last_s, told
-        # A picture without a time takes none from the others: it is told by the missing entry.
-        time_s = heapq.heappop(times) if len(times) == len(held) else None
-        if time_s is None or (last_s is not None and time_s <= last_s):
-            if not told:
-                log.warning("timestamps missing or not growing: counting on at %.3g frames/s", 1 / step_s)
-                told = True
-            time_s = 0.0 if last_s is None else last_s + step_s
-        last_s = time_s
-        return held.popleft(), time_s
-
-    for picture in pictures:
-        held.append(picture)
-        if picture.time is not None:
-            heapq.heappush(times, picture.time)
-        if len(held) > look_ahead:
-            yield release()
-    while held:
-        yield release()
-
-
 def display_name(location: str | Path) -> str:
     """The location without credentials and query, for messages."""
     if isinstance(location, Path):
         return str(location)
-    parts = urlsplit(location)
-    host = parts.hostname or ""
-    if ":" in host:
-        host = f"[{host}]"
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}{parts.path}"
+    scheme, _, rest = location.partition("://")
+    # A password may hold any of /?#: what stands before the last @ is never shown.
+    rest = rest.rpartition("@")[2]
+    return f"{scheme}://{re.split(r'[?#]', rest, maxsplit=1)[0]}"
 
 
-def _prepare(container: av.container.InputContainer, name: str, threads: Literal["SLICE", "AUTO"]) -> None:
+def _prepare(
+    container: av.container.InputContainer, name: str, threads: Literal["SLICE", "AUTO"], max_pixels: int
+) -> None:
     if not container.streams.video:
         raise SourceError(f"{name} holds no video")
     stream = container.streams.video[0]
     if stream.codec_context is None:
         raise SourceError(f"{name} is in a video format that this build cannot decode")
+    if stream.width * stream.height > max_pixels:
+        raise SourceError(f"{name} declares frames of {stream.width}x{stream.height}: too many pixels")
+    stream.codec_context.options = {"max_pixels": str(max_pixels)}
     # Frame threads decode faster but hold frames back, which a live stream must not.
     stream.thread_type = threads
 
 
 def _check_regular(path: Path) -> None:
-    if not path.exists():
+    if not os.path.exists(path):
         raise SourceError(f"there is no file {path}")
     if not path.is_file():
         raise SourceError(f"{path} is no regular file")

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 IntArray = NDArray[np.intp]
 FloatArray = NDArray[np.float32]
 
+_CHUNK_PAIRS = 32_768
+
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
@@ -108,7 +110,11 @@ def runner_up(rows: IntArray, scores: FloatArray) -> FloatArray:
 
 def similarities(a: FloatArray, b: FloatArray, pairs: Pairs) -> FloatArray:
     """Cosine of the descriptors of each pair; rows of `a` and `b` have unit length."""
-    return np.asarray(np.einsum("ij,ij->i", a[pairs.a], b[pairs.b]), np.float32)
+    found = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), _CHUNK_PAIRS):  # gathering all rows at once could take gigabytes
+        part = slice(start, start + _CHUNK_PAIRS)
+        np.einsum("ij,ij->i", a[pairs.a[part]], b[pairs.b[part]], out=found[part])
+    return found
 
 
 def mutual_nearest_neighbours(a: FloatArray, b: FloatArray, min_similarity: float) -> Pairs:

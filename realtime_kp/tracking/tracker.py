@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +77,8 @@ class Tracker:
         self._table: TrackTable | None = None
         self._size_wh: tuple[int, int] | None = None
         self._since_detection = 0
-        self._ended_lengths = np.zeros(1, np.int64)
+        self._last_index: int | None = None
+        self._ended_lengths: Counter[int] = Counter()
 
     def update(self, frame: Frame, keypoints: Keypoints | None) -> Tracks:
         """Carry the tracks to a frame.
@@ -91,12 +93,21 @@ class Tracker:
         if frame.size_wh != self._size_wh:
             self.reset()
             self._size_wh = frame.size_wh
-        self._since_detection += 1
+        # Frames that were dropped before the tracker passed all the same: things moved on meanwhile.
+        passed = max(1, frame.index - self._last_index) if self._last_index is not None else 1
+        self._last_index = frame.index
+        self._since_detection += passed
         if keypoints is None:
-            return self._coast()
-        if self._table is None:
-            self._table = TrackTable.born(np.zeros(0, np.int64), keypoints.top(0), self._trail_length)
-        self._detect(self._table, keypoints)
+            return self._coast(passed)
+        dim = keypoints.descriptors.shape[1]
+        if self._table is None or len(self._table) == 0:
+            self._table = TrackTable.born(np.zeros(0, np.int64), Keypoints.empty(dim), self._trail_length)
+        known = self._table.descriptors.shape[1]
+        if dim != known:
+            if len(keypoints):
+                raise ValueError(f"descriptors of {known} numbers were tracked so far, got some of {dim}")
+            keypoints = Keypoints.empty(known)
+        self._detect(self._table, keypoints, passed)
         self._since_detection = 0
         return self._table.snapshot()
 
@@ -111,33 +122,32 @@ class Tracker:
         """What became of the tracks so far."""
         lengths = self._ended_lengths.copy()
         if self._table is not None:
-            alive = self._table.states != TrackState.TENTATIVE
-            lengths = _add_to_histogram(lengths, self._table.lengths[alive])
-        total = int(lengths.sum())
-        values = np.arange(len(lengths))
-        mean = float((values * lengths).sum() / total) if total else 0.0
-        median = float(np.searchsorted(np.cumsum(lengths), (total + 1) / 2)) if total else 0.0
-        return TrackCounts(self._next_id - 1, total, mean, median)
+            lengths.update(self._table.lengths[self._table.states != TrackState.TENTATIVE].tolist())
+        total = lengths.total()
+        if total == 0:
+            return TrackCounts(self._next_id - 1, 0, 0.0, 0.0)
+        mean = sum(length * count for length, count in lengths.items()) / total
+        return TrackCounts(self._next_id - 1, total, mean, _median(lengths))
 
-    def _coast(self) -> Tracks:
+    def _coast(self, passed: int) -> Tracks:
         table = self._table
         if table is None:
             return Tracks.empty(self._trail_length)
-        table.xy = table.xy + table.velocity
+        table.xy = table.xy + table.velocity * np.float32(passed)
         table.seen[:] = False
-        table.missed += 1
+        table.missed += passed
         self._end_old(table)
         table.push_trails()
         return table.snapshot()
 
-    def _detect(self, table: TrackTable, keypoints: Keypoints) -> None:
+    def _detect(self, table: TrackTable, keypoints: Keypoints, passed: int) -> None:
         assert self._size_wh is not None
         motion = self._global_motion(table, keypoints)
         moved = self._move(table, motion)
         place = moved + table.own_motion * np.float32(self._since_detection)
         spread_px = None if motion is None else motion.spread_px
         pairs = assign(table, place, keypoints, rounds(self.config, max(self._size_wh), spread_px))
-        self._settle(table, moved, place, pairs, keypoints)
+        self._settle(table, moved, place, pairs, keypoints, passed)
         self._end_old(table)
         free = np.ones(len(keypoints), np.bool_)
         free[pairs.b] = False
@@ -164,7 +174,13 @@ class Tracker:
         return np.asarray(table.anchor_xy + (table.velocity - table.own_motion) * frames, np.float32)
 
     def _settle(
-        self, table: TrackTable, moved: FloatArray, place: FloatArray, pairs: Pairs, keypoints: Keypoints
+        self,
+        table: TrackTable,
+        moved: FloatArray,
+        place: FloatArray,
+        pairs: Pairs,
+        keypoints: Keypoints,
+        passed: int,
     ) -> None:
         """Write what the matching found into the table."""
         frames = np.float32(self._since_detection)
@@ -185,7 +201,7 @@ class Tracker:
         table.xy, table.anchor_xy = new_xy, new_xy.copy()
         table.seen[:] = False
         table.seen[rows] = True
-        table.missed = np.where(table.seen, 0, table.missed + 1).astype(np.int32)
+        table.missed = np.where(table.seen, 0, table.missed + passed).astype(np.int32)
         table.streaks = np.where(table.seen, table.streaks + 1, 0).astype(np.int32)
         table.lengths[rows] += 1
         table.scores[rows] = keypoints.scores[pairs.b]
@@ -219,7 +235,7 @@ class Tracker:
         table = self._table
         assert table is not None
         gone = ~keep & (table.states != TrackState.TENTATIVE)
-        self._ended_lengths = _add_to_histogram(self._ended_lengths, table.lengths[gone])
+        self._ended_lengths.update(table.lengths[gone].tolist())
         table.keep(keep)
 
     def _start(self, table: TrackTable, keypoints: Keypoints, rows: IntArray) -> None:
@@ -235,7 +251,10 @@ class Tracker:
         table.append(newborn)
 
 
-def _add_to_histogram(histogram: NDArray[np.int64], lengths: NDArray[np.int32]) -> NDArray[np.int64]:
-    counted = np.bincount(lengths, minlength=len(histogram)).astype(np.int64)
-    counted[: len(histogram)] += histogram
-    return counted
+def _median(lengths: Counter[int]) -> float:
+    """The median of values that are given with how often each occurs."""
+    values = sorted(lengths)
+    reached = np.cumsum([lengths[value] for value in values])
+    middle = (int(reached[-1]) - 1) // 2, int(reached[-1]) // 2
+    lower, upper = (values[int(np.searchsorted(reached, rank, side="right"))] for rank in middle)
+    return (lower + upper) / 2

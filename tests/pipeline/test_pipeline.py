@@ -154,8 +154,7 @@ def test_an_exception_of_the_tracking_thread_is_raised() -> None:
 def test_an_exception_in_the_render_loop_passes_through() -> None:
     source = ListSource(None)
     with pytest.raises(ZeroDivisionError), make(source) as pipeline:
-        for _ in pipeline:
-            1 / 0  # noqa: B018
+        [1 / (frame.frame.index - 3) for frame in pipeline]
     assert source.closed_in is not None
 
 
@@ -183,9 +182,10 @@ def test_a_loop_goes_on_with_indices_and_times() -> None:
     assert (np.diff([f.time_s for f in frames]) > 0).all()
 
 
-def test_a_looping_source_without_frames_ends() -> None:
-    with make(ListSource(0), loop=True) as pipeline:
-        assert list(pipeline) == []
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_source_without_frames_is_an_error(loop: bool) -> None:
+    with pytest.raises(SourceError, match="no frames"), make(ListSource(0), loop=loop) as pipeline:
+        list(pipeline)
 
 
 def test_a_new_threshold_reaches_the_network() -> None:

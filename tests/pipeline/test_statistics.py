@@ -32,28 +32,31 @@ def test_rate_is_intervals_over_time() -> None:
     for i in range(11):
         meter.tick(100 + i * 0.1)
     assert meter.overall == pytest.approx(10)
-    assert meter.recent == pytest.approx(10)
+    assert meter.recent(101.0) == pytest.approx(10)
+    assert meter.recent(110.0) == 0
 
 
 def test_the_recent_rate_forgets() -> None:
     meter = RateMeter(window_s=1.0)
     for at_s in [*np.arange(0, 5, 1.0), *np.arange(5, 6.01, 0.1)]:
         meter.tick(float(at_s))
-    assert meter.recent == pytest.approx(10, rel=0.1)
+    assert meter.recent(6.0) == pytest.approx(10, rel=0.1)
     assert meter.overall < 3
 
 
 def test_one_frame_has_no_rate() -> None:
     meter = RateMeter()
-    assert meter.overall == meter.recent == 0
+    assert meter.overall == meter.recent(1.0) == 0
     meter.tick(1)
-    assert meter.overall == meter.recent == 0
+    assert meter.overall == meter.recent(1.0) == 0
 
 
 def test_a_meter_completes_the_stage_times() -> None:
     meter = RunMeter()
     frame = make_frame()
-    times = meter.done(TrackedFrame(frame, None, Tracks.empty(), StageTimes(grab=1.0)), draw_ms=2.0, output_ms=None)
+    times = meter.done(
+        TrackedFrame(frame, None, Tracks.empty(), StageTimes(grab=1.0)), draw_ms=2.0, output_ms=None
+    )
     assert (times.grab, times.draw, times.output) == (1.0, 2.0, None)
     assert times.end_to_end is not None
     assert 0 < times.end_to_end < 1000

@@ -134,8 +134,13 @@ def test_start_after_the_end_is_an_error(clip: Path) -> None:
         read(clip, 60)
 
 
-def test_reading_twice_gives_the_same(clip: Path) -> None:
-    assert [f.time_s for f in read(clip)[0]] == [f.time_s for f in read(clip)[0]]
+@pytest.mark.parametrize("start_s", [0.0, 0.2])
+def test_reading_twice_gives_the_same(clip: Path, start_s: float) -> None:
+    with VideoSource(clip, start_s=start_s) as source:
+        first, again = list(source), list(source)
+    assert [frame.index for frame in first] == [frame.index for frame in again]
+    assert [frame.time_s for frame in first] == [frame.time_s for frame in again]
+    assert all(np.array_equal(a.image_bgr, b.image_bgr) for a, b in zip(first, again, strict=True))
 
 
 def test_info_needs_an_open_source(clip: Path) -> None:
@@ -228,6 +233,16 @@ def test_truncated_file_tells_how_much_was_decoded(tmp_path: Path, name: str) ->
     found = [int(word) for word in damage.replace(info.name, "").split() if word.isdecimal()]
     assert found[0] == len(frames)
     assert found[1] == pytest.approx(100, abs=5)
+
+
+def test_truncated_file_is_told_from_a_later_start_too(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mkv", noise_images(100))
+    frames, _, damage = read(cut(whole, 0.5, "cut.mkv"), start_s=0.4)
+    assert frames[0].time_s == pytest.approx(0.4, abs=1e-3)
+    assert damage is not None
+    found = [int(word) for word in damage.split() if word.isdecimal()]
+    assert found[0] == len(frames)
+    assert found[1] == pytest.approx(90, abs=5)
 
 
 def test_undecodable_packets_are_counted(tmp_path: Path) -> None:

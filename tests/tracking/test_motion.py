@@ -42,7 +42,10 @@ def test_too_few_or_equal_places_give_no_motion() -> None:
 
 def test_a_mirrored_picture_is_no_motion() -> None:
     before = places(100)
-    assert estimate_motion(before, before * np.array([-1, 1], np.float32) + np.array([640, 0], np.float32)) is None
+    assert (
+        estimate_motion(before, before * np.array([-1, 1], np.float32) + np.array([640, 0], np.float32))
+        is None
+    )
 
 
 def test_equal_pairs_give_equal_motion() -> None:

@@ -21,7 +21,11 @@ def seen(
 ) -> Keypoints:
     """The points of the world that are in view, moved; descriptors vary a little from frame to frame."""
     rows = np.arange(len(WORLD_XY)) if rows is None else rows
-    xy = WORLD_XY[rows] + np.array(shift, np.float32) + RNG.normal(0, noise_px, (len(rows), 2)).astype(np.float32)
+    xy = (
+        WORLD_XY[rows]
+        + np.array(shift, np.float32)
+        + RNG.normal(0, noise_px, (len(rows), 2)).astype(np.float32)
+    )
     descriptors = WORLD_DESCRIPTORS[rows] + RNG.normal(0, 0.02, (len(rows), 64)).astype(np.float32)
     descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
     return Keypoints(xy.astype(np.float32), np.linspace(0.9, 0.1, len(rows)).astype(np.float32), descriptors)
@@ -103,7 +107,12 @@ def test_an_object_that_moves_on_its_own_is_followed() -> None:
     for i in range(8):
         shift = np.array([6.0 * i, 0], np.float32)
         a, b = seen(still), seen(moving, shift=(float(shift[0]), 0))
-        both = Keypoints(*(np.concatenate([x, y]) for x, y in ((a.xy, b.xy), (a.scores, b.scores), (a.descriptors, b.descriptors))))
+        both = Keypoints(
+            *(
+                np.concatenate([x, y])
+                for x, y in ((a.xy, b.xy), (a.scores, b.scores), (a.descriptors, b.descriptors))
+            )
+        )
         last = tracker.update(make_frame(i, SIZE), both)
         first = last if i == 2 else first
     kept = [id_of(first, row, (12.0, 0)) == id_of(last, row, (42.0, 0)) for row in moving]
@@ -138,7 +147,9 @@ def test_a_new_frame_size_ends_all_tracks_and_ids_go_on() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7])
 def test_few_keypoints_do_no_harm(count: int) -> None:
-    tracks = run(Tracker(), [seen(np.arange(count))] * 4 + [seen(np.arange(0))] * 2 + [seen(np.arange(count))] * 4)
+    tracks = run(
+        Tracker(), [seen(np.arange(count))] * 4 + [seen(np.arange(0))] * 2 + [seen(np.arange(count))] * 4
+    )
     assert len(tracks[-1].confirmed) == count
     assert len(tracks[5].confirmed) == 0
     assert tracks[-1].ids.tolist() == list(range(1, count + 1))

@@ -1,0 +1,55 @@
+"""Timestamps that grow, for files that have them out of order or not at all."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections import deque
+from collections.abc import Iterator
+
+import av
+
+log = logging.getLogger(__name__)
+
+
+def in_time_order(
+    pictures: Iterator[av.VideoFrame], fps: float | None, look_ahead: int
+) -> Iterator[tuple[av.VideoFrame, float]]:
+    """Pair decoded pictures with timestamps in seconds that grow.
+
+    Decoders deliver pictures in display order. Some files lost their presentation times and carry those of
+    the decoding order, so the timestamps of a few neighbours are exchanged: sorted within a small window
+    they are right again, and in a sound file sorting changes nothing. A picture without a timestamp, or
+    with one that does not grow, follows its predecessor at the nominal rate.
+
+    Args:
+        pictures: Decoded pictures in display order.
+        fps: The nominal rate; 30 is assumed, and said, where it is needed and None.
+        look_ahead: How many pictures to hold back for sorting; 0 for live streams.
+    """
+    step_s = 1.0 / (fps or 30.0)
+    held: deque[av.VideoFrame] = deque()
+    times: list[float] = []
+    last_s: float | None = None
+    told = False
+
+    def release() -> tuple[av.VideoFrame, float]:
+        nonlocal last_s, told
+        # A picture without a time takes none from the others: it is told by the missing entry.
+        time_s = heapq.heappop(times) if len(times) == len(held) else None
+        if time_s is None or (last_s is not None and time_s <= last_s):
+            if not told:
+                log.warning("timestamps missing or not growing: counting on at %.3g frames/s", 1 / step_s)
+                told = True
+            time_s = 0.0 if last_s is None else last_s + step_s
+        last_s = time_s
+        return held.popleft(), time_s
+
+    for picture in pictures:
+        held.append(picture)
+        if picture.time is not None:
+            heapq.heappush(times, picture.time)
+        if len(held) > look_ahead:
+            yield release()
+    while held:
+        yield release()

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from realtime_kp.apps.jobs import output_stem, plan_jobs
+from realtime_kp.config import AppConfig, VideoConfig
+
+
+def planned(source: str, output: str | None = None) -> tuple[str | None, bool, bool]:
+    config = replace(AppConfig(), video=VideoConfig(output=Path(output) if output else None))
+    job = plan_jobs([source], config)[0]
+    return (str(job.target) if job.target else None, job.pictures, job.into_folder)
+
+
+@pytest.mark.parametrize(
+    ("source", "stem"),
+    [
+        ("clips/walk.mp4", "walk"),
+        ("demo?frames=3", "demo"),
+        ("0", "camera0"),
+        ("/dev/video2", "video2"),
+        ("rtsp://user:secret@camera.local/stream1", "stream1"),
+        ("http://camera.local/", "stream"),
+        ("frames/*.png", "frames"),
+    ],
+)
+def test_outputs_are_named_after_their_input(source: str, stem: str) -> None:
+    assert output_stem(source) == stem
+
+
+def test_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("frames", "out"):
+        Path(folder).mkdir()
+    Path("one.jpg").touch()
+    assert planned("walk.mp4") == ("walk_tracks.mp4", False, False)
+    assert planned("walk.mp4", "a.mp4") == ("a.mp4", False, False)
+    assert planned("walk.mp4", "out") == ("out/walk_tracks.mp4", False, False)
+    assert planned("frames") == ("frames_tracks", True, True)
+    assert planned("frames", "new") == ("new", True, True)
+    assert planned("frames", "out") == ("out", True, True)
+    assert planned("frames", "a.mp4") == ("a.mp4", False, False)
+    assert planned("one.jpg") == ("one_tracks.jpg", True, False)
+    assert planned("one.jpg", "b.png") == ("b.png", True, False)
+    assert planned("one.jpg", "out") == ("out/one_tracks.jpg", True, False)
+
+
+def test_without_annotation_there_is_no_target() -> None:
+    config = replace(AppConfig(), video=VideoConfig(annotate=False))
+    assert plan_jobs(["walk.mp4"], config)[0].target is None

@@ -1,0 +1,171 @@
+"""The real command in a real window on a virtual screen: keys are sent, the screen is looked at."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import ImageGrab
+from Xlib.display import Display
+from Xlib.protocol.event import ClientMessage
+
+from tests.conftest import child_environment, within
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="virtual screens are X11's"),
+]
+
+
+@dataclass
+class Screen:
+    """A virtual screen, and the command that runs on it."""
+
+    display: str
+    folder: Path
+    command: subprocess.Popen[str] | None = None
+
+    def start(self, *arguments: str) -> None:
+        environment = child_environment(DISPLAY=self.display)
+        environment.pop("WAYLAND_DISPLAY", None)
+        words = [sys.executable, "-m", "realtime_kp", "live", *arguments]
+        self.command = subprocess.Popen(
+            words, cwd=self.folder, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def tool(self, *arguments: str) -> str:
+        environment = child_environment(DISPLAY=self.display)
+        return subprocess.run(
+            ["xdotool", *arguments], env=environment, capture_output=True, text=True, timeout=10, check=False
+        ).stdout.strip()
+
+    @property
+    def window(self) -> str:
+        return self.tool("search", "--name", "^realtime-kp$").splitlines()[-1]
+
+    def press(self, *keys: str) -> None:
+        self.tool("windowfocus", "--sync", self.window)
+        for key in keys:
+            self.tool("key", key)
+
+    def close_window(self) -> None:
+        """What a window manager does when the X is clicked."""
+        connection = Display(self.display)
+        try:
+            window = connection.create_resource_object("window", int(self.window))
+            protocols, delete = (connection.intern_atom(f"WM_{n}") for n in ("PROTOCOLS", "DELETE_WINDOW"))
+            window.send_event(
+                ClientMessage(window=window, client_type=protocols, data=(32, [delete, 0, 0, 0, 0]))
+            )
+            connection.sync()
+        finally:
+            connection.close()
+
+    def look(self) -> np.ndarray:
+        return np.asarray(ImageGrab.grab(xdisplay=self.display).convert("RGB")).astype(int)
+
+    def shows_picture(self) -> bool:
+        return saturation(self.look()) > 10
+
+    def finish(self, timeout_s: float = 20) -> tuple[int, str]:
+        assert self.command is not None
+        _, errors = self.command.communicate(timeout=timeout_s)
+        return self.command.returncode, errors
+
+
+@pytest.fixture
+def screen(tmp_path: Path) -> Iterator[Screen]:
+    for program in ("Xvfb", "xdotool"):
+        assert shutil.which(program), f"{program} is missing: the README's test command installs it"
+    reading, writing = _pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x800x24", "-nolisten", "tcp"],
+        pass_fds=[writing],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with open(reading) as numbers:
+            found = Screen(f":{numbers.readline().strip()}", tmp_path)
+        yield found
+        if found.command is not None and found.command.poll() is None:
+            found.command.kill()
+            found.command.communicate()
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _pipe() -> tuple[int, int]:
+    import os
+
+    return os.pipe()
+
+
+def saturation(image: np.ndarray) -> float:
+    picture = image[:480, :640]
+    return float((picture.max(axis=2) - picture.min(axis=2)).mean())
+
+
+def started(screen: Screen, *arguments: str) -> None:
+    screen.start("demo?motion=still", "--resize", "320", *arguments)
+    assert within(40, screen.shows_picture), "no picture on the screen"
+
+
+def test_the_window_shows_tracks_and_obeys_its_keys(screen: Screen) -> None:
+    started(screen, "--summary", "s.json")
+    hud, help_panel = (slice(0, 60), slice(0, 150)), (slice(380, 480), slice(0, 150))
+    for key, panel in (("i", hud), ("h", help_panel)):
+        before = screen.look()[panel]
+        screen.press(key)
+        assert within(3, lambda: np.abs(screen.look()[panel] - before).mean() > 15), key  # noqa: B023
+        screen.press(key)
+        assert within(3, lambda: np.abs(screen.look()[panel] - before).mean() < 15), key  # noqa: B023
+    colourful = saturation(screen.look())
+    screen.press("k", "t", "i")
+    assert within(3, lambda: saturation(screen.look()) < colourful - 5), "keypoints and tracks are gone"
+    screen.press("space")
+    assert within(3, lambda: (screen.look() == screen.look()).all()), "a paused picture stands still"
+
+    screen.press("s")
+    assert within(3, lambda: len(list(screen.folder.glob("snapshot_*.csv"))) == 1)
+    screen.press("space", "v")
+    assert within(5, lambda: list(screen.folder.glob("recording_*.partial.mp4")))
+    assert within(5, lambda: next(screen.folder.glob("recording_*.mp4")).stat().st_size > 0)
+    screen.press("v")
+    assert within(5, lambda: not list(screen.folder.glob("*.partial.mp4")))
+    screen.press("q")
+    code, errors = screen.finish()
+    assert code == 0, errors
+    assert "Traceback" not in errors
+    assert json.loads((screen.folder / "s.json").read_text())["stopped_by"] == "user"
+    with av.open(str(next(screen.folder.glob("recording_*.mp4")))) as recording:
+        assert next(recording.decode(video=0)).time == 0
+
+
+def test_closing_the_window_quits(screen: Screen) -> None:
+    started(screen)
+    screen.close_window()
+    code, errors = screen.finish()
+    assert code == 0, errors
+
+
+def test_escape_quits(screen: Screen) -> None:
+    started(screen)
+    screen.press("Escape")
+    assert screen.finish()[0] == 0
+
+
+def test_an_unreachable_display_is_said_and_live_runs_headless(screen: Screen) -> None:
+    screen.display = ":9999"
+    screen.start("demo?frames=5", "--resize", "160")
+    code, errors = screen.finish(60)
+    assert code == 0
+    assert "without a window" in errors

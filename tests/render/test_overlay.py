@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from realtime_kp import Keypoints, TrackState
+from realtime_kp.frame import Frame
+from realtime_kp.keypoints import TrackedFrame, Tracks
+from realtime_kp.render import HudInfo, draw_help, render
+from realtime_kp.render.colours import id_colour, score_colours
+
+HUD = HudInfo(29.9, 40, 60, 1, 2, 300, 200, "openvino cpu bf16", ("PAUSED",))
+
+
+def tracked(size_wh: tuple[int, int] = (320, 240), state: TrackState = TrackState.CONFIRMED) -> TrackedFrame:
+    image = np.full((size_wh[1], size_wh[0], 3), 90, np.uint8)
+    keypoints = Keypoints(
+        np.array([[200.0, 150.0]], np.float32), np.array([0.5], np.float32), np.ones((1, 1), np.float32)
+    )
+    trail = np.array([[[np.nan, np.nan], [40, 200], [60, 200], [80, 200]]], np.float32)
+    tracks = Tracks(
+        np.array([7]),
+        np.array([[80.0, 200.0]], np.float32),
+        np.array([0.5], np.float32),
+        np.array([3], np.int32),
+        np.array([state], np.int8),
+        np.array([True]),
+        trail,
+    )
+    return TrackedFrame(Frame(0, 0.0, 0.0, image), keypoints, tracks)
+
+
+def changed(image: np.ndarray) -> np.ndarray:
+    return (image != 90).any(axis=2)
+
+
+def test_the_frame_itself_is_not_touched() -> None:
+    frame = tracked()
+    render(frame, {"keypoints", "tracks", "hud"}, hud=HUD)
+    assert not changed(frame.frame.image_bgr).any()
+
+
+def test_keypoints_are_drawn_where_they_are() -> None:
+    y, x = np.nonzero(changed(render(tracked(), {"keypoints"})))
+    assert abs(x.mean() - 200) < 0.6
+    assert abs(y.mean() - 150) < 0.6
+    assert np.ptp(x) < 10
+
+
+def test_a_trail_leads_to_its_track_in_the_colour_of_its_id() -> None:
+    image = render(tracked(), {"tracks"})
+    y, x = np.nonzero(changed(image))
+    assert (x.min(), x.max() // 4) == (40, 20)
+    assert np.ptp(y) < 8
+    assert tuple(image[200, 60]) == id_colour(7)
+
+
+def test_the_trail_can_be_shorter() -> None:
+    _, x = np.nonzero(changed(render(tracked(), {"tracks"}, trail_length=2)))
+    assert x.min() >= 58
+
+
+def test_no_line_is_drawn_across_a_gap() -> None:
+    frame = tracked()
+    frame.tracks.trails_xy[0] = [[20, 50], [np.nan, np.nan], [60, 200], [80, 200]]
+    y, _ = np.nonzero(changed(render(frame, {"tracks"})))
+    assert y.min() > 190
+
+
+@pytest.mark.parametrize("state", [TrackState.TENTATIVE, TrackState.LOST])
+def test_only_confirmed_tracks_are_drawn(state: TrackState) -> None:
+    assert not changed(render(tracked(state=state), {"tracks"})).any()
+
+
+def test_nothing_is_drawn_without_layers() -> None:
+    assert not changed(render(tracked(), frozenset(), hud=HUD)).any()
+
+
+def test_the_hud_stands_in_its_corner_also_when_mirrored() -> None:
+    plain, mirrored = (render(tracked(), {"hud"}, hud=HUD, mirror=mirror) for mirror in (False, True))
+    assert (plain == mirrored).all()
+    assert changed(plain)[:60, :100].mean() > 0.9
+    assert not changed(plain)[200:].any()
+
+
+def test_mirroring_flips_the_picture() -> None:
+    _, x = np.nonzero(changed(render(tracked(), {"keypoints"}, mirror=True)))
+    assert abs(x.mean() - 119) < 0.6
+
+
+@pytest.mark.parametrize("size_wh", [(16, 16), (320, 240), (1920, 1080)])
+def test_panels_fit_any_size(size_wh: tuple[int, int]) -> None:
+    image = render(tracked(size_wh), {"keypoints", "tracks", "hud"}, hud=HUD)
+    draw_help(image)
+    assert image.shape == (size_wh[1], size_wh[0], 3)
+
+
+def test_tracks_far_outside_do_no_harm() -> None:
+    frame = tracked()
+    frame.tracks.xy[0] = [1e12, -1e12]
+    frame.tracks.trails_xy[0, -1] = [1e12, -1e12]
+    render(frame, {"tracks"})
+
+
+def test_the_hud_tells_the_figures() -> None:
+    text = "\n".join(HUD.lines())
+    for part in (
+        "29.9 FPS",
+        "p50 40 ms",
+        "p95 60 ms",
+        "queue 1",
+        "dropped 2",
+        "keypoints 300",
+        "tracks 200",
+        "PAUSED",
+    ):
+        assert part in text
+    assert "openvino cpu bf16" in text
+
+
+def test_neighbouring_ids_have_different_colours() -> None:
+    colours = np.array([id_colour(i) for i in range(1, 50)], float)
+    assert np.linalg.norm(np.diff(colours, axis=0), axis=1).min() > 60
+    assert id_colour(12345) == id_colour(12345)
+
+
+def test_scores_run_from_blue_to_red() -> None:
+    weak, strong = score_colours(np.array([0.001, 1.0], np.float32))
+    assert weak[0] > weak[2]
+    assert strong[2] > strong[0]

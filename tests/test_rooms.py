@@ -1,0 +1,92 @@
+"""The order of the rooms: each imports only from rooms above it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import realtime_kp
+
+PACKAGE = Path(realtime_kp.__file__).parent
+ROOMS = (
+    "errors",
+    "frame",
+    "timing",
+    "machine",
+    "keypoints",
+    "config",
+    "sources",
+    "features",
+    "tracking",
+    "pipeline",
+    "render",
+    "sinks",
+    "bench",
+    "api",
+    "apps",
+    "cli",
+    "__main__",
+)
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imported_rooms(path: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            if (node.module or "").split(".")[0] == "realtime_kp":
+                rooms.add(room_of(node.module or ""))
+        elif isinstance(node, ast.Import):
+            rooms |= {room_of(alias.name) for alias in node.names if alias.name.startswith("realtime_kp")}
+    return rooms
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_room_imports_only_from_rooms_above(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if own == "__init__":
+        assert imported_rooms(path) <= {"api"}
+        return
+    for room in imported_rooms(path) - {own, ""}:
+        assert ROOMS.index(room) < ROOMS.index(own), f"{own} imports from {room}, which stands below it"
+
+
+def test_every_room_is_listed() -> None:
+    found = {
+        p.name.removesuffix(".py")
+        for p in PACKAGE.iterdir()
+        if p.suffix == ".py" or (p / "__init__.py").exists()
+    }
+    assert found - {"__init__"} == set(ROOMS)
+
+
+def test_tests_mirror_the_rooms() -> None:
+    folders = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()}
+    assert folders <= {p.name for p in Path(__file__).parent.iterdir()}
+
+
+@pytest.mark.parametrize("module", ["realtime_kp", "realtime_kp.cli", "realtime_kp.apps.video"])
+def test_importing_loads_no_heavy_library(module: str) -> None:
+    code = (
+        f"import {module}, sys; heavy = {{'torch', 'transformers', 'openvino'}} & set(sys.modules); "
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert found.returncode == 0, found.stderr
+
+
+def test_every_public_name_exists() -> None:
+    for name in realtime_kp.__all__:
+        assert getattr(realtime_kp, name) is not None
