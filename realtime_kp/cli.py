@@ -224,9 +224,10 @@ def make_app() -> App:
 
 def _for_command(values: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
     """Leave out what concerns other commands only: one file may serve all of them."""
-    command = next((word for word in words if word in SECTIONS), None)
-    everybodys = {section for sections in SECTIONS.values() for section in sections}
-    others = everybodys - set(SECTIONS[command]) if command else set[str]()
+    known = {**SECTIONS, "doctor": ("superpoint",)}
+    command = next((word for word in words if word in known), None)
+    everybodys = {section for sections in known.values() for section in sections}
+    others = everybodys - set(known[command]) if command else set[str]()
     return {section: value for section, value in values.items() if section not in others}
 
 

@@ -157,7 +157,8 @@ def _print(
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}",
         versions,
         f"{closed.source}: {model.model}{revision} on {model.engine} {model.device} {model.precision} "
-        f"at {width}x{height}, {closed.keypoints_per_frame:.0f} keypoints a frame; peak memory {values['peak_memory_mb']} MB",
+        f"at {width}x{height}, {closed.keypoints_per_frame:.0f} keypoints a frame; "
+        f"peak memory {values['peak_memory_mb']} MB",
     ):
         console.print(line, highlight=False)
     for title, result in (

@@ -47,7 +47,6 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "live": (*COMMON_SECTIONS, "output", "live"),
     "video": (*COMMON_SECTIONS, "output", "video"),
     "bench": (*COMMON_SECTIONS, "bench"),
-    "doctor": ("superpoint",),
 }
 
 

@@ -11,7 +11,7 @@ from typing import Self
 from urllib.parse import parse_qsl, unquote
 
 from realtime_kp.config import parse_size
-from realtime_kp.errors import ConfigError
+from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
 from realtime_kp.sources.picture_file import read_picture
@@ -120,6 +120,8 @@ class DemoSource:
 
     def __iter__(self) -> Iterator[Frame]:
         number = self._start
+        if self._frames is not None and number >= self._frames:
+            raise SourceError(f"demo holds no frames after second {number / DEMO_FPS:g}")
         while self._frames is None or number < self._frames:
             image = self.scene.render(number)
             yield Frame(number - self._start, number / DEMO_FPS, time.perf_counter(), image)

@@ -305,7 +305,6 @@ def test_defaults_come_back_through_a_file(tmp_path: Path) -> None:
         ("network: {model: base}", "network"),
         ("tracking: {max-agee: 5}", "max-agee"),
         ("superpoint: {max_keypoints: many}", "many"),
-        ("superpoint: {max_keypoints: 10.5}", "10.5"),
         ("superpoint: {max_keypoints: [1, 2]}", "max_keypoints"),
         ("superpoint: {subpixel: perhaps}", "perhaps"),
         ("superpoint: {engine: onnx}", "onnx"),
