@@ -188,7 +188,7 @@ class TrackingConfig:
 class PipelineConfig:
     """How the threads are coupled."""
 
-    queue_size: int = 2
+    queue_size: int = 1
     """Frames that may wait for the network; live drops the oldest beyond that, files wait."""
 
     detect_every: Annotated[str, Parameter(name=["--detect-every", "detect-every"])] = "auto"
