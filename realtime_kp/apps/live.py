@@ -17,19 +17,13 @@ from realtime_kp.apps.jobs import check_files
 from realtime_kp.apps.live_keys import LiveState, Recorder, press, snapshot
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import StoppedBy, print_summary, summarise, write_json
+from realtime_kp.apps.tables import Tables
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pacer, Pipeline, RunMeter, build_pipeline
 from realtime_kp.render import draw_help, render, waiting_picture
-from realtime_kp.sinks import (
-    FeaturesSink,
-    FrameLog,
-    FrameSink,
-    TracksTableSink,
-    Window,
-    window_problem,
-)
+from realtime_kp.sinks import Window, window_problem
 from realtime_kp.sources import display_name, open_source
 
 log = logging.getLogger(__name__)
@@ -99,8 +93,7 @@ class _LiveLoop:
         self._show = show
         self._stack = ExitStack()
         self._window: Window | None = None
-        self._sinks: list[FrameSink] | None = None
-        self._log: FrameLog | None = None
+        self._tables = Tables(config, pipeline)
         self._last: TrackedFrame | None = None
         self._logged_at_s = time.perf_counter()
         self.meter = RunMeter()
@@ -110,6 +103,7 @@ class _LiveLoop:
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.recorder)
+        self._stack.enter_context(self._tables)
         if self._show:
             self._window = self._stack.enter_context(Window(TITLE))
             self._window.show(waiting_picture("loading the network ..."))
@@ -152,8 +146,6 @@ class _LiveLoop:
         return self._window is not None and info is not None and info.still and self._last is not None
 
     def _take(self, tracked: TrackedFrame) -> None:
-        if self._sinks is None:
-            self._sinks = self._open_sinks()
         self._last = tracked
         started_s = time.perf_counter()
         image = self._draw(tracked)
@@ -161,24 +153,12 @@ class _LiveLoop:
         if self._window is not None:
             self._window.show(image)
         self.recorder.write(image, tracked, self._pipeline)
-        for sink in self._sinks:
-            sink.write(image, tracked)
+        self._tables.write(tracked)
         finished_s = time.perf_counter()
         times = self.meter.done(
             tracked, draw_ms=(drawn_s - started_s) * 1e3, output_ms=(finished_s - drawn_s) * 1e3
         )
-        if self._log is not None:
-            self._log.write(tracked, times)
-
-    def _open_sinks(self) -> list[FrameSink]:
-        output, sinks = self._config.output, list[FrameSink]()
-        if output.tracks is not None:
-            sinks.append(self._stack.enter_context(TracksTableSink(output.tracks)))
-        if output.features is not None:
-            sinks.append(self._stack.enter_context(FeaturesSink(output.features)))
-        if self._config.report.log is not None:
-            self._log = self._stack.enter_context(FrameLog(self._config.report.log))
-        return sinks
+        self._tables.log(tracked, times)
 
     def _draw(self, tracked: TrackedFrame) -> NDArray[np.uint8]:
         image = render(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -17,19 +18,13 @@ from realtime_kp.apps.hud import hud_info
 from realtime_kp.apps.jobs import Job, check_outputs, output_stem, plan_jobs
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import StoppedBy, Summary, print_summary, summarise, write_json
+from realtime_kp.apps.tables import Tables
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline, RunMeter, build_pipeline
 from realtime_kp.render import render
-from realtime_kp.sinks import (
-    FeaturesSink,
-    FrameLog,
-    FrameSink,
-    PicturesSink,
-    TracksTableSink,
-    VideoFileSink,
-)
+from realtime_kp.sinks import FrameSink, PicturesSink, VideoFileSink
 from realtime_kp.sources import open_source
 
 log = logging.getLogger(__name__)
@@ -118,11 +113,12 @@ class _Outputs:
         self._pipeline = pipeline
         self._meter = meter
         self._stack = ExitStack()
-        self._sinks: list[FrameSink] | None = None
-        self._log: FrameLog | None = None
+        self._tables = Tables(job.config, pipeline)
+        self._annotated: FrameSink | None = None
         self.written = 0
 
     def __enter__(self) -> Self:
+        self._stack.enter_context(self._tables)
         return self
 
     def __exit__(
@@ -132,50 +128,35 @@ class _Outputs:
 
     def take(self, tracked: TrackedFrame) -> None:
         """Draw and write one frame."""
-        if self._sinks is None:
-            self._sinks = [self._stack.enter_context(sink) for sink in self._make_sinks()]
-            if self._job.config.report.log is not None:
-                self._log = self._stack.enter_context(FrameLog(self._job.config.report.log))
         started_s = time.perf_counter()
         image = self._draw(tracked)
         drawn_s = time.perf_counter()
-        for sink in self._sinks:
-            sink.write(image, tracked)
-        self.written += image is not None
+        if self._job.target is not None:
+            if self._annotated is None:
+                self._annotated = self._stack.enter_context(self._make_sink(self._job.target))
+            self._annotated.write(image, tracked)
+            self.written += 1
+        self._tables.write(tracked)
         times = self._meter.done(
             tracked,
             draw_ms=None if image is None else (drawn_s - started_s) * 1e3,
-            output_ms=(time.perf_counter() - drawn_s) * 1e3 if self._sinks else None,
+            output_ms=(time.perf_counter() - drawn_s) * 1e3,
         )
-        if self._log is not None:
-            self._log.write(tracked, times)
+        self._tables.log(tracked, times)
 
-    def _make_sinks(self) -> list[FrameSink]:
-        config, target = self._job.config, self._job.target
-        sinks: list[FrameSink] = []
-        if target is not None and self._job.pictures:
-            sinks.append(
-                PicturesSink(target, overwrite=config.report.overwrite, single=not self._job.into_folder)
-            )
-        elif target is not None:
-            info = self._pipeline.source_info
-            sinks.append(
-                VideoFileSink(
-                    target,
-                    fps=info.fps if info else None,
-                    crf=config.output.crf,
-                    preset=config.output.preset,
-                    # Players would show nothing for as long as was left out.
-                    from_zero=config.video.start_s > 0,
-                )
-            )
-        if config.output.tracks is not None:
-            sinks.append(TracksTableSink(config.output.tracks))
-        if config.output.features is not None:
-            model = self._pipeline.model_info
-            metadata = {"model": model.model, "revision": model.revision or "", "precision": model.precision}
-            sinks.append(FeaturesSink(config.output.features, metadata))
-        return sinks
+    def _make_sink(self, target: Path) -> FrameSink:
+        config, info = self._job.config, self._pipeline.source_info
+        if self._job.pictures:
+            single = not self._job.into_folder
+            return PicturesSink(target, overwrite=config.report.overwrite, single=single)
+        return VideoFileSink(
+            target,
+            fps=info.fps if info else None,
+            crf=config.output.crf,
+            preset=config.output.preset,
+            # Players would show nothing for as long as was left out.
+            from_zero=config.video.start_s > 0,
+        )
 
     def _draw(self, tracked: TrackedFrame) -> NDArray[np.uint8] | None:
         if self._job.target is None:

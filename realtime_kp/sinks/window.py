@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import deque
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +20,7 @@ _PROBE = (
     "cv2.imshow('probe', np.zeros((8, 8, 3), np.uint8)); cv2.waitKey(1); cv2.destroyAllWindows()"
 )
 _PROBE_S = 20.0
+_SETTLE_MS = 100
 _FONT_DIRS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/TTF", "/usr/share/fonts")
 _LARGEST_WH = (1600, 900)
 
@@ -33,6 +35,7 @@ class Window:
     def __init__(self, title: str) -> None:
         self.title = title
         self._size_wh: tuple[int, int] | None = None
+        self._heard: deque[str] = deque()
 
     def __enter__(self) -> Self:
         _quiet_qt()
@@ -40,6 +43,8 @@ class Window:
             cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as exc:
             raise SinkError("cannot open a window; use --no-window") from exc
+        # Resized before it is on the screen, a Qt window can miss its first exposure and stay blank.
+        self._hear(cv2.waitKey(_SETTLE_MS))
         return self
 
     def __exit__(
@@ -58,13 +63,18 @@ class Window:
             cv2.resizeWindow(self.title, round(width * shrink), round(height * shrink))
             self._size_wh = (width, height)
         cv2.imshow(self.title, image_bgr)
+        # The picture is on the screen only when the window's events were handled.
+        self._hear(cv2.pollKey())
 
     def key(self, wait_ms: int = 1) -> str | None:
         """The key pressed meanwhile: its character, `"esc"`, or None; lets the window live."""
-        code = cv2.waitKey(max(1, wait_ms))
-        if code < 0:
-            return None
-        return "esc" if code & 0xFF == 27 else chr(code & 0xFF)
+        if not self._heard:
+            self._hear(cv2.waitKey(max(1, wait_ms)))
+        return self._heard.popleft() if self._heard else None
+
+    def _hear(self, code: int) -> None:
+        if code >= 0:
+            self._heard.append("esc" if code & 0xFF == 27 else chr(code & 0xFF))
 
     @property
     def closed(self) -> bool:

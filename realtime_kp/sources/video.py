@@ -237,7 +237,9 @@ def display_name(location: str | Path) -> str:
     """The location without credentials and query, for messages."""
     if isinstance(location, Path):
         return str(location)
-    scheme, _, rest = location.partition("://")
+    scheme, separator, rest = location.partition("://")
+    if not separator:
+        return location
     # A password may hold any of /?#: what stands before the last @ is never shown.
     rest = rest.rpartition("@")[2]
     return f"{scheme}://{re.split(r'[?#]', rest, maxsplit=1)[0]}"
