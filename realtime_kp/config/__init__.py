@@ -1,20 +1,16 @@
 """Every setting, once: the same frozen dataclasses are the Python API, the YAML files and the flags."""
 
 from realtime_kp.config.app import SECTIONS, AppConfig
-from realtime_kp.config.stages import (
-    LAYERS,
+from realtime_kp.config.checks import parse_size
+from realtime_kp.config.commands import (
     BenchConfig,
     InputConfig,
     LiveConfig,
     OutputConfig,
-    PipelineConfig,
-    RenderConfig,
     ReportConfig,
-    SuperPointConfig,
-    TrackingConfig,
     VideoConfig,
-    parse_size,
 )
+from realtime_kp.config.stages import LAYERS, PipelineConfig, RenderConfig, SuperPointConfig, TrackingConfig
 from realtime_kp.config.yaml_file import load_config, read_yaml
 
 __all__ = [

@@ -7,18 +7,15 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from realtime_kp.config.stages import (
+from realtime_kp.config.commands import (
     BenchConfig,
     InputConfig,
     LiveConfig,
     OutputConfig,
-    PipelineConfig,
-    RenderConfig,
     ReportConfig,
-    SuperPointConfig,
-    TrackingConfig,
     VideoConfig,
 )
+from realtime_kp.config.stages import PipelineConfig, RenderConfig, SuperPointConfig, TrackingConfig
 
 
 @dataclass(frozen=True, slots=True)

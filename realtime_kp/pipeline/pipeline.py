@@ -15,15 +15,8 @@ from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline.channel import Channel, ChannelClosedError, Policy
 from realtime_kp.pipeline.controls import Controls
 from realtime_kp.pipeline.pacing import Pacer
-from realtime_kp.pipeline.workers import (
-    Captured,
-    CaptureWorker,
-    Detected,
-    InferenceWorker,
-    Shared,
-    TrackingWorker,
-    start_thread,
-)
+from realtime_kp.pipeline.shared import Captured, Detected, Shared, start_thread
+from realtime_kp.pipeline.workers import CaptureWorker, InferenceWorker, TrackingWorker
 from realtime_kp.sources import FrameSource, SourceInfo
 from realtime_kp.tracking import Tracker
 
