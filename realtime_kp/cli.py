@@ -118,9 +118,7 @@ class Commands:
 
     def bench(
         self,
-        source: str = "demo",
-        /,
-        *,
+        *sources: str,
         superpoint: Superpoint = SuperPointConfig(),  # noqa: B008
         tracking: Tracking = TrackingConfig(),  # noqa: B008
         pipeline: Threads = PipelineConfig(),  # noqa: B008
@@ -129,17 +127,23 @@ class Commands:
         report: Report = ReportConfig(),  # noqa: B008
         bench: Annotated[BenchConfig, Parameter(group="Bench")] = BenchConfig(),  # noqa: B008
     ) -> int:
-        """Measure latency and throughput.
+        """Measure latency and throughput, or accuracy with --known-motion.
 
         Args:
-            source: What to read; short sources start over.
+            sources: What to read, demo by default, short ones start over; photographs for --known-motion.
         """
         config = AppConfig(superpoint, tracking, pipeline, render, input, report, bench=bench)
         if self._shown("bench", config):
             return 0
+        if bench.known_motion:
+            from realtime_kp.apps.known_motion import run_known_motion
+
+            return run_known_motion(list(sources), config, self._console, quiet=self.quiet)
+        if len(sources) > 1:
+            raise ConfigError(f"bench measures one source at a time, got {len(sources)}")
         from realtime_kp.apps.bench import run_bench
 
-        return run_bench(source, config, self._console, quiet=self.quiet)
+        return run_bench(sources[0] if sources else "demo", config, self._console, quiet=self.quiet)
 
     def doctor(self, *, superpoint: Superpoint = SuperPointConfig()) -> int:  # noqa: B008
         """Tell what this machine offers, with a real inference on each engine."""

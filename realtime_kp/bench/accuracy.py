@@ -6,9 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.keypoints import TrackedFrame, Tracks
 from realtime_kp.sources import Scene
+
+FloatArray = NDArray[np.float32]
+
+MAX_HIDDEN_FRAMES = 30
+_RETURN_WITHIN = 5
+_RIGHT_PX = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,54 +27,162 @@ class TrackAccuracy:
         within_1px: Share of the steps that end within a pixel of where the truth takes their start.
         within_3px: The same for three pixels.
         median_px: Median error of a step.
-        mean_length: Mean number of frames in which a confirmed track was seen.
-        tracks_per_frame: Mean number of confirmed tracks seen in a frame.
+        since_birth: Share of the places within 2 px of where the truth takes the track's first place.
+        mean_length: Mean number of frames in which a track was seen; tracks seen once are left out.
+        tracks_per_frame: Mean number of tracks seen in a frame.
+        correct_per_frame: Mean number of them, older than a frame, that are within 2 px since birth.
+        hidden: Tracks whose point was hidden for 1 to 30 frames and came back into view.
+        returned: Share of those that were seen with their id within five frames after that, within 2 px.
+        wrong_returns: Share of all returns that were further off.
     """
 
     steps: int
     within_1px: float
     within_3px: float
     median_px: float
+    since_birth: float
     mean_length: float
     tracks_per_frame: float
+    correct_per_frame: float
+    hidden: int
+    returned: float
+    wrong_returns: float
 
 
-def track_accuracy(frames: Iterable[TrackedFrame], scene: Scene) -> TrackAccuracy:
-    """Compare tracks with the truth, step by step.
+def track_accuracy(frames: Iterable[TrackedFrame], scene: Scene, every: int = 1) -> TrackAccuracy:
+    """Compare tracks with the truth.
 
     Args:
-        frames: Tracked frames of the scene, in order, with the scene's own frame numbers as indices.
+        frames: Tracked frames of the scene, in order, none left out; the i-th shows frame `i * every`.
         scene: The scene they show.
+        every: How many frames of the scene lie between two of the clip.
 
     Raises:
         ValueError: No track could be followed for a single step.
     """
-    before: dict[int, np.ndarray] = {}
-    before_index = 0
-    errors: list[np.ndarray] = []
-    lengths: dict[int, int] = {}
-    per_frame: list[int] = []
+    record = TrackRecord(scene, every)
     for tracked in frames:
-        seen = tracked.tracks.seen_confirmed
-        now = dict(zip(seen.ids.tolist(), seen.xy, strict=True))
-        lengths.update(zip(seen.ids.tolist(), seen.lengths.tolist(), strict=True))
-        per_frame.append(len(now))
-        common = sorted(now.keys() & before.keys())
-        if common:
-            truth, visible = scene.truth(
-                before_index, tracked.frame.index, np.stack([before[track_id] for track_id in common])
-            )
-            gap = np.linalg.norm(truth - np.stack([now[track_id] for track_id in common]), axis=1)
-            errors.append(gap[visible])
-        before, before_index = now, tracked.frame.index
-    found = np.concatenate(errors) if errors else np.zeros(0)
-    if len(found) == 0:
-        raise ValueError("no track could be followed for a single step")
-    return TrackAccuracy(
-        steps=len(found),
-        within_1px=float((found <= 1).mean()),
-        within_3px=float((found <= 3).mean()),
-        median_px=float(np.median(found)),
-        mean_length=float(np.mean(list(lengths.values()))),
-        tracks_per_frame=float(np.mean(per_frame)),
-    )
+        record.add(tracked.tracks)
+    return record.accuracy()
+
+
+class TrackRecord:
+    """Collects the tracks of a clip and judges them.
+
+    Args:
+        scene: The scene that the clip shows.
+        every: How many frames of the scene lie between two of the clip.
+    """
+
+    def __init__(self, scene: Scene, every: int = 1) -> None:
+        self._scene = scene
+        self._every = every
+        self._ids: list[NDArray[np.int64]] = []
+        self._xy: list[FloatArray] = []
+
+    def add(self, tracks: Tracks) -> None:
+        """Take the tracks of the next frame."""
+        seen = tracks.seen_confirmed
+        self._ids.append(seen.ids)
+        self._xy.append(seen.xy)
+
+    def accuracy(self) -> TrackAccuracy:
+        """The figures of all frames so far.
+
+        Raises:
+            ValueError: No track could be followed for a single step.
+        """
+        steps = self._step_errors()
+        if len(steps) == 0:
+            raise ValueError("no track could be followed for a single step")
+        errors_px, visible = self._since_birth()
+        lengths = (~np.isnan(errors_px)).sum(axis=1)
+        known = ~np.isnan(errors_px)
+        older = known & (np.cumsum(known, axis=1) > 1)
+        right = errors_px[older] <= _RIGHT_PX
+        hidden, returned, wrong = count_returns(errors_px, visible, MAX_HIDDEN_FRAMES // self._every)
+        frames = len(self._ids)
+        return TrackAccuracy(
+            steps=len(steps),
+            within_1px=float((steps <= 1).mean()),
+            within_3px=float((steps <= 3).mean()),
+            median_px=float(np.median(steps)),
+            since_birth=float(right.mean()) if len(right) else 0.0,
+            mean_length=float(lengths[lengths > 1].mean()) if (lengths > 1).any() else 0.0,
+            tracks_per_frame=float(known.sum() / frames),
+            correct_per_frame=float(right.sum() / frames),
+            hidden=hidden,
+            returned=returned / hidden if hidden else 0.0,
+            wrong_returns=wrong / (returned + wrong) if returned + wrong else 0.0,
+        )
+
+    def _truth(self, i: int, j: int, xy: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+        return self._scene.truth(i * self._every, j * self._every, xy)
+
+    def _step_errors(self) -> NDArray[np.float64]:
+        """Errors of all steps between successive frames whose points are visible in both."""
+        errors = [np.zeros(0)]
+        for j in range(1, len(self._ids)):
+            _, before, now = np.intersect1d(self._ids[j - 1], self._ids[j], return_indices=True)
+            truth, visible = self._truth(j - 1, j, self._xy[j - 1][before])
+            errors.append(np.linalg.norm(truth - self._xy[j][now], axis=1)[visible])
+        return np.concatenate(errors)
+
+    def _since_birth(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Where each track should be, judged from its first place.
+
+        Returns:
+            `(T, F)` errors in pixels, NaN where the track was not seen, and `(T, F) bool`: whether its point
+            was visible; both count from the frame in which the track was first seen.
+        """
+        frames = np.repeat(np.arange(len(self._ids)), [len(ids) for ids in self._ids])
+        _, first, rows = np.unique(np.concatenate(self._ids), return_index=True, return_inverse=True)
+        xy = np.concatenate(self._xy)
+        births, start_xy = frames[first], xy[first]
+        places = np.full((len(first), len(self._ids), 2), np.nan, np.float32)
+        places[rows, frames] = xy
+        errors_px = np.full(places.shape[:2], np.nan)
+        visible = np.zeros(places.shape[:2], np.bool_)
+        for born in np.unique(births).tolist():
+            same = np.flatnonzero(births == born)
+            for j in range(born, len(self._ids)):
+                truth, seen = self._truth(born, j, start_xy[same])
+                errors_px[same, j] = np.linalg.norm(truth - places[same, j], axis=1)
+                visible[same, j] = seen
+        return errors_px, visible
+
+
+def count_returns(
+    errors_px: NDArray[np.float64], visible: NDArray[np.bool_], max_hidden: int
+) -> tuple[int, int, int]:
+    """Count tracks that were hidden for a while, and what became of them.
+
+    A track counts as hidden if it was seen in one of the two frames before its point disappeared.
+
+    Args:
+        errors_px: `(T, F)`, NaN where the track was not seen.
+        visible: `(T, F)`, whether its point was in view.
+        max_hidden: Longest spell that counts, in frames.
+
+    Returns:
+        Spells of up to `max_hidden` frames that end at least five frames before the clip does; how many of
+        the tracks were seen again within those five frames within 2 px; how many further off.
+    """
+    hidden = right = wrong = 0
+    change = np.diff(visible.astype(np.int8), axis=1)
+    for row in np.flatnonzero((change == -1).any(axis=1)):
+        for gone in (np.flatnonzero(change[row] == -1) + 1).tolist():
+            later = np.flatnonzero(change[row, gone:] == 1)
+            if len(later) == 0 or later[0] + 1 > max_hidden:
+                continue
+            back = gone + int(later[0]) + 1
+            seen_before = ~np.isnan(errors_px[row, max(0, gone - 2) : gone])
+            if back + _RETURN_WITHIN > visible.shape[1] or not seen_before.any():
+                continue
+            hidden += 1
+            after = errors_px[row, back : back + _RETURN_WITHIN]
+            after = after[~np.isnan(after)]
+            if len(after):
+                right += bool(after[0] <= _RIGHT_PX)
+                wrong += bool(after[0] > _RIGHT_PX)
+    return hidden, right, wrong

@@ -162,6 +162,9 @@ class BenchConfig:
     compare: Annotated[bool, Parameter(name=["--compare", "compare"])] = False
     """Also run transformers' own processor, model and post-processing on the same frames."""
 
+    known_motion: Annotated[bool, Parameter(name=["--known-motion", "known-motion"])] = False
+    """Measure trackers against a known motion instead, on clips made of pictures or of the demo scene."""
+
     compare_frames: int = 20
     """How many frames that comparison takes."""
 

@@ -153,6 +153,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
     "bench": {
         "frames": 50,
         "warmup": 3,
+        "known_motion": True,
         "rate": 30.0,
         "encode": True,
         "compare": True,

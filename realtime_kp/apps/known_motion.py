@@ -1,0 +1,109 @@
+"""`bench --known-motion`: trackers against the truth, in one run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from realtime_kp.apps.signals import StopSignals
+from realtime_kp.apps.summary import write_json
+from realtime_kp.bench.known_motion import Row, make_clips, make_trackers, measure_known_motion
+from realtime_kp.config import AppConfig
+from realtime_kp.features import ModelInfo, SuperPoint
+from realtime_kp.machine import describe_machine
+from realtime_kp.sinks import check_output
+from realtime_kp.sources import DemoSpec, list_pictures
+
+DONE, INTERRUPTED = 0, 130
+
+
+def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *, quiet: bool = False) -> int:
+    """Measure every tracker on clips made of photographs, or of the demo scene without any.
+
+    Args:
+        pictures: Files, folders or globs of photographs; or one `demo?…` whose options all clips take.
+        config: All settings.
+        console: Where the table goes.
+        quiet: Print errors only.
+
+    Returns:
+        0, or 130 where a signal ended the run.
+
+    Raises:
+        RealtimeKpError: What went wrong.
+    """
+    summary = config.report.summary
+    if summary is not None:
+        check_output(summary, overwrite=config.report.overwrite, inputs=pictures)
+    base, photographs = _what_to_show(pictures)
+    clips = make_clips(photographs, base)
+    with StopSignals() as signals, Progress(console=Console(stderr=True), disable=quiet) as bars:
+        task = bars.add_task("clips", total=len(clips))
+        with SuperPoint(config.superpoint) as superpoint:
+            rows = measure_known_motion(
+                clips,
+                superpoint,
+                make_trackers(config.tracking),
+                stopped=lambda: signals.received,
+                progress=lambda: bars.advance(task),
+            )
+            model = superpoint.info
+    if summary is not None:
+        write_json(summary, _to_dict(rows, len(clips), model, interrupted=signals.received))
+    if not quiet:
+        _print(console, rows, len(clips), photographs)
+    return INTERRUPTED if signals.received else DONE
+
+
+def _what_to_show(pictures: list[str]) -> tuple[DemoSpec, list[Path]]:
+    if len(pictures) == 1 and (pictures[0] == "demo" or pictures[0].startswith(("demo?", "demo:"))):
+        spec = DemoSpec.parse(pictures[0])
+        return spec, [spec.picture] if spec.picture is not None else []
+    return DemoSpec(), [path for picture in pictures for path in list_pictures(picture)]
+
+
+def _to_dict(rows: list[Row], clips: int, model: ModelInfo, *, interrupted: bool) -> dict[str, Any]:
+    return {
+        "command": "bench --known-motion",
+        "model": model.model,
+        "engine": model.engine,
+        "precision": model.precision,
+        "clips": clips,
+        "rows": [
+            {
+                "tracker": row.tracker,
+                "every": row.every,
+                **{k: round(v, 4) for k, v in asdict(row.accuracy).items()},
+            }
+            for row in rows
+        ],
+        "stopped_by": "signal" if interrupted else "end",
+        "machine": describe_machine(),
+    }
+
+
+def _print(console: Console, rows: list[Row], clips: int, photographs: list[Path]) -> None:
+    shown = f"{len(photographs)} photographs" if photographs else "the demo scene"
+    for every in sorted({row.every for row in rows}):
+        pace = "every frame" if every == 1 else f"every {every}th frame"
+        table = Table(title=f"{clips} clips of {shown}, {pace}", title_justify="left")
+        table.add_column("tracker")
+        for name in ("mean length", "≤ 1 px", "median px", "≤ 2 px since birth", "right a frame", "returned"):
+            table.add_column(name, justify="right")
+        for row in (row for row in rows if row.every == every):
+            found = row.accuracy
+            table.add_row(
+                row.tracker,
+                f"{found.mean_length:.1f}",
+                f"{found.within_1px:.1%}",
+                f"{found.median_px:.2f}",
+                f"{found.since_birth:.1%}",
+                f"{found.correct_per_frame:.0f}",
+                f"{found.returned:.1%}",
+            )
+        console.print(table)
