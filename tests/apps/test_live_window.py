@@ -56,6 +56,11 @@ class Screen:
         # OpenCV remembers one key from one look at the window to the next: nobody types faster than that.
         self.tool("key", "--delay", "400", *keys)
 
+    def map_again(self) -> None:
+        """What a window manager does when a window is put away and brought back."""
+        self.tool("windowunmap", "--sync", self.window)
+        self.tool("windowmap", "--sync", self.window)
+
     def close_window(self) -> None:
         """What a window manager does when the X is clicked."""
         connection = Display(self.display)
@@ -128,7 +133,10 @@ def repainted(image: np.ndarray, other: np.ndarray) -> int:
 
 def started(screen: Screen, *arguments: str) -> None:
     screen.start("demo?motion=still", "--resize", "320", *arguments)
-    assert within(40, screen.shows_picture), "no picture on the screen"
+    if not within(15, screen.shows_picture):
+        # Without a window manager Qt now and then misses its first exposure; one would send it another.
+        screen.map_again()
+    assert within(25, screen.shows_picture), "no picture on the screen"
 
 
 def test_the_window_shows_tracks_and_obeys_its_keys(screen: Screen) -> None:
