@@ -16,6 +16,7 @@ from cyclopts.config import Dict
 from rich.console import Console
 
 from realtime_kp import __version__
+from realtime_kp.apps.exit_codes import INTERNAL, INTERRUPTED, MODEL, OUTPUT, SOURCE, USAGE
 from realtime_kp.config import (
     SECTIONS,
     AppConfig,
@@ -37,8 +38,12 @@ from realtime_kp.machine import missing_system_packages
 log = logging.getLogger("realtime_kp")
 
 COMMON = Group("Every command", sort_key=0)
-EXIT_CODES: dict[type[RealtimeKpError], int] = {ConfigError: 2, SourceError: 3, ModelError: 4, SinkError: 5}
-INTERNAL, USAGE, INTERRUPTED = 1, 2, 130
+EXIT_CODES: dict[type[RealtimeKpError], int] = {
+    ConfigError: USAGE,
+    SourceError: SOURCE,
+    ModelError: MODEL,
+    SinkError: OUTPUT,
+}
 
 
 Superpoint = Annotated[SuperPointConfig, Parameter(group="Keypoints")]
@@ -180,9 +185,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read the output has gone; flushing the rest at exit must not complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_CODES[SinkError]
+        return OUTPUT
     except ImportError as exc:
-        return _tell(_missing_library(exc), EXIT_CODES[ModelError], verbose)
+        return _tell(_missing_library(exc), MODEL, verbose)
     except Exception as exc:
         return _tell(f"internal error, please report it: {type(exc).__name__}: {exc}", INTERNAL, verbose)
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
+from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
 from realtime_kp.apps.signals import StopSignals
-from realtime_kp.apps.summary import latency_table, write_json
+from realtime_kp.apps.summary import frame_entries, latency_table, model_entries, track_entries, write_json
 from realtime_kp.bench.latency import LoopResult, measure
 from realtime_kp.bench.transformers_loop import TransformersResult, run_transformers_loop
 from realtime_kp.config import AppConfig
@@ -23,8 +24,6 @@ from realtime_kp.sinks import check_output
 from realtime_kp.sources import open_source
 
 log = logging.getLogger(__name__)
-
-DONE, INTERRUPTED = 0, 130
 
 
 def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool = False) -> int:
@@ -92,22 +91,14 @@ def _to_dict(
     values: dict[str, Any] = {
         "command": "bench",
         "source": closed.source,
-        **{
-            name: getattr(closed.model, name)
-            for name in ("model", "revision", "device", "engine", "precision")
-        },
+        **model_entries(closed.model),
         "inference_size": list(closed.inference_size or ()),
         **_loop_dict(closed),
         "peak_memory_mb": memory_mb,
         "keypoints_per_frame": round(closed.keypoints_per_frame, 1),
         "wall_s": round(closed.wall_s, 3),
         "time_to_first_frame_s": round(closed.time_to_first_frame_s, 3),
-        "tracks": {
-            "started": closed.tracks.started,
-            "confirmed": closed.tracks.confirmed,
-            "mean_length": round(closed.tracks.mean_length, 2),
-            "median_length": closed.tracks.median_length,
-        },
+        "tracks": track_entries(closed.tracks),
         "stopped_by": "signal" if interrupted else "end",
         "machine": describe_machine(),
     }
@@ -125,15 +116,8 @@ def _to_dict(
 
 
 def _loop_dict(result: LoopResult) -> dict[str, Any]:
-    counts = result.counts
     return {
-        "frames": {
-            "read": counts.read,
-            "processed": counts.processed,
-            "dropped": counts.dropped,
-            "detected": counts.detected,
-            "written": 0,
-        },
+        "frames": frame_entries(result.counts, written=0),
         "measured_frames": result.frames,
         "warmup_s": round(result.warmup_s, 3),
         "fps": round(result.fps, 3),

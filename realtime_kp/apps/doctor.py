@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from realtime_kp.apps.exit_codes import DONE, MODEL
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.errors import RealtimeKpError
 from realtime_kp.features import SuperPoint
@@ -19,7 +20,6 @@ from realtime_kp.keypoints import Keypoints
 from realtime_kp.machine import describe_machine, missing_system_packages
 from realtime_kp.sources import procedural_picture
 
-DONE, UNFIT = 0, 4
 _WITHIN_PX = 1.0
 _MIN_OVERLAP = 0.97
 _MIN_COSINE = 0.99
@@ -69,7 +69,7 @@ def run_doctor(config: SuperPointConfig, console: Console) -> int:
         console.print(f"to mend {finding.topic}: {finding.problem}", highlight=False)
     if not problems:
         console.print("all is well", highlight=False)
-    return UNFIT if problems else DONE
+    return MODEL if problems else DONE
 
 
 def _findings(config: SuperPointConfig) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.sinks import WRITABLE, check_features_name, check_output, check_table_name, picture_targets
-from realtime_kp.sources import is_picture_spec, list_pictures
+from realtime_kp.sources import is_demo_spec, is_picture_spec, list_pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def plan_jobs(sources: list[str], config: AppConfig) -> list[Job]:
 
 def output_stem(source: str) -> str:
     """What outputs of a source are named after: the file's stem, the last part of an address."""
-    if re.fullmatch(r"demo([:?].*)?", source):
+    if is_demo_spec(source):
         return "demo"
     if source.isdecimal():
         return f"camera{source}"

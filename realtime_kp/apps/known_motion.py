@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import write_json
 from realtime_kp.bench.known_motion import Row, make_clips, make_trackers, measure_known_motion
@@ -17,9 +18,7 @@ from realtime_kp.config import AppConfig
 from realtime_kp.features import ModelInfo, SuperPoint
 from realtime_kp.machine import describe_machine
 from realtime_kp.sinks import check_output
-from realtime_kp.sources import DemoSpec, list_pictures
-
-DONE, INTERRUPTED = 0, 130
+from realtime_kp.sources import DemoSpec, is_demo_spec, list_pictures
 
 
 def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *, quiet: bool = False) -> int:
@@ -61,7 +60,7 @@ def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *
 
 
 def _what_to_show(pictures: list[str]) -> tuple[DemoSpec, list[Path]]:
-    if len(pictures) == 1 and (pictures[0] == "demo" or pictures[0].startswith(("demo?", "demo:"))):
+    if len(pictures) == 1 and (is_demo_spec(pictures[0])):
         spec = DemoSpec.parse(pictures[0])
         return spec, [spec.picture] if spec.picture is not None else []
     return DemoSpec(), [path for picture in pictures for path in list_pictures(picture)]

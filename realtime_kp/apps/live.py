@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED
 from realtime_kp.apps.hud import hud_info
 from realtime_kp.apps.jobs import check_files
 from realtime_kp.apps.live_keys import LiveState, Recorder, press, snapshot
@@ -28,7 +29,6 @@ from realtime_kp.sources import display_name, open_source
 
 log = logging.getLogger(__name__)
 
-DONE, DAMAGED, INTERRUPTED = 0, 6, 130
 _WAKE_S = 0.02
 _LOG_EVERY_S = 1.0
 TITLE = "realtime-kp"
@@ -161,11 +161,14 @@ class _LiveLoop:
         self._tables.log(tracked, times)
 
     def _draw(self, tracked: TrackedFrame) -> NDArray[np.uint8]:
+        hud = None
+        if "hud" in self.state.layers:
+            hud = hud_info(tracked, self._pipeline, self.meter, self.state.notes(self.recorder.on))
         image = render(
             tracked,
             self.state.layers,
             trail_length=self._config.render.trail_length,
-            hud=hud_info(tracked, self._pipeline, self.meter, self.state.notes(self.recorder.on)),
+            hud=hud,
             mirror=self._config.live.mirror,
         )
         if self.state.help_shown:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
-from realtime_kp.errors import SinkError
+from realtime_kp.features import ModelInfo
 from realtime_kp.machine import peak_memory_mb
-from realtime_kp.pipeline import Percentiles, Pipeline, RunMeter
-from realtime_kp.sinks import PartialFile
+from realtime_kp.pipeline import FrameCounts, Percentiles, Pipeline, RunMeter
+from realtime_kp.sinks import write_whole
+from realtime_kp.tracking import TrackCounts
 
 StoppedBy = Literal["end", "user", "signal", "source_lost", "limit"]
 
@@ -34,13 +35,12 @@ class Summary:
     source: str
     values: Mapping[str, Any]
     latency: Mapping[str, Percentiles]
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as the file has them."""
         values = dict(self.values)
         values["latency_ms"] = {stage: found.to_dict() for stage, found in self.latency.items()}
-        return {"command": self.command, "source": self.source, **values, **self.extra}
+        return {"command": self.command, "source": self.source, **values}
 
 
 def summarise(
@@ -51,7 +51,6 @@ def summarise(
     *,
     written: int,
     stopped_by: StoppedBy,
-    extra: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Collect the figures of a run that is over.
 
@@ -62,39 +61,39 @@ def summarise(
         meter: What the render loop measured.
         written: Frames written to video or pictures.
         stopped_by: Why it ended.
-        extra: Further entries.
     """
     counts, tracks = pipeline.counts, pipeline.tracker.counts
     info = pipeline.model_info if counts.processed else None
     first = meter.time_to_first_frame_s
     values: dict[str, Any] = {
-        "model": info.model if info else None,
-        "revision": info.revision if info else None,
-        "device": info.device if info else None,
-        "engine": info.engine if info else None,
-        "precision": info.precision if info else None,
+        **model_entries(info),
         "inference_size": list(pipeline.inference_size) if pipeline.inference_size else None,
-        "frames": {
-            "read": counts.read,
-            "processed": counts.processed,
-            "dropped": counts.dropped,
-            "detected": counts.detected,
-            "written": written,
-        },
+        "frames": frame_entries(counts, written),
         "wall_s": round(meter.wall_s, 3),
         "fps": round(meter.rate.overall, 3),
         "time_to_first_frame_s": None if first is None else round(first, 3),
         "peak_memory_mb": peak_memory_mb(),
         "keypoints_per_frame": round(meter.keypoints_per_frame, 1),
-        "tracks": {
-            "started": tracks.started,
-            "confirmed": tracks.confirmed,
-            "mean_length": round(tracks.mean_length, 2),
-            "median_length": tracks.median_length,
-        },
+        "tracks": track_entries(tracks),
         "stopped_by": stopped_by,
     }
-    return Summary(command, source, values, meter.stages.percentiles(), extra or {})
+    return Summary(command, source, values, meter.stages.percentiles())
+
+
+def model_entries(info: ModelInfo | None) -> dict[str, str | None]:
+    """What ran, as summaries tell it; nothing where no frame came that far."""
+    names = ("model", "revision", "device", "engine", "precision")
+    return {name: getattr(info, name) if info else None for name in names}
+
+
+def frame_entries(counts: FrameCounts, written: int) -> dict[str, int]:
+    """What became of the frames, as summaries tell it."""
+    return {**asdict(counts), "written": written}
+
+
+def track_entries(counts: TrackCounts) -> dict[str, float]:
+    """What became of the tracks, as summaries tell it."""
+    return {**asdict(counts), "mean_length": round(counts.mean_length, 2)}
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -103,13 +102,7 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     Raises:
         SinkError: The file system refuses.
     """
-    file = PartialFile(path)
-    try:
-        file.partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    except OSError as exc:
-        file.abandon(worth_keeping=False)
-        raise SinkError(f"cannot write {path}: {exc.strerror}") from exc
-    file.commit()
+    write_whole(path, (json.dumps(values, indent=2) + "\n").encode())
 
 
 def print_summary(summary: Summary, console: Console) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED, SOURCE
 from realtime_kp.apps.hud import hud_info
 from realtime_kp.apps.jobs import Job, check_outputs, output_stem, plan_jobs
 from realtime_kp.apps.signals import StopSignals
@@ -29,7 +30,6 @@ from realtime_kp.sources import open_source
 
 log = logging.getLogger(__name__)
 
-DONE, SOURCE_FAILED, DAMAGED, INTERRUPTED = 0, 3, 6, 130
 _WAKE_S = 0.1
 
 
@@ -58,7 +58,7 @@ def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet:
                 failed = True
             if signals.received:
                 return INTERRUPTED
-    return SOURCE_FAILED if failed else code
+    return SOURCE if failed else code
 
 
 def _run_job(job: Job, console: Console, signals: StopSignals, quiet: bool) -> int:
@@ -162,12 +162,8 @@ class _Outputs:
         if self._job.target is None:
             return None
         drawing = self._job.config.render
-        return render(
-            tracked,
-            drawing.layers,
-            trail_length=drawing.trail_length,
-            hud=hud_info(tracked, self._pipeline, self._meter),
-        )
+        hud = hud_info(tracked, self._pipeline, self._meter) if "hud" in drawing.layers else None
+        return render(tracked, drawing.layers, trail_length=drawing.trail_length, hud=hud)
 
 
 def _report(job: Job, summary: Summary, console: Console, quiet: bool) -> None:

@@ -1,7 +1,7 @@
 """Every setting, once: the same frozen dataclasses are the Python API, the YAML files and the flags."""
 
 from realtime_kp.config.app import SECTIONS, AppConfig
-from realtime_kp.config.checks import parse_size
+from realtime_kp.config.checks import config_or_keywords, parse_size
 from realtime_kp.config.commands import (
     BenchConfig,
     InputConfig,
@@ -27,6 +27,7 @@ __all__ = [
     "SuperPointConfig",
     "TrackingConfig",
     "VideoConfig",
+    "config_or_keywords",
     "load_config",
     "parse_size",
     "read_yaml",

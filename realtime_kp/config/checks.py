@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from realtime_kp.errors import ConfigError
+
+Stage = TypeVar("Stage")
 
 
 def require(ok: bool, what: str, got: object) -> None:
     """Raise a `ConfigError` that says what is wanted and what was got, unless `ok`."""
     if not ok:
         raise ConfigError(f"{what}, got {got!r}")
+
+
+def config_or_keywords(
+    kind: type[Stage], config: Stage | None, settings: dict[str, Any], owner: str
+) -> Stage:
+    """The settings of a class that takes either a whole configuration or its fields as keywords.
+
+    Raises:
+        ConfigError: Both were given, or a keyword is unknown; `owner` names the class.
+    """
+    if config is not None and settings:
+        raise ConfigError(f"give {owner} either a config or keywords, not both")
+    try:
+        return config or kind(**settings)
+    except TypeError as exc:
+        raise ConfigError(str(exc).replace(f"{kind.__name__}.__init__()", owner)) from exc
 
 
 def check_types(stage: object) -> None:

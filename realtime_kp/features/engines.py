@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -13,10 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.errors import ModelError
+from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.network import SuperPointNetwork
-
-log = logging.getLogger(__name__)
 
 MAX_COMPILED_SHAPES = 4
 
@@ -60,15 +57,7 @@ def choose_engine(config: SuperPointConfig) -> EngineChoice:
         ModelError: The machine lacks what was asked for, or the combination does not exist.
     """
     device = _choose_device(config.device)
-    engine = config.engine
-    if engine == "auto":
-        engine = "openvino" if device == "cpu" and openvino_problem() is None else "torch"
-    if engine == "openvino":
-        if device != "cpu":
-            raise ModelError(f"the engine openvino runs on the CPU, not on {device}; use --engine torch")
-        problem = openvino_problem()
-        if problem is not None:
-            raise ModelError(f"the engine openvino cannot be used: {problem}; use --engine torch")
+    engine = _choose_engine(config.engine, device)
     return EngineChoice(engine, device, _choose_precision(config.precision, engine, device))
 
 
@@ -83,7 +72,7 @@ def make_engine(network: SuperPointNetwork, choice: EngineChoice) -> Engine:
             OpenVinoEngine(network, choice) if choice.engine == "openvino" else TorchEngine(network, choice)
         )
     except (RuntimeError, ValueError) as exc:
-        raise ModelError(f"the engine {choice.engine} cannot load the network: {_first_line(exc)}") from exc
+        raise ModelError(f"the engine {choice.engine} cannot load the network: {first_line(exc)}") from exc
 
 
 class TorchEngine:
@@ -166,7 +155,7 @@ def openvino_problem() -> str | None:
 
         devices = openvino.Core().available_devices
     except Exception as exc:
-        return _first_line(exc)
+        return first_line(exc)
     return None if "CPU" in devices else "it finds no CPU device"
 
 
@@ -197,6 +186,19 @@ def _choose_device(asked: str) -> str:
     return "mps" if has_mps else "cpu"
 
 
+def _choose_engine(asked: str, device: str) -> str:
+    if asked == "torch" or (asked == "auto" and device != "cpu"):
+        return "torch"
+    if device != "cpu":
+        raise ModelError(f"the engine openvino runs on the CPU, not on {device}; use --engine torch")
+    problem = openvino_problem()
+    if problem is None:
+        return "openvino"
+    if asked == "auto":
+        return "torch"
+    raise ModelError(f"the engine openvino cannot be used: {problem}; use --engine torch")
+
+
 def _choose_precision(asked: str, engine: str, device: str) -> str:
     if asked == "int8":
         raise ModelError("these weights come without an int8 version; use --precision auto")
@@ -210,7 +212,3 @@ def _choose_precision(asked: str, engine: str, device: str) -> str:
     if asked == "bf16" and engine == "openvino" and "bf16" not in native:
         raise ModelError("this CPU has no native bf16; use --precision auto")
     return asked
-
-
-def _first_line(exc: Exception) -> str:
-    return next((line.strip() for line in str(exc).splitlines() if line.strip()), type(exc).__name__)

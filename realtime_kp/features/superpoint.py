@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.config import SuperPointConfig
-from realtime_kp.errors import ConfigError
+from realtime_kp.config import SuperPointConfig, config_or_keywords
 from realtime_kp.features.resize import network_size, to_network, to_source
 from realtime_kp.keypoints import Keypoints
 
 if TYPE_CHECKING:
     from realtime_kp.features.decode import DecodeSettings
     from realtime_kp.features.engines import Engine
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +94,7 @@ class SuperPoint:
     """
 
     def __init__(self, config: SuperPointConfig | None = None, **settings: Any) -> None:
-        if config is not None and settings:
-            raise ConfigError("give SuperPoint either a config or keywords, not both")
-        try:
-            self.config = config or SuperPointConfig(**settings)
-        except TypeError as exc:
-            raise ConfigError(str(exc).replace("SuperPointConfig.__init__()", "SuperPoint")) from exc
+        self.config = config_or_keywords(SuperPointConfig, config, settings, "SuperPoint")
         self._engine: Engine | None = None
         self._decode: DecodeSettings | None = None
         self._info: ModelInfo | None = None

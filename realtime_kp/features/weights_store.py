@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realtime_kp.errors import ModelError
+from realtime_kp.errors import ModelError, first_line
 
 if TYPE_CHECKING:
     from transformers import SuperPointForKeypointDetection
@@ -180,7 +180,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _why_not_loaded(ref: WeightsRef, revision: str | None, reachable: bool, exc: Exception) -> str:
-    first = next((line.strip() for line in str(exc).splitlines() if line.strip()), type(exc).__name__)
+    first = first_line(exc)
     if ref.kind != "hub":
         return f"cannot load the weights in {ref.location}: {first}"
     at = f" at revision {revision}" if revision else ""

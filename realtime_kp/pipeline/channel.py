@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterator
 from typing import Generic, Literal, TypeVar
 
 T = TypeVar("T")
@@ -86,6 +87,16 @@ class Channel(Generic[T]):
             if self._closed:
                 raise ChannelClosedError
             return None
+
+    def __iter__(self) -> Iterator[T]:
+        """Items as they come, until the channel is closed and empty."""
+        while True:
+            try:
+                item = self.get()
+            except ChannelClosedError:
+                return
+            assert item is not None  # get() gives None only when a time runs out
+            yield item
 
     def close(self, *, discard: bool = False) -> None:
         """Let nothing more in and wake everybody who waits.

@@ -12,7 +12,7 @@ from realtime_kp.errors import SourceError
 from realtime_kp.features import Extractor
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.pipeline.channel import Channel, ChannelClosedError
+from realtime_kp.pipeline.channel import Channel
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Captured, Detected, Shared
 from realtime_kp.sources import FrameSource, SourceInfo
@@ -148,27 +148,19 @@ class InferenceWorker:
             if info is not None and info.size_wh is not None and not self._shared.stop.is_set():
                 superpoint.warm_up(info.size_wh)
             self._shared.ready.set()
-            count = 0
-            while True:
-                try:
-                    captured = self._inbox.get()
-                except ChannelClosedError:
-                    break
-                assert captured is not None
-                queue_ms = (time.perf_counter() - captured.put_at_s) * 1e3
-                times = StageTimes(grab=captured.grab_ms, queue=queue_ms)
-                keypoints = None
-                if count % self._detect_every == 0:
-                    found = superpoint.extract(
-                        captured.frame.image_bgr, self._shared.controls.keypoint_threshold
-                    )
-                    keypoints = found.keypoints
-                    times = replace(
-                        times, resize=found.resize_ms, network=found.network_ms, keypoints=found.keypoints_ms
-                    )
-                count += 1
-                self._out.put(Detected(captured.frame, keypoints, times, time.perf_counter()))
+            for count, captured in enumerate(self._inbox):
+                self._out.put(self._detect(superpoint, captured, look=count % self._detect_every == 0))
         self._out.close()
+
+    def _detect(self, superpoint: Extractor, captured: Captured, *, look: bool) -> Detected:
+        frame = captured.frame
+        queue_ms = (time.perf_counter() - captured.put_at_s) * 1e3
+        times = StageTimes(grab=captured.grab_ms, queue=queue_ms)
+        if not look:
+            return Detected(frame, None, times, time.perf_counter())
+        found = superpoint.extract(frame.image_bgr, self._shared.controls.keypoint_threshold)
+        times = replace(times, resize=found.resize_ms, network=found.network_ms, keypoints=found.keypoints_ms)
+        return Detected(frame, found.keypoints, times, time.perf_counter())
 
 
 class TrackingWorker:
@@ -194,12 +186,7 @@ class TrackingWorker:
         # NumPy's BLAS keeps its threads spinning after each product; on few cores that takes a fifth of the
         # network's speed, and the products here are small.
         with threadpool_limits(limits=1, user_api="blas"):
-            while True:
-                try:
-                    detected = self._inbox.get()
-                except ChannelClosedError:
-                    break
-                assert detected is not None
+            for detected in self._inbox:
                 self._out.put(self._track(detected))
         self._out.close()
 

@@ -1,6 +1,6 @@
 """Where results go: window, video, pictures, track tables, features, frame log."""
 
-from realtime_kp.sinks.base import FrameSink, PartialFile, check_output
+from realtime_kp.sinks.base import FrameSink, check_output, write_whole
 from realtime_kp.sinks.features_file import FeaturesSink, check_features_name
 from realtime_kp.sinks.frame_log import FrameLog
 from realtime_kp.sinks.pictures import WRITABLE, PicturesSink, picture_targets, write_picture
@@ -13,7 +13,6 @@ __all__ = [
     "FeaturesSink",
     "FrameLog",
     "FrameSink",
-    "PartialFile",
     "PicturesSink",
     "TracksTableSink",
     "VideoFileSink",
@@ -25,4 +24,5 @@ __all__ = [
     "window_problem",
     "write_picture",
     "write_track_rows",
+    "write_whole",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -78,7 +78,38 @@ class PartialFile:
         try:
             os.replace(self.partial, self.path)
         except OSError as exc:
-            raise SinkError(f"cannot write {self.path}: {exc.strerror}") from exc
+            raise written(self.path, exc) from exc
+
+    def finish(
+        self,
+        close: Callable[[], None],
+        error: BaseException | None,
+        *,
+        worth_keeping: bool,
+        faults: tuple[type[Exception], ...] = (OSError,),
+    ) -> None:
+        """Close the file, then commit it; abandon it where closing or the run failed.
+
+        Args:
+            close: Closes the file.
+            error: What the run failed with; it outranks what closing fails with.
+            worth_keeping: Whether an abandoned file stays under its partial name.
+            faults: What closing may fail with.
+
+        Raises:
+            SinkError: Closing failed after a run that did not.
+        """
+        try:
+            close()
+        except faults as exc:
+            self.abandon(worth_keeping=worth_keeping)
+            if error is None:
+                raise written(self.path, exc) from exc
+            return
+        if error is None:
+            self.commit()
+        else:
+            self.abandon(worth_keeping=worth_keeping)
 
     def abandon(self, *, worth_keeping: bool) -> None:
         """The run failed: leave what was written under the partial name, or remove it."""
@@ -90,6 +121,24 @@ class PartialFile:
             self.partial.unlink(missing_ok=True)
 
 
-def written(path: Path, exc: OSError) -> SinkError:
+def written(path: Path, exc: Exception) -> SinkError:
     """The error for a write that failed."""
-    return SinkError(f"cannot write {path}: {exc.strerror or exc}")
+    return SinkError(f"cannot write {path}: {getattr(exc, 'strerror', None) or exc}")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that appears under its name only when all of it is on the disk.
+
+    Raises:
+        SinkError: The file system refuses.
+    """
+    file = PartialFile(path)
+    try:
+        with open(file.partial, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as exc:
+        file.abandon(worth_keeping=False)
+        raise written(path, exc) from exc
+    file.commit()

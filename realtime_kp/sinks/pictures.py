@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.errors import SinkError
 from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.sinks.base import PartialFile, check_output, written
+from realtime_kp.sinks.base import check_output, write_whole, written
 
 WRITABLE = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 
@@ -98,13 +97,4 @@ def write_picture(path: Path, image_bgr: NDArray[np.uint8]) -> None:
     ok, data = cv2.imencode(path.suffix.lower(), image_bgr)
     if not ok:
         raise SinkError(f"cannot write {path}: the encoder refused a picture of {image_bgr.shape}")
-    file = PartialFile(path)
-    try:
-        with open(file.partial, "wb") as out:
-            out.write(data.tobytes())
-            out.flush()
-            os.fsync(out.fileno())
-    except OSError as exc:
-        file.abandon(worth_keeping=False)
-        raise written(path, exc) from exc
-    file.commit()
+    write_whole(path, data.tobytes())

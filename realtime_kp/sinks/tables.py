@@ -91,17 +91,7 @@ class TracksTableSink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._writer is not None
-        try:
-            self._writer.close()
-        except OSError as exc:
-            self._file.abandon(worth_keeping=self._rows > 0)
-            if error is None:
-                raise written(self.path, exc) from exc
-            return
-        if error is None:
-            self._file.commit()
-        else:
-            self._file.abandon(worth_keeping=self._rows > 0)
+        self._file.finish(self._writer.close, error, worth_keeping=self._rows > 0)
 
     def write(self, image_bgr: NDArray[np.uint8] | None, tracked: TrackedFrame) -> None:
         """Add the rows of one frame.

@@ -14,9 +14,8 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
-from realtime_kp.errors import SinkError
 from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.sinks.base import PartialFile
+from realtime_kp.sinks.base import PartialFile, written
 
 log = logging.getLogger(__name__)
 
@@ -68,17 +67,7 @@ class VideoFileSink:
     ) -> None:
         if self._container is None:
             return
-        try:
-            self._finish()
-        except (av.FFmpegError, OSError) as exc:
-            self._file.abandon(worth_keeping=self.frames > 0)
-            if error is None:
-                raise SinkError(f"cannot write {self.path}: {_reason(exc)}") from exc
-            return
-        if error is None:
-            self._file.commit()
-        else:
-            self._file.abandon(worth_keeping=self.frames > 0)
+        self._file.finish(self._close, error, worth_keeping=self.frames > 0, faults=(av.FFmpegError, OSError))
 
     def write(self, image_bgr: NDArray[np.uint8] | None, tracked: TrackedFrame) -> None:
         """Encode one picture.
@@ -93,7 +82,7 @@ class VideoFileSink:
                 self._open((image_bgr.shape[1], image_bgr.shape[0]))
             self._encode(self._fit(image_bgr), tracked.frame.time_s)
         except (av.FFmpegError, OSError) as exc:
-            raise SinkError(f"cannot write {self.path}: {_reason(exc)}") from exc
+            raise written(self.path, exc) from exc
         self.frames += 1
 
     def _open(self, size_wh: tuple[int, int]) -> None:
@@ -152,7 +141,7 @@ class VideoFileSink:
         frame.pts, frame.time_base = pts, TIME_BASE
         self._container.mux(self._stream.encode(frame))
 
-    def _finish(self) -> None:
+    def _close(self) -> None:
         assert self._container is not None
         assert self._stream is not None
         try:
@@ -160,7 +149,3 @@ class VideoFileSink:
         finally:
             self._container.close()
             self._container = None
-
-
-def _reason(exc: Exception) -> str:
-    return str(getattr(exc, "strerror", None) or exc)

@@ -10,7 +10,7 @@ from realtime_kp.config import InputConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.sources.base import FrameSource, SourceInfo
 from realtime_kp.sources.camera import CameraSource
-from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec
+from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec, is_demo_spec
 from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, read_picture
 from realtime_kp.sources.pictures import PicturesSource, list_pictures
 from realtime_kp.sources.scene import Scene, procedural_picture
@@ -28,6 +28,7 @@ __all__ = [
     "SourceInfo",
     "VideoSource",
     "display_name",
+    "is_demo_spec",
     "is_picture_spec",
     "list_pictures",
     "open_source",
@@ -58,7 +59,7 @@ def open_source(
     """
     config = config or InputConfig()
     text = str(spec)
-    if re.fullmatch(r"demo([:?].*)?", text):
+    if is_demo_spec(text):
         return DemoSource(DemoSpec.parse(text), demo_frames, start_s)
     if text.isdecimal():
         return CameraSource(int(text), config)
@@ -78,7 +79,7 @@ def open_source(
 def is_picture_spec(spec: str) -> bool:
     """Whether a text names pictures: a folder, a file with a picture's suffix, or a glob of such files."""
     path = Path(spec)
-    if "://" in spec or re.fullmatch(r"demo([:?].*)?", spec):
+    if "://" in spec or is_demo_spec(spec):
         return False
     if os.path.isdir(path) or path.suffix.lower() in PICTURE_SUFFIXES:
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ from realtime_kp.sources.scene import MOTIONS, Motion, Scene, procedural_picture
 
 DEMO_FRAMES = 300
 DEMO_FPS = 30.0
+
+
+def is_demo_spec(spec: str) -> bool:
+    """Whether a text names the demo: `demo`, `demo:PICTURE`, `demo?options` or both."""
+    return re.fullmatch(r"demo([:?].*)?", spec) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,8 +88,7 @@ class VideoSource:
 
     def __iter__(self) -> Iterator[Frame]:
         if self._begun and not self.is_stream:
-            self._close()
-            self._container = self._open()
+            self._reopen()
             self.damage = None
         self._begun = True
         if self.start_s > 0:
@@ -162,8 +161,7 @@ class VideoSource:
         except SourceError:
             first = None
         self.damage = None
-        self._close()
-        self._container = self._open()
+        self._reopen()
         return first is not None and round(first.rotation / 90) % 2 == 1
 
     def _seek(self) -> None:
@@ -178,8 +176,7 @@ class VideoSource:
         except av.FFmpegError as exc:
             log.debug("seeking failed: %s", exc)
         # Some containers seek past the place asked for; reading from the beginning is slow but right.
-        self._close()
-        self._container = self._open()
+        self._reopen()
 
     def _pictures(self) -> Iterator[av.VideoFrame]:
         stream = self._stream()
@@ -205,9 +202,9 @@ class VideoSource:
             self.damage = f"{faults} packets could not be decoded"
 
     def _note_missing(self, decoded: int, last_s: float) -> None:
-        end_s = self._end_s()
         if self.is_stream:
             return
+        end_s = self._end_s()
         # Frame counts in headers are not to be trusted; how far the timestamps came is.
         early = end_s is not None and end_s - last_s > max(_EARLY_END_S, _EARLY_END_SHARE * end_s)
         if not early and self.damage is None:
@@ -226,6 +223,10 @@ class VideoSource:
         if container is not None and container.duration is not None:
             return (container.duration + max(0, container.start_time or 0)) / av.time_base
         return None
+
+    def _reopen(self) -> None:
+        self._close()
+        self._container = self._open()
 
     def _close(self) -> None:
         if self._container is not None:

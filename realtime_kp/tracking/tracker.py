@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.config import TrackingConfig
+from realtime_kp.config import TrackingConfig, config_or_keywords
 from realtime_kp.errors import ConfigError
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Tracks, TrackState
@@ -64,12 +64,7 @@ class Tracker:
     def __init__(
         self, config: TrackingConfig | None = None, *, trail_length: int = 20, **settings: Any
     ) -> None:
-        if config is not None and settings:
-            raise ConfigError("give Tracker either a config or keywords, not both")
-        try:
-            self.config = config or TrackingConfig(**settings)
-        except TypeError as exc:
-            raise ConfigError(str(exc).replace("TrackingConfig.__init__()", "Tracker")) from exc
+        self.config = config_or_keywords(TrackingConfig, config, settings, "Tracker")
         if trail_length < 1:
             raise ConfigError(f"trail_length must be at least 1, got {trail_length}")
         self._trail_length = trail_length

@@ -1,0 +1,10 @@
+"""What the commands tell the shell; the README lists them."""
+
+DONE = 0
+INTERNAL = 1
+USAGE = 2
+SOURCE = 3
+MODEL = 4
+OUTPUT = 5
+DAMAGED = 6
+INTERRUPTED = 130
