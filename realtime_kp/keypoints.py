@@ -23,11 +23,13 @@ class Keypoints:
         xy: `(N, 2) float32` in source pixels; the centre of the top-left pixel is (0, 0).
         scores: `(N,) float32` in [0, 1].
         descriptors: `(N, D) float16` or `float32`, unit length.
+        frame_index: Index of the frame that they were found in; None for the frame they come with.
     """
 
     xy: FloatArray
     scores: FloatArray
     descriptors: NDArray[np.floating]
+    frame_index: int | None = None
 
     def __post_init__(self) -> None:
         n = len(self.xy)
@@ -45,7 +47,11 @@ class Keypoints:
 
     def top(self, count: int) -> Keypoints:
         """The best `count` of them."""
-        return Keypoints(self.xy[:count], self.scores[:count], self.descriptors[:count])
+        return self.rows(slice(count))
+
+    def rows(self, rows: slice | NDArray[np.intp]) -> Keypoints:
+        """Some of them."""
+        return Keypoints(self.xy[rows], self.scores[rows], self.descriptors[rows], self.frame_index)
 
     @classmethod
     def empty(cls, descriptor_dim: int = 256) -> Keypoints:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -25,7 +24,7 @@ def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *
     """Measure every tracker on clips made of photographs, or of the demo scene without any.
 
     Args:
-        pictures: Files, folders or globs of photographs; or one `demo?…` whose options all clips take.
+        pictures: Files, folders or globs of photographs, or `demo:PICTURE?…` with options of their own.
         config: All settings.
         console: Where the table goes.
         quiet: Print errors only.
@@ -39,8 +38,8 @@ def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *
     summary = config.report.summary
     if summary is not None:
         check_output(summary, overwrite=config.report.overwrite, inputs=pictures)
-    base, photographs = _what_to_show(pictures)
-    clips = make_clips(photographs, base)
+    scenes = _what_to_show(pictures)
+    clips = make_clips(scenes)
     with StopSignals() as signals, Progress(console=Console(stderr=True), disable=quiet) as bars:
         task = bars.add_task("clips", total=len(clips))
         with SuperPoint(config.superpoint) as superpoint:
@@ -55,15 +54,18 @@ def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *
     if summary is not None:
         write_json(summary, _to_dict(rows, len(clips), model, interrupted=signals.received))
     if not quiet:
-        _print(console, rows, len(clips), photographs)
+        _print(console, rows, clips)
     return INTERRUPTED if signals.received else DONE
 
 
-def _what_to_show(pictures: list[str]) -> tuple[DemoSpec, list[Path]]:
-    if len(pictures) == 1 and (is_demo_spec(pictures[0])):
-        spec = DemoSpec.parse(pictures[0])
-        return spec, [spec.picture] if spec.picture is not None else []
-    return DemoSpec(), [path for picture in pictures for path in list_pictures(picture)]
+def _what_to_show(pictures: list[str]) -> list[DemoSpec]:
+    scenes = []
+    for picture in pictures or ["demo"]:
+        if is_demo_spec(picture):
+            scenes.append(DemoSpec.parse(picture))
+        else:
+            scenes += [DemoSpec(picture=path) for path in list_pictures(picture)]
+    return scenes
 
 
 def _to_dict(rows: list[Row], clips: int, model: ModelInfo, *, interrupted: bool) -> dict[str, Any]:
@@ -86,13 +88,22 @@ def _to_dict(rows: list[Row], clips: int, model: ModelInfo, *, interrupted: bool
     }
 
 
-def _print(console: Console, rows: list[Row], clips: int, photographs: list[Path]) -> None:
-    shown = f"{len(photographs)} photographs" if photographs else "the demo scene"
+def _print(console: Console, rows: list[Row], clips: list[DemoSpec]) -> None:
+    photographs = len({clip.picture for clip in clips} - {None})
+    shown = f"{photographs} photographs" if photographs else "the demo scene"
     for every in sorted({row.every for row in rows}):
         pace = "every frame" if every == 1 else f"every {every}th frame"
-        table = Table(title=f"{clips} clips of {shown}, {pace}", title_justify="left")
+        table = Table(title=f"{len(clips)} clips of {shown}, {pace}", title_justify="left")
         table.add_column("tracker")
-        for name in ("mean length", "≤ 1 px", "median px", "≤ 2 px since birth", "right a frame", "returned"):
+        for name in (
+            "mean length",
+            "≤ 1 px",
+            "median px",
+            "≤ 2 px since birth",
+            "right a frame",
+            "returned",
+            "wrongly",
+        ):
             table.add_column(name, justify="right")
         for row in (row for row in rows if row.every == every):
             found = row.accuracy
@@ -104,5 +115,6 @@ def _print(console: Console, rows: list[Row], clips: int, photographs: list[Path
                 f"{found.since_birth:.1%}",
                 f"{found.correct_per_frame:.0f}",
                 f"{found.returned:.1%}",
+                f"{found.wrong_returns:.1%}",
             )
         console.print(table)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Protocol
+from functools import partial
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -47,31 +47,26 @@ class Row:
 
 
 def make_trackers(config: TrackingConfig) -> dict[str, Callable[[], PointTracker]]:
-    """The trackers of the table: ours, the original demo's way, OpenCV's."""
+    """The trackers of the table: ours of every kind, the original demo's way, OpenCV's."""
+    kinds: tuple[Literal["hybrid", "flow", "descriptor"], ...] = ("hybrid", "flow", "descriptor")
+    ours: dict[str, Callable[[], PointTracker]] = {
+        kind: partial(Tracker, replace(config, kind=kind)) for kind in kinds
+    }
     return {
-        config.kind: lambda: Tracker(config),
+        **ours,
         "nearest neighbours, no gate": NearestNeighbourTracker,
         "OpenCV KLT": KltTracker,
     }
 
 
-def make_clips(pictures: Sequence[Path], base: DemoSpec) -> list[DemoSpec]:
-    """At least six clips with fixed seeds, half of them with the occluder.
+def make_clips(scenes: Sequence[DemoSpec]) -> list[DemoSpec]:
+    """At least six clips with fixed seeds, every other one with the occluder.
 
     Args:
-        pictures: Photographs to move; the procedural picture without any.
-        base: Motion and size of all clips.
+        scenes: What to show, in turn; the i-th clip has i added to its seed.
     """
-    count = max(MIN_CLIPS, len(pictures))
-    return [
-        replace(
-            base,
-            picture=pictures[i % len(pictures)] if pictures else None,
-            occluder=i % 2 == 1,
-            seed=base.seed + i,
-        )
-        for i in range(count)
-    ]
+    clips = [scenes[i % len(scenes)] for i in range(max(MIN_CLIPS, len(scenes)))]
+    return [replace(clip, occluder=i % 2 == 1, seed=clip.seed + i) for i, clip in enumerate(clips)]
 
 
 def measure_known_motion(
@@ -111,12 +106,12 @@ def _measure_clip(
 ) -> dict[tuple[int, str], TrackAccuracy]:
     scene = clip.scene()
     runs = {
-        (every, name): (make(), TrackRecord(scene, every))
+        (every, name): (make(), TrackRecord(scene, every * clip.every))
         for every in STEPS
         for name, make in trackers.items()
     }
     for number in range(clip.frames or CLIP_FRAMES):
-        image = scene.render(number)
+        image = scene.render(number * clip.every)
         keypoints = superpoint.extract(image).keypoints
         for (every, _), (tracker, record) in runs.items():
             if number % every == 0:

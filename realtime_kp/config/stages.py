@@ -108,8 +108,8 @@ class SuperPointConfig:
 class TrackingConfig:
     """How keypoints become tracks."""
 
-    kind: Annotated[Literal["descriptor"], Parameter(name=["--tracker", "kind"])] = "descriptor"
-    """Tracker: descriptor (mutual nearest neighbours near the predicted place)."""
+    kind: Annotated[Literal["hybrid", "flow", "descriptor"], Parameter(name=["--tracker", "kind"])] = "hybrid"
+    """hybrid (aligned in every frame, recognised by descriptor), flow (aligned only) or descriptor."""
 
     match_threshold: Annotated[float, Parameter(name=["--match-threshold", "match-threshold"])] = 0.7
     """Largest distance between two unit descriptors that may match, 0 to 2."""
@@ -120,21 +120,28 @@ class TrackingConfig:
     return_radius: float = 0.05
     """The same for a lost track that comes back."""
 
-    confirm_after: int = 3
-    """A track is confirmed when this many detections in a row saw it."""
+    confirm_after: int = 2
+    """A track is confirmed when it was seen in this many frames in a row."""
 
     max_age: int = 60
     """A lost track that was not seen for more than this many frames ends."""
 
-    max_tracks: int = 2048
+    max_tracks: int = 1024
     """New tracks start only while fewer than this many are alive, lost ones not counted."""
 
     max_lost: int = 2048
     """Lost tracks that are remembered; the longest lost ones end first."""
 
+    history: int = 30
+    """Frames that are remembered for keypoints that arrive late."""
+
     def __post_init__(self) -> None:
         check_types(self)
-        require(self.kind == "descriptor", "tracking.kind must be descriptor", self.kind)
+        require(
+            self.kind in ("hybrid", "flow", "descriptor"),
+            "tracking.kind must be hybrid, flow or descriptor",
+            self.kind,
+        )
         require(
             0 < self.match_threshold <= 2, "match_threshold must be above 0, up to 2", self.match_threshold
         )
@@ -143,6 +150,7 @@ class TrackingConfig:
         require(self.confirm_after >= 1, "confirm_after must be at least 1", self.confirm_after)
         require(self.max_age >= 0, "max_age must be at least 0", self.max_age)
         require(self.max_tracks >= 1, "max_tracks must be at least 1", self.max_tracks)
+        require(1 <= self.history <= 1000, "history must be 1 to 1000", self.history)
         require(self.max_lost >= 0, "max_lost must be at least 0", self.max_lost)
 
 

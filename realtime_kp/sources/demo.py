@@ -20,6 +20,7 @@ from realtime_kp.sources.scene import MOTIONS, Motion, Scene, procedural_picture
 
 DEMO_FRAMES = 300
 DEMO_FPS = 30.0
+_OPTIONS = ("motion", "occluder", "flicker", "every", "seed", "size", "frames")
 
 
 def is_demo_spec(spec: str) -> bool:
@@ -29,12 +30,14 @@ def is_demo_spec(spec: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class DemoSpec:
-    """What `demo[:PICTURE][?motion=handheld|still&occluder=0|1&seed=N&size=WxH&frames=N]` says.
+    """What `demo[:PICTURE][?motion=M&occluder=0|1&flicker=0|1&every=N&seed=N&size=WxH&frames=N]` says.
 
     Attributes:
         picture: A photograph to move; None for the procedural picture.
-        motion: How the camera moves.
+        motion: How the camera moves: handheld, fast, zoom or still.
         occluder: Whether a box crosses the view.
+        flicker: Whether the light flickers.
+        every: Every how many frames of the scene one is shown; the motion is that much faster.
         seed: Of the motion, the noise and the procedural picture.
         size_wh: Size of the frames.
         frames: How many frames there are; None where the command decides.
@@ -43,6 +46,8 @@ class DemoSpec:
     picture: Path | None = None
     motion: Motion = "handheld"
     occluder: bool = False
+    flicker: bool = False
+    every: int = 1
     seed: int = 0
     size_wh: tuple[int, int] = (640, 480)
     frames: int | None = None
@@ -57,22 +62,19 @@ class DemoSpec:
         body, _, query = spec.partition("?")
         picture = unquote(body.removeprefix("demo").removeprefix(":"))
         values = dict(parse_qsl(query, keep_blank_values=True))
-        unknown = set(values) - {"motion", "occluder", "seed", "size", "frames"}
+        unknown = set(values) - set(_OPTIONS)
         if unknown:
-            raise ConfigError(
-                f"demo has no {sorted(unknown)[0]!r}; it takes motion, occluder, seed, size and frames"
-            )
+            raise ConfigError(f"demo has no {sorted(unknown)[0]!r}; it takes {', '.join(_OPTIONS)}")
         motion = next((m for m in MOTIONS if m == values.get("motion", "handheld")), None)
         if motion is None:
             raise ConfigError(f"demo's motion must be one of {', '.join(MOTIONS)}, got {values['motion']!r}")
-        occluder = values.get("occluder", "0")
-        if occluder not in ("0", "1"):
-            raise ConfigError(f"demo's occluder must be 0 or 1, got {occluder!r}")
         frames = values.get("frames")
         return cls(
             picture=Path(picture) if picture else None,
             motion=motion,
-            occluder=occluder == "1",
+            occluder=_switch(values.get("occluder", "0"), "occluder"),
+            flicker=_switch(values.get("flicker", "0"), "flicker"),
+            every=_whole(values.get("every", "1"), "every", least=1),
             seed=_whole(values.get("seed", "0"), "seed", least=0),
             size_wh=parse_size(values.get("size", "640x480"), "demo's size"),
             frames=None if frames is None else _whole(frames, "frames", least=1),
@@ -89,7 +91,7 @@ class DemoSpec:
             picture = procedural_picture((round(1.45 * width), round(1.45 * height)), self.seed)
         else:
             picture = read_picture(self.picture)
-        return Scene(picture, self.size_wh, self.motion, self.occluder, self.seed)
+        return Scene(picture, self.size_wh, self.motion, self.occluder, self.seed, self.flicker)
 
 
 class DemoSource:
@@ -129,9 +131,15 @@ class DemoSource:
         if self._frames is not None and number >= self._frames:
             raise SourceError(f"demo holds no frames after second {number / DEMO_FPS:g}")
         while self._frames is None or number < self._frames:
-            image = self.scene.render(number)
+            image = self.scene.render(number * self.spec.every)
             yield Frame(number - self._start, number / DEMO_FPS, time.perf_counter(), image)
             number += 1
+
+
+def _switch(text: str, what: str) -> bool:
+    if text not in ("0", "1"):
+        raise ConfigError(f"demo's {what} must be 0 or 1, got {text!r}")
+    return text == "1"
 
 
 def _whole(text: str, what: str, least: int) -> int:

@@ -9,16 +9,44 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Motion = Literal["handheld", "still"]
-MOTIONS: tuple[Motion, ...] = ("handheld", "still")
+Motion = Literal["handheld", "fast", "zoom", "still"]
+MOTIONS: tuple[Motion, ...] = ("handheld", "fast", "zoom", "still")
 
 PERIOD_FRAMES = 90
 OVERSIZE = 1.45
 OCCLUDER_FRAMES = (30, 60)
 OCCLUDER_WH = (200, 300)
+_FLICKER = 0.2
 _NOISE_SIGMA = 4.0
 _NOISE_TILES = 4
 _BLUR_FROM_PX = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sway:
+    """How far a camera sways to either side, and how often.
+
+    Attributes:
+        zoom: As the logarithm of the scale.
+        angle_deg: Rotation.
+        pan: Share of the frame's width and height.
+        tilt: Perspective.
+        periods: Least and most periods in 90 frames.
+    """
+
+    zoom: float
+    angle_deg: float
+    pan: float
+    tilt: float
+    periods: tuple[float, float]
+
+
+_SWAYS: dict[Motion, _Sway] = {
+    "handheld": _Sway(0.18, 14, 0.09, 1.5e-4, (0.5, 1.2)),
+    "fast": _Sway(0.18, 14, 0.12, 1.5e-4, (1.5, 3.0)),
+    "zoom": _Sway(0.35, 40, 0.03, 0.5e-4, (0.5, 1.2)),
+    "still": _Sway(0.18, 14, 0.09, 1.5e-4, (0.5, 1.2)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +69,10 @@ class Scene:
     Motion blur follows the motion above 6 px a frame, the gain is 1 ± 0.12 (period 44 frames), the noise
     Gaussian with σ = 4. With the occluder, a flat box of 200 × 300 px crosses during frames 30 to 60 of
     every 90.
+
+    That is a camera held in the hand. `fast` sways 1.5 to 3 times in 90 frames, and ±12 % of the frame;
+    `zoom` zooms by exp(±0.35) and turns by ±40°, and hardly pans; `still` stands where the hand held it at
+    frame 0, with constant gain. Flicker is a gain of 1 ± 0.2 that changes from frame to frame.
     """
 
     def __init__(
@@ -50,10 +82,12 @@ class Scene:
         motion: Motion = "handheld",
         occluder: bool = False,
         seed: int = 0,
+        flicker: bool = False,
     ) -> None:
         self.size_wh = size_wh
         self.motion = motion
         self.occluder = occluder
+        self.flicker = flicker
         width, height = size_wh
         scale = OVERSIZE * max(width / picture_bgr.shape[1], height / picture_bgr.shape[0])
         self._picture = cv2.resize(
@@ -64,14 +98,15 @@ class Scene:
             interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
         )
         rng = np.random.default_rng(seed)
+        sway = _SWAYS[motion]
 
         def swing(amplitude: float) -> _Swing:
-            return _Swing(amplitude, float(rng.uniform(0.5, 1.2)), float(rng.uniform(0, 2 * np.pi)))
+            return _Swing(amplitude, float(rng.uniform(*sway.periods)), float(rng.uniform(0, 2 * np.pi)))
 
-        self._zoom = swing(0.18)
-        self._angle = swing(np.deg2rad(14))
-        self._pan = (swing(0.09 * width), swing(0.09 * height))
-        self._tilt = (swing(1.5e-4), swing(1.5e-4))
+        self._zoom = swing(sway.zoom)
+        self._angle = swing(np.deg2rad(sway.angle_deg))
+        self._pan = (swing(sway.pan * width), swing(sway.pan * height))
+        self._tilt = (swing(sway.tilt), swing(sway.tilt))
         # Noise is drawn once and cut at random places: fresh noise would cost more than the frame itself.
         noise = rng.normal(0, _NOISE_SIGMA, (_NOISE_TILES, height + 64, width + 64, 3))
         self._noise = np.rint(noise).astype(np.int8)
@@ -137,8 +172,13 @@ class Scene:
         box = self._occluder_box(index)
         if box is not None:
             cv2.rectangle(image, box[:2], (box[2] - 1, box[3] - 1), (105, 120, 128), cv2.FILLED)
-        gain = 1.0 if self.motion == "still" else 1 + 0.12 * np.sin(2 * np.pi * index / 44)
-        return self._with_noise(cv2.convertScaleAbs(image, alpha=float(gain)), index)
+        return self._with_noise(cv2.convertScaleAbs(image, alpha=self._gain(index)), index)
+
+    def _gain(self, index: int) -> float:
+        gain = 1.0 if self.motion == "still" else 1 + 0.12 * float(np.sin(2 * np.pi * index / 44))
+        if self.flicker:
+            gain *= 1 + _FLICKER * float(np.random.default_rng((self._seed, index, 1)).uniform(-1, 1))
+        return gain
 
     def _with_noise(self, image: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
         width, height = self.size_wh

@@ -1,5 +1,6 @@
-"""Keypoints into tracks: matching, global motion, and the Tracker with its life cycle and ids."""
+"""Keypoints into tracks: matching, motion, alignment, and the Tracker with its life cycle and ids."""
 
-from realtime_kp.tracking.tracker import TrackCounts, Tracker
+from realtime_kp.tracking.ledger import TrackCounts
+from realtime_kp.tracking.tracker import Tracker
 
 __all__ = ["TrackCounts", "Tracker"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ IntArray = NDArray[np.intp]
 FloatArray = NDArray[np.float32]
 
 _CHUNK_PAIRS = 32_768
+_MAX_TABLE = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +47,42 @@ def near_pairs(a_xy: FloatArray, b_xy: FloatArray, radius: float) -> Pairs:
     b_cells = ((b_xy - origin) / radius).astype(np.int64)
     a_cells = np.floor((a_xy - origin) / radius).astype(np.int64)
     columns = int(b_cells[:, 0].max()) + 3  # one empty column on each side keeps rows apart
+    lines = int(b_cells[:, 1].max()) + 3
     keys = (b_cells[:, 1] + 1) * columns + b_cells[:, 0] + 1
     order = np.argsort(keys, kind="stable")
-    keys = keys[order]
+    first = _first_of_each(keys[order], columns * lines)
     # Far away points would reach into other rows of cells.
-    a_column = np.clip(a_cells[:, 0] + 1, -1, columns)
-    reachable = (a_column >= 0) & (a_column < columns)
+    a_column, a_line = a_cells[:, 0] + 1, a_cells[:, 1] + 1
+    across = (a_column >= 0) & (a_column < columns)
     found_a, found_b = [], []
-    for row in (-1, 0, 1):
-        middle = (a_cells[:, 1] + 1 + row) * columns + a_column
-        start = np.searchsorted(keys, middle - 1, side="left")
-        stop = np.searchsorted(keys, middle + 1, side="right")
-        count = np.where(reachable, stop - start, 0)
-        a_index = np.repeat(np.arange(len(a_xy)), count)
+    for step in (-1, 0, 1):
+        line = a_line + step
+        rows = np.flatnonzero(across & (line >= 0) & (line < lines))
+        middle = line[rows] * columns + a_column[rows]
+        start = first(np.maximum(middle - 1, 0))
+        count = first(np.minimum(middle + 2, columns * lines)) - start
+        a_index = np.repeat(rows, count)
         within = np.arange(len(a_index)) - np.repeat(np.cumsum(count) - count, count)
         found_a.append(a_index)
         found_b.append(order[np.repeat(start, count) + within])
     pairs = Pairs(np.concatenate(found_a), np.concatenate(found_b))
     gap = a_xy[pairs.a] - b_xy[pairs.b]
     return pairs.where((gap * gap).sum(axis=1) <= radius * radius)
+
+
+def _first_of_each(keys: IntArray, bound: int) -> Callable[[IntArray], IntArray]:
+    """Look-up of the first position in sorted `keys` (all below `bound`) of a key or a higher one."""
+    if bound > _MAX_TABLE:
+        return lambda wanted: np.searchsorted(keys, wanted, side="left")
+    starts = np.zeros(bound + 1, np.intp)
+    np.cumsum(np.bincount(keys, minlength=bound), out=starts[1:])
+    return lambda wanted: starts[wanted]
+
+
+def nearest(a_xy: FloatArray, b_xy: FloatArray) -> IntArray:
+    """For each of `(N, 2)` places the row of the nearest of `(M, 2)` others, M > 0."""
+    # |a - b|² = |a|² - 2 ab + |b|², and |a|² is the same for all b.
+    return np.asarray((a_xy @ b_xy.T * -2 + (b_xy * b_xy).sum(axis=1)).argmin(axis=1))
 
 
 def mutual_best(pairs: Pairs, scores: FloatArray) -> NDArray[np.bool_]:

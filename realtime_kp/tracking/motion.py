@@ -12,7 +12,11 @@ FloatArray = NDArray[np.float32]
 
 _MIN_PAIRS = 8
 _HOMOGRAPHY_INLIERS = 24
+_CLEAR_SHARE = 0.6
 _INLIER_PX = 3.0
+_REFIT_POINTS = 250
+_PLACE_SIGMA_PX = 0.1
+_PERSPECTIVE_SIGMA = 2e-5  # of h31 and h32 between two frames, per pixel
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,14 @@ class GlobalMotion:
     def apply(self, xy: FloatArray) -> FloatArray:
         """Move `(N, 2)` places."""
         return warp(self.matrix, xy)
+
+    def jacobian(self, xy: FloatArray) -> FloatArray:
+        """`(N, 2, 2)`: how the surroundings of `(N, 2)` places are turned and stretched."""
+        m = self.matrix
+        depth = xy @ m[2, :2] + m[2, 2]
+        depth = np.where(np.abs(depth) > 1e-6, depth, 1)
+        mapped = (xy @ m[:2, :2].T + m[:2, 2]) / depth[:, None]
+        return np.asarray((m[:2, :2] - mapped[:, :, None] * m[2, :2]) / depth[:, None, None], np.float32)
 
 
 def warp(matrix: NDArray[np.float64], xy: FloatArray) -> FloatArray:
@@ -55,21 +67,59 @@ def estimate_motion(before: FloatArray, after: FloatArray, seed: int = 0) -> Glo
     """
     if len(before) < _MIN_PAIRS:
         return None
-    matrix, inliers = _affine(before, after)
-    if matrix is None:
-        return None
-    if inliers.sum() >= _HOMOGRAPHY_INLIERS:
-        wider, wider_inliers = _homography(before, after, seed)
-        if (
-            wider is not None
-            and wider_inliers.sum() > inliers.sum()
-            and _plausible(wider, after[wider_inliers])
-        ):
-            matrix, inliers = wider, wider_inliers
-    if inliers.sum() < _MIN_PAIRS:
+    matrix, inliers = _homography(before, after, seed)
+    if matrix is None or inliers.sum() < max(_HOMOGRAPHY_INLIERS, _CLEAR_SHARE * len(before)):
+        # Where a homography explains little, the six numbers of an affine map are safer than its eight.
+        simpler, simpler_inliers = _affine(before, after)
+        if simpler is not None and (matrix is None or simpler_inliers.sum() >= inliers.sum() - _MIN_PAIRS):
+            matrix, inliers = simpler, simpler_inliers
+    if matrix is None or inliers.sum() < _MIN_PAIRS:
         return None
     residual = np.linalg.norm(warp(matrix, before[inliers]) - after[inliers], axis=1)
     return GlobalMotion(matrix, float(1.4826 * np.median(residual)), float(inliers.mean()))
+
+
+def refit(motion: GlobalMotion, before: FloatArray, after: FloatArray) -> GlobalMotion:
+    """The same motion, fitted by least squares to exact places that follow it but for few.
+
+    Where the places cover only a part of the picture, a free homography is wild in the rest of it; its two
+    perspective numbers are held near zero as far as the places do not say otherwise.
+
+    Args:
+        motion: About right.
+        before: `(N, 2)` places in the earlier frame.
+        after: `(N, 2)` places of the same points in the later frame.
+    """
+    inliers = np.linalg.norm(motion.apply(before) - after, axis=1) <= max(1.0, 3 * motion.spread_px)
+    rows = np.flatnonzero(inliers)
+    if len(rows) < _HOMOGRAPHY_INLIERS:
+        return motion
+    rows = rows[:: max(1, len(rows) // _REFIT_POINTS)]
+    matrix = _least_squares_homography(before[rows].astype(np.float64), after[rows].astype(np.float64))
+    if not np.isfinite(matrix).all() or not _plausible(matrix, after[rows]):
+        return motion
+    return GlobalMotion(matrix, motion.spread_px, motion.inlier_share)
+
+
+def _least_squares_homography(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The direct linear transform with h33 = 1 and a prior on h31 and h32 (both `(N, 2)`)."""
+    middle = before.mean(axis=0)
+    scale = max(float(np.abs(before - middle).max()), 1.0)
+    (x, y), (u, v) = ((before - middle) / scale).T, ((after - middle) / scale).T
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    equations = np.concatenate(
+        [
+            np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=1),
+            np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=1),
+            np.eye(2, 8, k=6) * (_PLACE_SIGMA_PX / scale) / (_PERSPECTIVE_SIGMA * scale),
+        ]
+    )
+    values = np.concatenate([u, v, np.zeros(2)])
+    solution = np.linalg.lstsq(equations, values, rcond=None)[0]
+    normalised = np.append(solution, 1.0).reshape(3, 3)
+    into = np.array([[1, 0, -middle[0]], [0, 1, -middle[1]], [0, 0, scale]]) / scale
+    matrix = np.linalg.inv(into) @ normalised @ into
+    return np.asarray(matrix / matrix[2, 2])
 
 
 def _affine(before: FloatArray, after: FloatArray) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_]]:
@@ -96,7 +146,8 @@ def _homography(
     found, mask = cv2.findHomography(before, after, params)
     if found is None or not np.isfinite(found).all():
         return None, np.zeros(len(before), np.bool_)
-    return np.asarray(found, np.float64), mask.ravel().astype(np.bool_)
+    inliers = mask.ravel().astype(np.bool_)
+    return (np.asarray(found, np.float64), inliers) if _plausible(found, after[inliers]) else (None, inliers)
 
 
 def _plausible(matrix: NDArray[np.float64], near: FloatArray) -> bool:

@@ -68,11 +68,13 @@ def test_spells_that_are_too_long_do_not_count() -> None:
 
 
 def test_clips_have_fixed_seeds_and_half_of_them_the_occluder() -> None:
-    clips = make_clips([], DemoSpec(seed=5))
+    clips = make_clips([DemoSpec(seed=5)])
     assert [clip.seed for clip in clips] == [5, 6, 7, 8, 9, 10]
     assert [clip.occluder for clip in clips] == [False, True] * 3
-    pictures = [Path(f"{i}.png") for i in range(8)]
-    assert [clip.picture for clip in make_clips(pictures, DemoSpec())] == pictures
+    scenes = [DemoSpec(picture=Path(f"{i}.png"), motion="zoom") for i in range(8)]
+    clips = make_clips(scenes)
+    assert [clip.picture for clip in clips] == [scene.picture for scene in scenes]
+    assert {clip.motion for clip in clips} == {"zoom"}
 
 
 @pytest.mark.slow
@@ -93,7 +95,7 @@ def test_the_command_prints_a_row_a_tracker(tmp_path: Path, monkeypatch: pytest.
     rows = json.loads(Path("s.json").read_text())["rows"]
     assert {(row["tracker"], row["every"]) for row in rows} == {
         (tracker, every)
-        for tracker in ("descriptor", "nearest neighbours, no gate", "OpenCV KLT")
+        for tracker in ("hybrid", "flow", "descriptor", "nearest neighbours, no gate", "OpenCV KLT")
         for every in (1, 6)
     }
     assert all(0 <= row["within_1px"] <= 1 for row in rows)

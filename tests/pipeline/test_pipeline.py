@@ -72,7 +72,9 @@ class FailingTracker(Tracker):
 
 
 def make(source: ListSource, extractor: StubExtractor | None = None, **options: object) -> Pipeline:
-    return Pipeline(source, extractor or StubExtractor(), Tracker(), **options)  # type: ignore[arg-type]
+    # The frames are blank: only descriptors can tie their keypoints together.
+    tracker = Tracker(kind="descriptor")
+    return Pipeline(source, extractor or StubExtractor(), tracker, **options)  # type: ignore[arg-type]
 
 
 def test_block_gives_every_frame_in_order_with_its_tracks() -> None:
