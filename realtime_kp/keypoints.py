@@ -176,22 +176,48 @@ class Tracks:
 
 
 @dataclass(frozen=True, slots=True)
+class Detection:
+    """Keypoints that arrived when their frame had passed already.
+
+    Attributes:
+        frame_index: Of the frame that they were found in.
+        time_s: Source time of that frame.
+        size_wh: Its width and height in pixels.
+        keypoints: What was found.
+    """
+
+    frame_index: int
+    time_s: float
+    size_wh: tuple[int, int]
+    keypoints: Keypoints
+
+
+@dataclass(frozen=True, slots=True)
 class TrackedFrame:
     """A frame with its keypoints and tracks: what the pipeline yields.
 
     Attributes:
         frame: The frame itself.
-        keypoints: What the network found in it; None where the network did not look.
+        keypoints: What the network found in it; None where the network did not look, or is not done.
         tracks: The tracks alive at this frame.
-        times_ms: What the stages took so far.
+        times_ms: What the stages took so far; those of the network are of the detection that arrived.
+        late: What the network found in an earlier frame and the tracks have taken in with this one.
+        detection_age: Frames since the newest one that the network has told of; None before the first.
     """
 
     frame: Frame
     keypoints: Keypoints | None
     tracks: Tracks
     times_ms: StageTimes = field(default_factory=StageTimes)
+    late: Detection | None = None
+    detection_age: int | None = None
+
+    @property
+    def found(self) -> Keypoints | None:
+        """What the network told with this frame, of this frame or of an earlier one."""
+        return self.late.keypoints if self.late is not None else self.keypoints
 
     @property
     def detected(self) -> bool:
-        """Whether the network looked at this frame."""
-        return self.keypoints is not None
+        """Whether the network told anything with this frame."""
+        return self.found is not None

@@ -203,12 +203,14 @@ class _LiveLoop:
         self._logged_at_s = now_s
         latency = self.meter.recent.percentiles()
         log.info(
-            "%5.1f FPS  latency p50 %.0f ms p95 %.0f ms  dropped %d  keypoints %s  tracks %d%s",
+            "%5.1f FPS  latency p50 %.0f ms p95 %.0f ms  dropped %d  "
+            "detections %.1f/s  keypoints %s  tracks %d%s",
             self.meter.rate.recent(now_s),
             latency.p50 if latency else 0.0,
             latency.p95 if latency else 0.0,
             self._pipeline.counts.dropped,
-            "-" if self._last.keypoints is None else len(self._last.keypoints),
+            self.meter.detections.recent(now_s),
+            "-" if self.meter.keypoints is None else self.meter.keypoints,
             len(self._last.tracks.confirmed),
             "  paused" if self.state.paused else "",
         )

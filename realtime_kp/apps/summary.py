@@ -74,6 +74,7 @@ def summarise(
         "time_to_first_frame_s": None if first is None else round(first, 3),
         "peak_memory_mb": peak_memory_mb(),
         "keypoints_per_frame": round(meter.keypoints_per_frame, 1),
+        "detections": detection_entries(pipeline, meter),
         "tracks": track_entries(tracks),
         "stopped_by": stopped_by,
     }
@@ -89,6 +90,16 @@ def model_entries(info: ModelInfo | None) -> dict[str, str | None]:
 def frame_entries(counts: FrameCounts, written: int) -> dict[str, int]:
     """What became of the frames, as summaries tell it."""
     return {**asdict(counts), "written": written}
+
+
+def detection_entries(pipeline: Pipeline, meter: RunMeter) -> dict[str, float | None]:
+    """How often the network told something, and how old that was, as summaries tell it."""
+    age = meter.mean_detection_age
+    return {
+        "per_s": round(meter.detections.overall, 3),
+        "mean_age_frames": None if age is None else round(age, 2),
+        "expired": pipeline.tracker.expired,
+    }
 
 
 def track_entries(counts: TrackCounts) -> dict[str, float]:
@@ -123,6 +134,13 @@ def print_summary(summary: Summary, console: Console) -> None:
             f"{tracks['confirmed']} tracks of {tracks['mean_length']:.1f} frames on average",
             highlight=False,
         )
+        detections = values["detections"]
+        if detections["mean_age_frames"]:
+            console.print(
+                f"{frames['detected']} detections, {detections['per_s']:.1f} a second, "
+                f"{detections['mean_age_frames']:.1f} frames old on average",
+                highlight=False,
+            )
     if summary.latency:
         console.print(latency_table("latency, ms", summary.latency))
 

@@ -162,7 +162,7 @@ class PipelineConfig:
     """Frames that may wait for the network; live drops the oldest beyond that, files wait."""
 
     detect_every: Annotated[str, Parameter(name=["--detect-every", "detect-every"])] = "auto"
-    """Run the network on every Nth frame, tracks are predicted between; auto: on each that reaches it."""
+    """Run the network on every Nth frame; auto: on every one, live on as many as it manages."""
 
     def __post_init__(self) -> None:
         if isinstance(self.detect_every, int):
@@ -176,9 +176,9 @@ class PipelineConfig:
         )
 
     @property
-    def detection_interval(self) -> int:
-        """Every how many of the frames that reach the network it looks at one."""
-        return 1 if self.detect_every == "auto" else int(self.detect_every)
+    def detection_interval(self) -> int | Literal["auto"]:
+        """Every how many frames the network looks at one."""
+        return "auto" if self.detect_every == "auto" else int(self.detect_every)
 
 
 @dataclass(frozen=True, slots=True)

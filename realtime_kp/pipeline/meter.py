@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import replace
 
 from realtime_kp.keypoints import TrackedFrame
@@ -17,12 +18,17 @@ class RunMeter:
         stages: Percentiles by stage.
         rate: Frames a second.
         recent: Latency over the last frames.
+        detections: Detections a second.
+        keypoints: Of the newest detection; None before the first.
     """
 
     def __init__(self) -> None:
         self.stages = StageStatistics()
         self.rate = RateMeter()
         self.recent = RecentLatency()
+        self.detections = RateMeter()
+        self.keypoints: int | None = None
+        self._ages: Counter[int] = Counter()
         self._started_s = time.perf_counter()
         self._first_after_s: float | None = None
         self._keypoints = 0
@@ -47,10 +53,20 @@ class RunMeter:
         self.recent.add(end_to_end_ms)
         if self._first_after_s is None:
             self._first_after_s = now_s - self._started_s
-        if tracked.keypoints is not None:
-            self._keypoints += len(tracked.keypoints)
+        if tracked.found is not None:
+            self.detections.tick(now_s)
+            self.keypoints = len(tracked.found)
+            self._keypoints += self.keypoints
             self._detected += 1
+        if tracked.detection_age is not None:
+            self._ages[tracked.detection_age] += 1
         return times
+
+    @property
+    def mean_detection_age(self) -> float | None:
+        """Mean over all frames of how many frames old the newest detection was; None before the first."""
+        total = self._ages.total()
+        return sum(age * count for age, count in self._ages.items()) / total if total else None
 
     @property
     def wall_s(self) -> float:

@@ -14,8 +14,9 @@ from realtime_kp.features import Extractor, ModelInfo
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline.channel import Channel, ChannelClosedError, Policy
 from realtime_kp.pipeline.controls import Controls
+from realtime_kp.pipeline.distributor import DetectEvery, Distributor
 from realtime_kp.pipeline.pacing import Pacer
-from realtime_kp.pipeline.shared import Captured, Detected, Shared, start_thread
+from realtime_kp.pipeline.shared import Shared, start_thread
 from realtime_kp.pipeline.workers import CaptureWorker, InferenceWorker, TrackingWorker
 from realtime_kp.sources import FrameSource, SourceInfo
 from realtime_kp.tracking import Tracker
@@ -34,7 +35,7 @@ class FrameCounts:
         read: Delivered by the source.
         processed: Tracked and handed to the render loop.
         dropped: Read, but never handed over.
-        detected: Seen by the network among the processed ones.
+        detected: Seen by the network, and told of in time for a processed one.
     """
 
     read: int
@@ -56,7 +57,9 @@ class Pipeline:
         policy: `block` loses no frame; `drop_oldest` lets the newest win; `auto` drops where the source is
             live and blocks where it is a recording.
         queue_size: Frames that may wait for the network.
-        detect_every: Run the network on every Nth frame.
+        detect_every: Run the network on every Nth frame. `auto` is every frame where none may be dropped, and
+            else the newest whenever the network is free: with a tracker that takes late keypoints every frame
+            is tracked all the same.
         pacer: When frames of recordings are due; None takes them as fast as they come.
         loop: Start the source over at its end.
         max_frames: Read no more frames than this.
@@ -70,7 +73,7 @@ class Pipeline:
         *,
         policy: Policy | Literal["auto"] = "block",
         queue_size: int = 2,
-        detect_every: int = 1,
+        detect_every: DetectEvery = "auto",
         pacer: Pacer | None = None,
         loop: bool = False,
         max_frames: int | None = None,
@@ -78,16 +81,16 @@ class Pipeline:
         self._superpoint = superpoint
         self._tracker = tracker
         self._shared = Shared()
-        auto = policy == "auto"
-        self._captured: Channel[Captured] = Channel(queue_size, "block" if policy == "auto" else policy)
-        self._detected: Channel[Detected] = Channel(1)
-        self._results: Channel[TrackedFrame] = Channel(1)
-        self._shared.watch(self._captured, self._detected, self._results)
-        self._capture = CaptureWorker(source, self._captured, self._shared, pacer, loop, max_frames, auto)
-        self._inference = InferenceWorker(
-            superpoint, self._captured, self._detected, self._shared, detect_every
+        self._frames = Distributor(
+            policy, queue_size, detect_every, late_is_useful=tracker.takes_late_keypoints
         )
-        self._tracking = TrackingWorker(tracker, self._detected, self._results, self._shared)
+        self._results: Channel[TrackedFrame] = Channel(1)
+        self._shared.watch(
+            self._frames.to_network, self._frames.to_tracker, self._frames.detected, self._results
+        )
+        self._capture = CaptureWorker(source, self._frames, self._shared, pacer, loop, max_frames)
+        self._inference = InferenceWorker(superpoint, self._frames, self._shared)
+        self._tracking = TrackingWorker(tracker, self._frames, self._results, self._shared)
         self._threads: list[threading.Thread] = []
         self._processed = 0
         self._detections = 0
@@ -200,8 +203,8 @@ class Pipeline:
 
     @property
     def queue_depth(self) -> int:
-        """Frames that wait for the network now."""
-        return len(self._captured)
+        """Frames that wait now: for the network, or for the tracker where that does not wait for it."""
+        return self._frames.waiting
 
     @property
     def counts(self) -> FrameCounts:
@@ -213,5 +216,5 @@ class Pipeline:
         if self._threads and not any(thread.is_alive() for thread in self._threads):
             dropped = read - processed
         else:
-            dropped = self._captured.dropped + self._shared.discarded_paused
+            dropped = self._frames.dropped + self._shared.discarded_paused
         return FrameCounts(read, processed, dropped, self._detections)

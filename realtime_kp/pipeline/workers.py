@@ -11,8 +11,9 @@ from threadpoolctl import threadpool_limits
 from realtime_kp.errors import SourceError
 from realtime_kp.features import Extractor
 from realtime_kp.frame import Frame
-from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.pipeline.channel import Channel
+from realtime_kp.keypoints import Detection, Keypoints, TrackedFrame
+from realtime_kp.pipeline.channel import Channel, ChannelClosedError
+from realtime_kp.pipeline.distributor import Distributor
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Captured, Detected, Shared
 from realtime_kp.sources import FrameSource, SourceInfo
@@ -27,23 +28,21 @@ class CaptureWorker:
 
     Args:
         source: Where frames come from.
-        out: Where they go.
+        out: Sends them on their way.
         shared: The run.
         pacer: When frames of recordings are due; None takes them as they come.
         loop: Start over at the end.
         max_frames: Read no more than this many.
-        drop_if_live: Let a live source drop the oldest frames instead of waiting.
     """
 
     def __init__(
         self,
         source: FrameSource,
-        out: Channel[Captured],
+        out: Distributor,
         shared: Shared,
         pacer: Pacer | None = None,
         loop: bool = False,
         max_frames: int | None = None,
-        drop_if_live: bool = False,
     ) -> None:
         self._source = source
         self._out = out
@@ -51,14 +50,12 @@ class CaptureWorker:
         self._pacer = pacer
         self._loop = loop
         self._max_frames = max_frames
-        self._drop_if_live = drop_if_live
 
     def run(self) -> None:
         """Read until the source ends or the run does."""
         with self._source as source:
             info = self._shared.info = source.info
-            if self._drop_if_live and info.live:
-                self._out.policy = "drop_oldest"
+            self._out.decide(live=info.live)
             self._shared.opened.set()
             if not info.live:
                 self._shared.ready.wait()
@@ -113,29 +110,18 @@ class CaptureWorker:
 
 
 class InferenceWorker:
-    """Owns the network: loads it, warms it up for the source's size, runs it on every Nth frame.
+    """Owns the network: loads it, warms it up for the source's size, runs it on the frames that it gets.
 
     Args:
         superpoint: The network.
-        inbox: Frames.
-        out: Frames with keypoints.
+        frames: Gives frames and takes what was found in them.
         shared: The run.
-        detect_every: N.
     """
 
-    def __init__(
-        self,
-        superpoint: Extractor,
-        inbox: Channel[Captured],
-        out: Channel[Detected],
-        shared: Shared,
-        detect_every: int,
-    ) -> None:
+    def __init__(self, superpoint: Extractor, frames: Distributor, shared: Shared) -> None:
         self._superpoint = superpoint
-        self._inbox = inbox
-        self._out = out
+        self._frames = frames
         self._shared = shared
-        self._detect_every = detect_every
 
     def run(self) -> None:
         """Find keypoints until no more frames come."""
@@ -148,9 +134,10 @@ class InferenceWorker:
             if info is not None and info.size_wh is not None and not self._shared.stop.is_set():
                 superpoint.warm_up(info.size_wh)
             self._shared.ready.set()
-            for count, captured in enumerate(self._inbox):
-                self._out.put(self._detect(superpoint, captured, look=count % self._detect_every == 0))
-        self._out.close()
+            for count, captured in enumerate(self._frames.to_network):
+                look = self._frames.looks_at(count)
+                self._frames.detected.put(self._detect(superpoint, captured, look=look))
+        self._frames.detected.close()
 
     def _detect(self, superpoint: Extractor, captured: Captured, *, look: bool) -> Detected:
         frame = captured.frame
@@ -160,7 +147,8 @@ class InferenceWorker:
             return Detected(frame, None, times, time.perf_counter())
         found = superpoint.extract(frame.image_bgr, self._shared.controls.keypoint_threshold)
         times = replace(times, resize=found.resize_ms, network=found.network_ms, keypoints=found.keypoints_ms)
-        return Detected(frame, found.keypoints, times, time.perf_counter())
+        keypoints = replace(found.keypoints, frame_index=frame.index)
+        return Detected(frame, keypoints, times, time.perf_counter())
 
 
 class TrackingWorker:
@@ -168,29 +156,35 @@ class TrackingWorker:
 
     Args:
         tracker: The tracker.
-        inbox: Frames with keypoints.
+        frames: Gives frames and what was found in them.
         out: Frames with tracks.
         shared: The run.
     """
 
     def __init__(
-        self, tracker: Tracker, inbox: Channel[Detected], out: Channel[TrackedFrame], shared: Shared
+        self, tracker: Tracker, frames: Distributor, out: Channel[TrackedFrame], shared: Shared
     ) -> None:
         self._tracker = tracker
-        self._inbox = inbox
+        self._frames = frames
         self._out = out
         self._shared = shared
+        self._newest_detection: int | None = None
 
     def run(self) -> None:
         """Track until no more frames come."""
+        self._shared.opened.wait()
         # NumPy's BLAS keeps its threads spinning after each product; on few cores that takes a fifth of the
         # network's speed, and the products here are small.
         with threadpool_limits(limits=1, user_api="blas"):
-            for detected in self._inbox:
-                self._out.put(self._track(detected))
+            if self._frames.in_step:
+                for detected in self._frames.detected:
+                    self._out.put(self._track_in_step(detected))
+            else:
+                for captured in self._frames.to_tracker:
+                    self._out.put(self._track_at_once(captured))
         self._out.close()
 
-    def _track(self, detected: Detected) -> TrackedFrame:
+    def _track_in_step(self, detected: Detected) -> TrackedFrame:
         started_s = time.perf_counter()
         tracks = self._tracker.update(detected.frame, detected.keypoints)
         times = replace(
@@ -198,4 +192,36 @@ class TrackingWorker:
             queue=(detected.times_ms.queue or 0.0) + (started_s - detected.put_at_s) * 1e3,
             track=(time.perf_counter() - started_s) * 1e3,
         )
-        return TrackedFrame(detected.frame, detected.keypoints, tracks, times)
+        age = self._age(detected.frame, detected.keypoints)
+        return TrackedFrame(detected.frame, detected.keypoints, tracks, times, detection_age=age)
+
+    def _track_at_once(self, captured: Captured) -> TrackedFrame:
+        frame, late = captured.frame, self._late()
+        started_s = time.perf_counter()
+        keypoints = None if late is None else late.keypoints
+        tracks = self._tracker.update(frame, keypoints)
+        found = StageTimes() if late is None else late.times_ms
+        times = replace(
+            found,
+            grab=captured.grab_ms,
+            queue=(started_s - captured.put_at_s) * 1e3,
+            track=(time.perf_counter() - started_s) * 1e3,
+        )
+        age = self._age(frame, keypoints)
+        if late is None or late.frame.index == frame.index:
+            return TrackedFrame(frame, keypoints, tracks, times, detection_age=age)
+        assert late.keypoints is not None
+        detection = Detection(late.frame.index, late.frame.time_s, late.frame.size_wh, late.keypoints)
+        return TrackedFrame(frame, None, tracks, times, late=detection, detection_age=age)
+
+    def _late(self) -> Detected | None:
+        """What the network has found meanwhile."""
+        try:
+            return self._frames.detected.get(timeout_s=0)
+        except ChannelClosedError:
+            return None  # the network is done, the last frames still come
+
+    def _age(self, frame: Frame, keypoints: Keypoints | None) -> int | None:
+        if keypoints is not None and keypoints.frame_index is not None:
+            self._newest_detection = max(keypoints.frame_index, self._newest_detection or 0)
+        return None if self._newest_detection is None else frame.index - self._newest_detection

@@ -34,7 +34,9 @@ class HudInfo:
         latency_p95_ms: The same.
         queue_depth: Frames that wait for the network.
         dropped: Frames dropped so far.
-        keypoints: In this frame; None where the network did not look.
+        keypoints: Of the newest detection; None before the first.
+        detections_per_s: Detections a second, lately.
+        detection_age: Frames since the newest frame that the network has told of; None before the first.
         tracks: Confirmed tracks in this frame.
         running_on: Engine, device and precision.
         notes: Short words such as PAUSED or REC.
@@ -46,6 +48,8 @@ class HudInfo:
     queue_depth: int
     dropped: int
     keypoints: int | None
+    detections_per_s: float
+    detection_age: int | None
     tracks: int
     running_on: str
     notes: tuple[str, ...] = ()
@@ -59,10 +63,17 @@ class HudInfo:
         return (
             f"{self.fps:.1f} FPS  {latency}",
             f"keypoints {keypoints}  tracks {self.tracks}",
+            f"detections {self.detections_per_s:.1f}/s, {_frames_old(self.detection_age)}",
             f"queue {self.queue_depth}  dropped {self.dropped}",
             self.running_on,
             *self.notes,
         )
+
+
+def _frames_old(age: int | None) -> str:
+    if age is None:
+        return "none yet"
+    return "of this frame" if age == 0 else f"{age} frame{'s' if age > 1 else ''} old"
 
 
 def draw_hud(image: Image, info: HudInfo) -> None:

@@ -78,11 +78,13 @@ class FeaturesSink:
         Raises:
             SinkError: The file system refuses.
         """
-        keypoints = tracked.keypoints
+        keypoints, late, frame = tracked.found, tracked.late, tracked.frame
         if keypoints is None:
             return
-        frame = tracked.frame
-        self._frames.append((frame.index, frame.time_s, *frame.size_wh))
+        if late is None:
+            self._frames.append((frame.index, frame.time_s, *frame.size_wh))
+        else:
+            self._frames.append((late.frame_index, late.time_s, *late.size_wh))
         self._counts.append(len(keypoints))
         if len(keypoints) or not self._dim:
             self._dim = keypoints.descriptors.shape[1]

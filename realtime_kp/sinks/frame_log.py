@@ -52,7 +52,8 @@ class FrameLog:
         line = {
             "frame": tracked.frame.index,
             "time_s": round(tracked.frame.time_s, 6),
-            "keypoints": None if tracked.keypoints is None else len(tracked.keypoints),
+            "keypoints": None if tracked.found is None else len(tracked.found),
+            "detection_age": tracked.detection_age,
             "tracks": len(tracked.tracks.seen_confirmed),
             "ms": {stage: round(ms, 3) for stage, ms in asdict(times_ms).items() if ms is not None},
         }

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import pytest
@@ -71,9 +71,14 @@ class FailingTracker(Tracker):
         return super().update(frame, keypoints)
 
 
-def make(source: ListSource, extractor: StubExtractor | None = None, **options: object) -> Pipeline:
+def make(
+    source: ListSource,
+    extractor: StubExtractor | None = None,
+    kind: Literal["hybrid", "flow", "descriptor"] = "descriptor",
+    **options: object,
+) -> Pipeline:
     # The frames are blank: only descriptors can tie their keypoints together.
-    tracker = Tracker(kind="descriptor")
+    tracker = Tracker(kind=kind)
     return Pipeline(source, extractor or StubExtractor(), tracker, **options)  # type: ignore[arg-type]
 
 
@@ -168,6 +173,73 @@ def test_every_nth_frame_is_detected_and_all_are_tracked() -> None:
     assert extractor.calls == 4
     assert pipeline.counts.detected == 4
     assert len(frames) == 10
+
+
+def test_live_every_frame_is_tracked_while_the_network_takes_what_it_manages() -> None:
+    source = ListSource(60, live=True, interval_s=0.01)
+    with make(source, StubExtractor(delay_s=0.08), "hybrid", policy="auto") as pipeline:
+        frames = list(pipeline)
+    assert [f.frame.index for f in frames] == list(range(60))
+    counts = pipeline.counts
+    assert (counts.read, counts.processed, counts.dropped) == (60, 60, 0)
+    assert 3 <= counts.detected <= 9
+    late = [f for f in frames if f.late is not None]
+    assert len(late) >= 3
+    for f in late:
+        assert f.keypoints is None
+        assert f.detected
+        assert f.late is not None
+        assert f.late.frame_index < f.frame.index
+        assert f.late.time_s == pytest.approx(f.late.frame_index / 30)
+        assert f.detection_age == f.frame.index - f.late.frame_index
+        assert f.times_ms.network is not None
+    between = next(f for f in frames if f.frame.index == late[0].frame.index + 1)
+    assert between.detection_age == (late[0].detection_age or 0) + 1
+    assert frames[0].detection_age is None
+
+
+def test_live_the_network_may_be_held_to_every_nth_frame() -> None:
+    source = ListSource(40, live=True, interval_s=0.005)
+    with make(source, StubExtractor(), "hybrid", policy="drop_oldest", detect_every=5) as pipeline:
+        frames = list(pipeline)
+    told = [f.frame.index if f.late is None else f.late.frame_index for f in frames if f.detected]
+    assert len(frames) == 40
+    assert told
+    assert all(index % 5 == 0 for index in told)
+
+
+@pytest.mark.parametrize(("kind", "detect_every"), [("hybrid", 1), ("descriptor", "auto")])
+def test_live_in_step_every_tracked_frame_has_its_keypoints(
+    kind: Literal["hybrid", "descriptor"], detect_every: int | str
+) -> None:
+    source = ListSource(60, live=True, interval_s=0.004)
+    extractor = StubExtractor(delay_s=0.02)
+    with make(source, extractor, kind, policy="drop_oldest", detect_every=detect_every) as pipeline:
+        frames = list(pipeline)
+    assert all(f.keypoints is not None and f.detection_age == 0 for f in frames)
+    counts = pipeline.counts
+    assert counts.dropped > 10
+    assert counts.read == counts.processed + counts.dropped
+
+
+def test_a_recording_is_tracked_in_step_by_every_method() -> None:
+    with make(ListSource(8), StubExtractor(), "hybrid", policy="auto") as pipeline:
+        frames = list(pipeline)
+    assert all(f.keypoints is not None for f in frames)
+    assert pipeline.counts.detected == 8
+
+
+def test_leaving_early_stops_the_threads_where_the_network_is_slower_than_the_source() -> None:
+    source = ListSource(None, live=True, interval_s=0.002)
+    started_s = time.perf_counter()
+    with make(source, StubExtractor(delay_s=0.05), "hybrid", policy="auto") as pipeline:
+        for frame in pipeline:
+            if frame.frame.index > 30:
+                break
+    assert time.perf_counter() - started_s < 2
+    assert source.closed_in is not None
+    counts = pipeline.counts
+    assert counts.read == counts.processed + counts.dropped
 
 
 def test_reading_stops_at_the_number_of_frames_asked_for() -> None:

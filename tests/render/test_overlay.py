@@ -9,7 +9,7 @@ from realtime_kp.keypoints import TrackedFrame, Tracks
 from realtime_kp.render import HudInfo, draw_help, render
 from realtime_kp.render.colours import id_colour, score_colours
 
-HUD = HudInfo(29.9, 40, 60, 1, 2, 300, 200, "openvino cpu bf16", ("PAUSED",))
+HUD = HudInfo(29.9, 40, 60, 1, 2, 300, 8.4, 3, 200, "openvino cpu bf16", ("PAUSED",))
 
 
 def tracked(size_wh: tuple[int, int] = (320, 240), state: TrackState = TrackState.CONFIRMED) -> TrackedFrame:
@@ -111,6 +111,7 @@ def test_the_hud_tells_the_figures() -> None:
         "queue 1",
         "dropped 2",
         "keypoints 300",
+        "detections 8.4/s, 3 frames old",
         "tracks 200",
         "PAUSED",
     ):

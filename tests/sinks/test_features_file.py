@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from realtime_kp.errors import ConfigError, SinkError
-from realtime_kp.keypoints import Keypoints, TrackedFrame, Tracks
+from realtime_kp.keypoints import Detection, Keypoints, TrackedFrame, Tracks
 from realtime_kp.sinks import FeaturesSink, check_features_name
 from tests.conftest import make_frame
 
@@ -47,6 +47,17 @@ def write(path: Path, frames: Sequence[TrackedFrame], metadata: dict[str, str] |
 def rows(tensors: dict[str, NDArray[np.generic]], name: str, frame: int) -> NDArray[np.generic]:
     start, stop = tensors["offsets"][frame : frame + 2].tolist()
     return tensors[name][start:stop]
+
+
+def test_keypoints_that_came_late_stand_under_their_own_frame(tmp_path: Path) -> None:
+    found = keypoints(4)
+    late = Detection(3, 0.1, (32, 24), found)
+    frame = TrackedFrame(make_frame(7, (64, 48), 0.23), None, Tracks.empty(), late=late)
+    tensors = load_file(write(tmp_path / "f.safetensors", [tracked(6, None), frame]))
+    assert tensors["frame"].tolist() == [3]
+    assert tensors["time_s"].tolist() == [0.1]
+    assert tensors["size_wh"].tolist() == [[32, 24]]
+    np.testing.assert_array_equal(tensors["xy"], found.xy)
 
 
 def test_what_was_found_comes_back(tmp_path: Path) -> None:

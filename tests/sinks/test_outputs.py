@@ -101,7 +101,7 @@ def tracked(index: int, keypoints: int | None, states: list[tuple[TrackState, bo
             np.zeros(keypoints, np.float32),
             np.zeros((keypoints, 8), np.float32),
         )
-    return TrackedFrame(make_frame(index, time_s=index / 3), found, tracks)
+    return TrackedFrame(make_frame(index, time_s=index / 3), found, tracks, detection_age=0)
 
 
 def test_log_has_one_line_of_json_a_frame(tmp_path: Path) -> None:
@@ -117,11 +117,19 @@ def test_log_has_one_line_of_json_a_frame(tmp_path: Path) -> None:
             "frame": 0,
             "time_s": 0.0,
             "keypoints": 7,
+            "detection_age": 0,
             "tracks": 1,
             "ms": {stage: round(number + 0.12345, 3) for number, stage in enumerate(STAGES)},
         },
-        {"frame": 1, "time_s": 0.333333, "keypoints": 0, "tracks": 0, "ms": {"grab": 1.5, "end_to_end": 20}},
-        {"frame": 2, "time_s": 0.666667, "keypoints": None, "tracks": 3, "ms": {}},
+        {
+            "frame": 1,
+            "time_s": 0.333333,
+            "keypoints": 0,
+            "detection_age": 0,
+            "tracks": 0,
+            "ms": {"grab": 1.5, "end_to_end": 20},
+        },
+        {"frame": 2, "time_s": 0.666667, "keypoints": None, "detection_age": 0, "tracks": 3, "ms": {}},
     ]
 
 
