@@ -132,10 +132,11 @@ class Commands:
         report: Report = ReportConfig(),  # noqa: B008
         bench: Annotated[BenchConfig, Parameter(group="Bench")] = BenchConfig(),  # noqa: B008
     ) -> int:
-        """Measure latency and throughput, or accuracy with --known-motion.
+        """Measure latency and throughput, or the tracks with --known-motion and --real-motion.
 
         Args:
-            sources: What to read, demo by default, short ones start over; photographs for --known-motion.
+            sources: What to read, demo by default, short ones start over; photographs or demo:PICTURE?… for
+                --known-motion, videos for --real-motion.
         """
         config = AppConfig(superpoint, tracking, pipeline, render, input, report, bench=bench)
         if self._shown("bench", config):
@@ -144,6 +145,10 @@ class Commands:
             from realtime_kp.apps.known_motion import run_known_motion
 
             return run_known_motion(list(sources), config, self._console, quiet=self.quiet)
+        if bench.real_motion:
+            from realtime_kp.apps.real_motion import run_real_motion
+
+            return run_real_motion(list(sources), config, self._console, quiet=self.quiet)
         if len(sources) > 1:
             raise ConfigError(f"bench measures one source at a time, got {len(sources)}")
         from realtime_kp.apps.bench import run_bench

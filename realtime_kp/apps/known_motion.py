@@ -12,7 +12,8 @@ from rich.table import Table
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import write_json
-from realtime_kp.bench.known_motion import Row, make_clips, make_trackers, measure_known_motion
+from realtime_kp.bench.known_motion import Row, make_clips, measure_known_motion
+from realtime_kp.bench.point_trackers import make_trackers
 from realtime_kp.config import AppConfig
 from realtime_kp.features import ModelInfo, SuperPoint
 from realtime_kp.machine import describe_machine
@@ -79,6 +80,7 @@ def _to_dict(rows: list[Row], clips: int, model: ModelInfo, *, interrupted: bool
             {
                 "tracker": row.tracker,
                 "every": row.every,
+                "update_ms": round(row.update_ms, 3),
                 **{k: round(v, 4) for k, v in asdict(row.accuracy).items()},
             }
             for row in rows
@@ -103,6 +105,7 @@ def _print(console: Console, rows: list[Row], clips: list[DemoSpec]) -> None:
             "right a frame",
             "returned",
             "wrongly",
+            "ms",
         ):
             table.add_column(name, justify="right")
         for row in (row for row in rows if row.every == every):
@@ -116,5 +119,6 @@ def _print(console: Console, rows: list[Row], clips: list[DemoSpec]) -> None:
                 f"{found.correct_per_frame:.0f}",
                 f"{found.returned:.1%}",
                 f"{found.wrong_returns:.1%}",
+                f"{row.update_ms:.1f}",
             )
         console.print(table)

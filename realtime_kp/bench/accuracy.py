@@ -28,7 +28,8 @@ class TrackAccuracy:
         within_3px: The same for three pixels.
         median_px: Median error of a step.
         since_birth: Share of the places within 2 px of where the truth takes the track's first place.
-        mean_length: Mean number of frames in which a track was seen; tracks seen once are left out.
+        mean_length: Mean length of the confirmed tracks: frames in which they were seen, as their tracker
+            counts them; tracks seen once are left out.
         tracks_per_frame: Mean number of tracks seen in a frame.
         correct_per_frame: Mean number of them, older than a frame, that are within 2 px since birth.
         hidden: Tracks whose point was hidden for 1 to 30 frames and came back into view.
@@ -79,12 +80,14 @@ class TrackRecord:
         self._every = every
         self._ids: list[NDArray[np.int64]] = []
         self._xy: list[FloatArray] = []
+        self._lengths: dict[int, int] = {}
 
     def add(self, tracks: Tracks) -> None:
         """Take the tracks of the next frame."""
         seen = tracks.seen_confirmed
         self._ids.append(seen.ids)
         self._xy.append(seen.xy)
+        self._lengths.update(zip(seen.ids.tolist(), seen.lengths.tolist(), strict=True))
 
     def accuracy(self) -> TrackAccuracy:
         """The figures of all frames so far.
@@ -96,7 +99,7 @@ class TrackRecord:
         if len(steps) == 0:
             raise ValueError("no track could be followed for a single step")
         errors_px, visible = self._since_birth()
-        lengths = (~np.isnan(errors_px)).sum(axis=1)
+        lengths = np.array(list(self._lengths.values()))
         known = ~np.isnan(errors_px)
         older = known & (np.cumsum(known, axis=1) > 1)
         right = errors_px[older] <= _RIGHT_PX

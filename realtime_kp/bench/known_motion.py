@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from functools import partial
-from typing import Literal, Protocol
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
 from realtime_kp.bench.accuracy import TrackAccuracy, TrackRecord
-from realtime_kp.bench.baselines import KltTracker, NearestNeighbourTracker
-from realtime_kp.config import TrackingConfig
+from realtime_kp.bench.one_core import one_core
+from realtime_kp.bench.point_trackers import PointTracker
 from realtime_kp.features import Extractor
 from realtime_kp.frame import Frame
-from realtime_kp.keypoints import Keypoints, Tracks
+from realtime_kp.keypoints import Keypoints
 from realtime_kp.sources import DemoSpec
-from realtime_kp.tracking import Tracker
 
 CLIP_FRAMES = 90
 MIN_CLIPS = 6
 STEPS = (1, 6)
-
-
-class PointTracker(Protocol):
-    """What is measured: anything that turns frames and keypoints into tracks."""
-
-    def update(self, frame: Frame, keypoints: Keypoints | None) -> Tracks:
-        """Carry the tracks to a frame."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +29,13 @@ class Row:
         tracker: Its name.
         every: Every how many frames of the scenes the clips show one.
         accuracy: Means over the clips; counts are sums.
+        update_ms: Median time of an update on one core.
     """
 
     tracker: str
     every: int
     accuracy: TrackAccuracy
-
-
-def make_trackers(config: TrackingConfig) -> dict[str, Callable[[], PointTracker]]:
-    """The trackers of the table: ours of every kind, the original demo's way, OpenCV's."""
-    kinds: tuple[Literal["hybrid", "flow", "descriptor"], ...] = ("hybrid", "flow", "descriptor")
-    ours: dict[str, Callable[[], PointTracker]] = {
-        kind: partial(Tracker, replace(config, kind=kind)) for kind in kinds
-    }
-    return {
-        **ours,
-        "nearest neighbours, no gate": NearestNeighbourTracker,
-        "OpenCV KLT": KltTracker,
-    }
+    update_ms: float
 
 
 def make_clips(scenes: Sequence[DemoSpec]) -> list[DemoSpec]:
@@ -89,35 +68,55 @@ def measure_known_motion(
     Returns:
         A row a tracker and step; no rows where it was stopped before the first clip was done.
     """
-    found: dict[tuple[int, str], list[TrackAccuracy]] = {}
-    for clip in clips:
-        if stopped():
-            break
-        for key, accuracy in _measure_clip(clip, superpoint, trackers).items():
-            found.setdefault(key, []).append(accuracy)
-        progress()
+    runs: dict[tuple[int, str], list[_Run]] = {}
+    with one_core():
+        for clip in clips:
+            if stopped():
+                break
+            for key, run in _run_clip(clip, superpoint, trackers).items():
+                runs.setdefault(key, []).append(run)
+            progress()
     return [
-        Row(name, every, _mean(results)) for (every, name), results in sorted(found.items(), key=_by_step)
+        Row(name, every, _mean([run.record.accuracy() for run in done]), _median_ms(done))
+        for (every, name), done in sorted(runs.items(), key=_by_step)
     ]
 
 
-def _measure_clip(
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One tracker on one clip."""
+
+    tracker: PointTracker
+    record: TrackRecord
+    took_ms: list[float] = field(default_factory=list)
+
+    def show(self, frame: Frame, keypoints: Keypoints) -> None:
+        started_s = time.perf_counter()
+        tracks = self.tracker.update(frame, keypoints)
+        self.took_ms.append((time.perf_counter() - started_s) * 1e3)
+        self.record.add(tracks)
+
+
+def _run_clip(
     clip: DemoSpec, superpoint: Extractor, trackers: Mapping[str, Callable[[], PointTracker]]
-) -> dict[tuple[int, str], TrackAccuracy]:
+) -> dict[tuple[int, str], _Run]:
     scene = clip.scene()
     runs = {
-        (every, name): (make(), TrackRecord(scene, every * clip.every))
+        (every, name): _Run(make(), TrackRecord(scene, every * clip.every))
         for every in STEPS
         for name, make in trackers.items()
     }
     for number in range(clip.frames or CLIP_FRAMES):
         image = scene.render(number * clip.every)
         keypoints = superpoint.extract(image).keypoints
-        for (every, _), (tracker, record) in runs.items():
+        for (every, _), run in runs.items():
             if number % every == 0:
-                index = number // every
-                record.add(tracker.update(Frame(index, number / 30, 0.0, image), keypoints))
-    return {key: record.accuracy() for key, (_, record) in runs.items()}
+                run.show(Frame(number // every, number / 30, 0.0, image), keypoints)
+    return runs
+
+
+def _median_ms(runs: Sequence[_Run]) -> float:
+    return float(np.median([ms for run in runs for ms in run.took_ms]))
 
 
 def _mean(results: Sequence[TrackAccuracy]) -> TrackAccuracy:
@@ -131,5 +130,5 @@ def _mean(results: Sequence[TrackAccuracy]) -> TrackAccuracy:
     return TrackAccuracy(**{**means, **counts})
 
 
-def _by_step(item: tuple[tuple[int, str], list[TrackAccuracy]]) -> int:
+def _by_step(item: tuple[tuple[int, str], list[_Run]]) -> int:
     return item[0][0]

@@ -165,6 +165,9 @@ class BenchConfig:
     known_motion: Annotated[bool, Parameter(name=["--known-motion", "known-motion"])] = False
     """Measure trackers against a known motion instead, on clips made of pictures or of the demo scene."""
 
+    real_motion: Annotated[bool, Parameter(name=["--real-motion", "real-motion"])] = False
+    """Measure on video how long tracks live, and whether they move as one scene, instead."""
+
     compare_frames: int = 20
     """How many frames that comparison takes."""
 
@@ -173,4 +176,9 @@ class BenchConfig:
         require(self.frames >= 2, "frames must be at least 2", self.frames)
         require(self.warmup >= 0, "warmup must be at least 0", self.warmup)
         require(self.rate is None or 0 < self.rate <= 10_000, "rate must be above 0 a second", self.rate)
+        require(
+            not (self.known_motion and self.real_motion),
+            "known_motion and real_motion exclude each other",
+            self.real_motion,
+        )
         require(self.compare_frames >= 2, "compare_frames must be at least 2", self.compare_frames)

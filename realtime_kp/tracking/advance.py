@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from realtime_kp.tracking.assignment import moving_together
 from realtime_kp.tracking.flow import coarse_flow, follow, same_light
 from realtime_kp.tracking.matching import near_pairs
-from realtime_kp.tracking.motion import GlobalMotion, estimate_motion, refit
+from realtime_kp.tracking.motion import STILL, GlobalMotion, estimate_motion, refit
 from realtime_kp.tracking.patches import PatchPool, likeness, sample
 from realtime_kp.tracking.ring import Picture
 from realtime_kp.tracking.table import AlignedTable
@@ -22,6 +22,7 @@ Grey = NDArray[np.uint8]
 Flow = Callable[[Grey, Grey, FloatArray, FloatArray], tuple[FloatArray, NDArray[np.bool_]]]
 
 EDGE_PX = 3.0
+_LEAVING_PX = 6.0
 DOUBLE_PX = 2.0
 ALIKE = 0.8
 ALIKE_RETURNING = 0.9
@@ -31,12 +32,13 @@ _ALIKE_FROM_FRAME_TO_FRAME = 0.9
 _MAX_ADRIFT = 5
 _CATCH_PX = 3.0
 _CATCH_FLOWED_PX = 1.5
-_CATCH_RETURNING_PX = 4.0
+_CATCH_RETURNING_PX = 2.5
 _ADRIFT_BACK_PX = 0.5
 _LONELY_PX = 2.0
 _FELLOW_REACH_PX = 64.0
 _OWN_MOTION_FROM_PX = 1.0
-_MOTION_POINTS = 96
+_MOTION_POINTS = 64
+_MIN_MOTION_POINTS = 8
 _MOTION_SHARE = 0.5
 _BROKEN_SHARE = 0.2
 _ADAPT_EVERY = 12
@@ -77,21 +79,22 @@ class FrameStep:
         """Find the global motion: the first guess that most tracks of a sample are found with, or the best.
 
         Args:
-            last: That of the step before; it goes on like that, more or less.
+            last: That of the step before; mostly it goes on like that, more or less.
             recognised: Tells it by descriptors, where the frame has keypoints.
         """
         step = max(1, len(self._live) // _MOTION_POINTS)
         rows = self._live[self._after.index % step :: step]
+        if len(rows) < _MIN_MOTION_POINTS:
+            return
         best_share = 0.0
         guesses: tuple[Callable[[], GlobalMotion | None], ...] = (
+            lambda: STILL if last is None else last,
             partial(self._flow_motion, coarse_flow, rows, last),
             partial(self._flow_motion, follow, rows, last),
             recognised,
-            lambda: last,
         )
         for guess in guesses:
-            motion = guess()
-            share = self._share_found(rows, motion)
+            motion, share = self._verified(rows, guess())
             if motion is not None and share > best_share:
                 self.motion, best_share = motion, share
             if best_share >= _MOTION_SHARE:
@@ -103,16 +106,16 @@ class FrameStep:
         there, good = flow(self._before_grey, self._after.grey, xy, guess)
         return estimate_motion(xy[good], there[good])
 
-    def _share_found(self, rows: IntArray, motion: GlobalMotion | None) -> float:
-        """Share of the rows that look like themselves where a motion takes them."""
-        if motion is None or len(rows) == 0:
-            return 0.0
+    def _verified(self, rows: IntArray, motion: GlobalMotion | None) -> tuple[GlobalMotion | None, float]:
+        """The motion that rows make that are found about where a guess takes them, and their share."""
+        if motion is None:
+            return None, 0.0
         xy = self._table.xy[rows]
         affine = np.matmul(motion.jacobian(xy), self._table.affine[rows])
         start = motion.apply(xy)
         there, alike = self._pool.align(self._values, self._table.slots[rows], start, affine)
         good = (alike >= ALIKE) & (np.abs(there - start).max(axis=1) <= _CATCH_PX)
-        return float(good.mean())
+        return estimate_motion(xy[good], there[good]), float(good.mean())
 
     @property
     def broken(self) -> bool:
@@ -145,7 +148,7 @@ class FrameStep:
         """
         table = self._table
         rows = self._live[~self.found[self._live]]
-        rows = rows[self._after.inside(self.xy[rows], 0)]
+        rows = rows[self._after.inside(self.xy[rows], _LEAVING_PX)]
         there, good = follow(self._before_grey, self._after.grey, table.xy[rows], self.xy[rows])
         rows, there = rows[good], there[good]
         alike = self._accept(rows, there, _ALIKE_FLOWED, _CATCH_FLOWED_PX)

@@ -31,8 +31,10 @@ IntArray = NDArray[np.intp]
 
 _OWN_MOTION_GAIN = 0.5
 _START_EDGE_PX = REACH_PX
-_MIN_SHARPNESS = 1000.0
+_MIN_SHARPNESS = 600.0
 _MAX_DOUBTS = 3
+_HIDDEN_FRAMES = 30
+_SMALLEST_SHARE = 64
 _RETURN_CATCH_PX = 3.0
 
 
@@ -206,10 +208,13 @@ class HybridMethod:
         free: NDArray[np.bool_],
     ) -> None:
         """Begin tracks on keypoints that nobody took, as far as there is room and something to hold on to."""
-        # What is hidden now will want its place back.
-        hidden = ~table.alive & now.inside(table.xy, 0)
-        room = self._config.max_tracks - int((table.alive | hidden).sum())
-        if room <= 0:
+        # What is hidden now will want its place back, unless it was another view.
+        hidden = ~table.alive & now.inside(table.xy, 0) & (table.ids > self._stranded_to)
+        hidden &= table.missed <= _HIDDEN_FRAMES
+        reserved = min(int(hidden.sum()), self._config.max_tracks // 4)
+        room = self._config.max_tracks - int(table.alive.sum()) - reserved
+        # A few at a time: looking for places costs more than starting there.
+        if room < max(1, self._config.max_tracks // _SMALLEST_SHARE):
             return
         free = free & now.inside(keypoints.xy, _START_EDGE_PX)
         rows = places_to_start(keypoints, free, table.xy[table.alive], now.size_wh)[: 2 * room]

@@ -46,6 +46,9 @@ class GlobalMotion:
         return np.asarray((m[:2, :2] - mapped[:, :, None] * m[2, :2]) / depth[:, None, None], np.float32)
 
 
+STILL = GlobalMotion(np.eye(3), 1.0, 1.0)
+
+
 def warp(matrix: NDArray[np.float64], xy: FloatArray) -> FloatArray:
     """Apply a `(3, 3)` homography to `(N, 2)` places; a place at infinity stays where it is."""
     mapped = xy @ matrix[:, :2].T + matrix[:, 2]
@@ -95,7 +98,10 @@ def refit(motion: GlobalMotion, before: FloatArray, after: FloatArray) -> Global
     if len(rows) < _HOMOGRAPHY_INLIERS:
         return motion
     rows = rows[:: max(1, len(rows) // _REFIT_POINTS)]
-    matrix = _least_squares_homography(before[rows].astype(np.float64), after[rows].astype(np.float64))
+    try:
+        matrix = _least_squares_homography(before[rows].astype(np.float64), after[rows].astype(np.float64))
+    except np.linalg.LinAlgError:  # all places in one line
+        return motion
     if not np.isfinite(matrix).all() or not _plausible(matrix, after[rows]):
         return motion
     return GlobalMotion(matrix, motion.spread_px, motion.inlier_share)
@@ -115,7 +121,7 @@ def _least_squares_homography(before: NDArray[np.float64], after: NDArray[np.flo
         ]
     )
     values = np.concatenate([u, v, np.zeros(2)])
-    solution = np.linalg.lstsq(equations, values, rcond=None)[0]
+    solution = np.linalg.solve(equations.T @ equations, equations.T @ values)
     normalised = np.append(solution, 1.0).reshape(3, 3)
     into = np.array([[1, 0, -middle[0]], [0, 1, -middle[1]], [0, 0, scale]]) / scale
     matrix = np.linalg.inv(into) @ normalised @ into

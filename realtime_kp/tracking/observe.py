@@ -29,6 +29,7 @@ SPACING_PX = 5.0
 _SAME_PLACE_PX = 3.0
 _DOUBTFUL = 0.35
 _DESCRIPTOR_MEMORY = 8
+_LEARN_EVERY = 4
 _STRICTER = 0.75
 _MARGIN = 0.05
 _MAX_RECOGNISED = 512
@@ -89,10 +90,13 @@ def confirm(
 
 
 def _learn(table: AlignedTable, pairs: Pairs, keypoints: Keypoints) -> None:
+    table.detections[pairs.a] += 1
+    table.doubts[pairs.a] = 0
+    table.scores[pairs.a] = keypoints.scores[pairs.b]
+    # A descriptor that is known well hardly changes: those take turns.
+    detections = table.detections[pairs.a]
+    pairs = pairs.where((detections <= _DESCRIPTOR_MEMORY) | (detections % _LEARN_EVERY == 0))
     rows = pairs.a
-    table.detections[rows] += 1
-    table.doubts[rows] = 0
-    table.scores[rows] = keypoints.scores[pairs.b]
     weight = 1 / np.minimum(table.detections[rows], _DESCRIPTOR_MEMORY).astype(np.float32)[:, None]
     found = keypoints.descriptors[pairs.b].astype(np.float32)
     mean = table.descriptors[rows] * (1 - weight) + found * weight
@@ -121,6 +125,8 @@ def recognise(
         order = np.argsort(table.missed[detection.rows[lost]], kind="stable")
         lost = np.sort(lost[order[:_MAX_RECOGNISED]])
     columns = np.flatnonzero(free)
+    if len(lost) == 0 or len(columns) == 0:
+        return Pairs(np.zeros(0, np.intp), np.zeros(0, np.intp))
     near = near_pairs(detection.xy[lost], keypoints.xy[columns], config.return_radius * long_side_px)
     pairs = Pairs(detection.rows[lost[near.a]], columns[near.b])
     cosines = similarities(table.descriptors, keypoints.descriptors.astype(np.float32, copy=False), pairs)

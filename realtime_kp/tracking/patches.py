@@ -31,7 +31,7 @@ _LARGEST_CHANGE = 0.05
 _SMALLEST_NORM = 1e-3
 _RIDGE = 1e-6
 _MOST_ITERATIONS = 6
-_SETTLED_PX = 0.1
+_SETTLED_PX = 0.12
 _HOPELESS = 0.3
 
 
@@ -186,17 +186,15 @@ class PatchPool:
         """
         steps = self._steps[slots]
         xy, likeness = xy.copy(), np.zeros(len(xy), np.float32)
-        rows = np.arange(len(xy))
-        for iteration in range(_MOST_ITERATIONS):
-            found = _project(steps[rows], sample(grey, xy[rows], affine[rows]))
+        rows, steps = np.arange(len(xy)), self._steps[slots]
+        for _ in range(_MOST_ITERATIONS):
+            found = _project(steps, sample(grey, xy[rows], affine[rows]))
             shift = _apply(affine[rows], found)
             xy[rows] -= shift
             likeness[rows] = found[:, 2]
-            if iteration == 0:
-                continue
-            # Most are there after two steps; the others get a few more.
+            # Most are there at once; the others get a few more steps.
             moving = (np.abs(shift).max(axis=1, initial=0) > _SETTLED_PX) & (found[:, 2] > _HOPELESS)
-            rows = rows[moving]
+            rows, steps = rows[moving], steps[moving]
             if len(rows) == 0:
                 break
         return xy, likeness

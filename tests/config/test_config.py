@@ -155,6 +155,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "frames": 50,
         "warmup": 3,
         "known_motion": True,
+        "real_motion": True,
         "rate": 30.0,
         "encode": True,
         "compare": True,
@@ -224,8 +225,8 @@ def test_layers(draw: str, layers: set[str]) -> None:
     assert RenderConfig(draw=draw).layers == layers
 
 
-@pytest.mark.parametrize(("detect_every", "interval"), [("auto", 1), ("1", 1), ("12", 12)])
-def test_detection_interval(detect_every: str, interval: int) -> None:
+@pytest.mark.parametrize(("detect_every", "interval"), [("auto", "auto"), ("1", 1), ("12", 12)])
+def test_detection_interval(detect_every: str, interval: int | str) -> None:
     assert PipelineConfig(detect_every=detect_every).detection_interval == interval
 
 
