@@ -34,6 +34,7 @@ _START_EDGE_PX = REACH_PX
 _MIN_SHARPNESS = 600.0
 _MAX_DOUBTS = 3
 _HIDDEN_FRAMES = 30
+_CANDIDATES = 128
 _SMALLEST_SHARE = 64
 _RETURN_CATCH_PX = 3.0
 
@@ -217,7 +218,11 @@ class HybridMethod:
         if room < max(1, self._config.max_tracks // _SMALLEST_SHARE):
             return
         free = free & now.inside(keypoints.xy, _START_EDGE_PX)
-        rows = places_to_start(keypoints, free, table.xy[table.alive], now.size_wh)[: 2 * room]
+        rows = places_to_start(keypoints, free, table.xy[table.alive], now.size_wh)
+        if 2 * room < self._config.max_tracks:
+            # What is left over mostly has nothing to hold on to: it is looked at in turn.
+            turns = -(-len(rows) // _CANDIDATES)
+            rows = rows[now.index % max(1, turns) :: max(1, turns)]
         there, good = self._carry(table, moment, now, keypoints.xy[rows])
         good &= now.inside(there, EDGE_PX)
         good[near_pairs(there, table.xy[table.seen], SPACING_PX).a] = False

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.sources import DEMO_FRAMES, DemoSource, DemoSpec, Scene, procedural_picture
+from realtime_kp.sources.scene import Motion
 
 SIZE_WH = (320, 240)
 
@@ -40,6 +41,10 @@ def grid(size_wh: tuple[int, int], step: int = 16) -> NDArray[np.float32]:
             DemoSpec(occluder=True, seed=7, size_wh=(320, 240), frames=12),
         ),
         ("demo:photos/a%3Fb.jpg?seed=2", DemoSpec(picture=Path("photos/a?b.jpg"), seed=2)),
+        (
+            "demo:a.jpg?motion=fast&flicker=1&every=3",
+            DemoSpec(picture=Path("a.jpg"), motion="fast", flicker=True, every=3),
+        ),
         ("demo:a.jpg", DemoSpec(picture=Path("a.jpg"))),
     ],
 )
@@ -53,6 +58,8 @@ def test_text_of_a_demo(text: str, spec: DemoSpec) -> None:
         ("speed=3", "'speed'"),
         ("motion=wild", "'wild'"),
         ("occluder=yes", "'yes'"),
+        ("flicker=on", "'on'"),
+        ("every=0", "'0'"),
         ("seed=x", "'x'"),
         ("seed=", "''"),
         ("seed=-1", "-1"),
@@ -129,6 +136,54 @@ def test_equal_seeds_give_equal_frames(motion: str) -> None:
     spec = DemoSpec.parse(f"demo?motion={motion}&seed=4&size=128x96&occluder=1")
     first, again = spec.scene(), spec.scene()
     assert all(np.array_equal(first.render(i), again.render(i)) for i in (0, 17, 45))
+
+
+def test_fast_moves_faster_and_zoom_turns_further_than_the_hand() -> None:
+    size_wh = (320, 240)
+    middle = np.array([[160, 120]], np.float32)
+
+    def steps_px(motion: Motion) -> float:
+        scene = DemoSpec(motion=motion, seed=2, size_wh=size_wh).scene()
+        moved = [scene.truth(i, i + 1, middle)[0] - middle for i in range(0, 90, 3)]
+        return float(np.linalg.norm(moved, axis=2).mean())
+
+    def turns_deg(motion: Motion) -> float:
+        scene = DemoSpec(motion=motion, seed=2, size_wh=size_wh).scene()
+        angles = [np.arctan2(h[1, 0], h[0, 0]) for h in map(scene.homography, range(90))]
+        return float(np.rad2deg(np.ptp(angles)))
+
+    assert steps_px("fast") > 1.8 * steps_px("handheld")
+    assert turns_deg("zoom") > 2 * turns_deg("handheld")
+
+
+@pytest.mark.parametrize("motion", ["fast", "zoom"])
+def test_the_truth_of_every_motion_is_what_the_pictures_show(
+    motion: Motion, large_picture: NDArray[np.uint8]
+) -> None:
+    scene = Scene(large_picture, (320, 240), motion, seed=1)
+    a, b = 30, 31
+    before, after = (cv2.cvtColor(scene.render(i), cv2.COLOR_BGR2GRAY) for i in (a, b))
+    corners = cv2.goodFeaturesToTrack(before, 100, 0.05, 10).reshape(-1, 2)
+    truth, visible = scene.truth(a, b, corners)
+    there, found, _ = cv2.calcOpticalFlowPyrLK(before, after, corners, truth.copy(), flags=4)
+    gaps = np.linalg.norm(there - truth, axis=1)[visible & (found.ravel() == 1)]
+    assert len(gaps) > 30
+    assert np.median(gaps) < 0.3
+
+
+def test_flicker_changes_the_light_from_frame_to_frame(picture: NDArray[np.uint8]) -> None:
+    steady = [Scene(picture, SIZE_WH, "still").render(i).mean() for i in range(12)]
+    flickering = [Scene(picture, SIZE_WH, "still", flicker=True).render(i).mean() for i in range(12)]
+    assert np.std(steady) < 1
+    assert np.std(flickering) > 5
+
+
+def test_every_nth_frame_of_the_scene_is_shown() -> None:
+    spec = DemoSpec(seed=4, size_wh=(128, 96), every=5)
+    with DemoSource(spec, frames=3) as source:
+        frames = list(source)
+    assert [frame.time_s for frame in frames] == [0, 1 / 30, 2 / 30]
+    assert np.array_equal(frames[2].image_bgr, spec.scene().render(10))
 
 
 def test_other_seeds_give_other_frames() -> None:

@@ -15,6 +15,14 @@ SIZE_WH = (320, 240)
 ORIGIN = (100.0, 100.0)
 
 
+def grained_picture(size_wh: tuple[int, int], seed: int) -> NDArray[np.uint8]:
+    """Shapes with grain on them: something to hold on to everywhere."""
+    noise = np.random.default_rng(seed).normal(0, 1, (size_wh[1], size_wh[0]))
+    grain = cv2.GaussianBlur(noise, (0, 0), 2.5)
+    grained = procedural_picture(size_wh, seed) + 28 / grain.std() * grain[..., None]
+    return np.clip(grained, 0, 255).astype(np.uint8)
+
+
 class World:
     """Corners of a picture, each with a descriptor of its own; views are cut out of it.
 
@@ -23,10 +31,7 @@ class World:
     """
 
     def __init__(self, seed: int = 0) -> None:
-        # Grain on the shapes: something to hold on to everywhere.
-        grain = cv2.GaussianBlur(np.random.default_rng(seed).normal(0, 1, (480, 560)), (0, 0), 2.5)
-        grained = procedural_picture((560, 480), seed) + 28 / grain.std() * grain[..., None]
-        self.image = np.clip(grained, 0, 255).astype(np.uint8)
+        self.image = grained_picture((560, 480), seed)
         grey = cv2.cvtColor(self.image, cv2.COLOR_BGR2GRAY)
         self.corners = cv2.goodFeaturesToTrack(grey, 2000, 0.004, 6).reshape(-1, 2)
         self._rng = np.random.default_rng(seed)
