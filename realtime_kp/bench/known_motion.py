@@ -101,17 +101,15 @@ def _run_clip(
     clip: DemoSpec, superpoint: Extractor, trackers: Mapping[str, Callable[[], PointTracker]]
 ) -> dict[tuple[int, str], _Run]:
     scene = clip.scene()
-    runs = {
-        (every, name): _Run(make(), TrackRecord(scene, every * clip.every))
-        for every in STEPS
-        for name, make in trackers.items()
-    }
-    for number in range(clip.frames or CLIP_FRAMES):
-        image = scene.render(number * clip.every)
-        keypoints = superpoint.extract(image).keypoints
-        for (every, _), run in runs.items():
-            if number % every == 0:
-                run.show(Frame(number // every, number / 30, 0.0, image), keypoints)
+    images = [scene.render(number * clip.every) for number in range(clip.frames or CLIP_FRAMES)]
+    # All of them first: trackers that run between two inferences share the cores with the network's threads.
+    keypoints = [superpoint.extract(image).keypoints for image in images]
+    runs = {}
+    for every in STEPS:
+        for name, make in trackers.items():
+            run = runs[every, name] = _Run(make(), TrackRecord(scene, every * clip.every))
+            for index, number in enumerate(range(0, len(images), every)):
+                run.show(Frame(index, number / 30, 0.0, images[number]), keypoints[number])
     return runs
 
 
