@@ -21,6 +21,7 @@ from realtime_kp.config import (
     SECTIONS,
     AppConfig,
     BenchConfig,
+    EvaluateConfig,
     InputConfig,
     LiveConfig,
     OutputConfig,
@@ -29,6 +30,7 @@ from realtime_kp.config import (
     ReportConfig,
     SuperPointConfig,
     TrackingConfig,
+    TrainConfig,
     VideoConfig,
     read_yaml,
 )
@@ -161,6 +163,44 @@ class Commands:
 
         return run_doctor(superpoint, self._console)
 
+    def train(
+        self,
+        *,
+        images: Annotated[list[Path], Parameter(name="--images", consume_multiple=True)],
+        out: Path,
+        train: Annotated[TrainConfig, Parameter(name="*", group="Training")] = TrainConfig(),  # noqa: B008
+    ) -> int:
+        """Train a SuperPoint from scratch on images that need no labels.
+
+        Args:
+            images: Folders (with everything below), zip files, single images.
+            out: Folder for labels, checkpoint and, in its folder model, what transformers loads.
+        """
+        from realtime_kp.apps.train import run_train
+
+        return run_train(images, out, train, self._console, quiet=self.quiet)
+
+    def evaluate(
+        self,
+        *,
+        superpoint: Superpoint = SuperPointConfig(),  # noqa: B008
+        report: Report = ReportConfig(),  # noqa: B008
+        against: Annotated[list[str], Parameter(name="--against", consume_multiple=True)] = [],  # noqa: B006
+        data: Path | None = None,
+        evaluate: Annotated[EvaluateConfig, Parameter(name="*", group="Pairs")] = EvaluateConfig(),  # noqa: B008
+    ) -> int:
+        """Hold methods against each other on pairs of pictures with known homographies.
+
+        Args:
+            against: What --model is compared with: orb, sift, or whatever --model takes.
+            data: Folder or zip file of pictures, warped in pairs, and of real pairs with homographies
+                (H_1_2 beside 1.ppm and 2.ppm; H1to3p.xml beside graf1.png and graf3.png).
+        """
+        from realtime_kp.apps.evaluate import run_evaluate
+
+        names = list(dict.fromkeys([superpoint.model, *against]))
+        return run_evaluate(names, data, evaluate, superpoint, report, self._console, quiet=self.quiet)
+
     def _shown(self, command: str, config: AppConfig) -> bool:
         if self.print_config:
             sys.stdout.write(yaml.safe_dump(config.to_dict(SECTIONS[command]), sort_keys=False))
@@ -198,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_app() -> App:
-    """The command line: four commands, and the options that all of them have."""
+    """The command line: the commands, and the options that all of them have."""
     app = App(
         name="realtime-kp",
         version=__version__,
@@ -206,7 +246,14 @@ def make_app() -> App:
         result_action="return_value",
     )
     commands = Commands()
-    for command in (commands.live, commands.video, commands.bench, commands.doctor):
+    for command in (
+        commands.live,
+        commands.video,
+        commands.bench,
+        commands.doctor,
+        commands.train,
+        commands.evaluate,
+    ):
         app.command(command)
 
     @app.meta.default

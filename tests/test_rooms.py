@@ -26,6 +26,7 @@ ROOMS = (
     "render",
     "sinks",
     "bench",
+    "training",
     "api",
     "apps",
     "cli",

@@ -11,6 +11,7 @@ from realtime_kp.config.commands import (
     VideoConfig,
 )
 from realtime_kp.config.stages import LAYERS, PipelineConfig, RenderConfig, SuperPointConfig, TrackingConfig
+from realtime_kp.config.training import EvaluateConfig, TrainConfig
 from realtime_kp.config.yaml_file import load_config, read_yaml
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "SECTIONS",
     "AppConfig",
     "BenchConfig",
+    "EvaluateConfig",
     "InputConfig",
     "LiveConfig",
     "OutputConfig",
@@ -26,6 +28,7 @@ __all__ = [
     "ReportConfig",
     "SuperPointConfig",
     "TrackingConfig",
+    "TrainConfig",
     "VideoConfig",
     "config_or_keywords",
     "load_config",

@@ -1,0 +1,178 @@
+"""`train`: images in, a model folder out, to be stopped and resumed at any time."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import zlib
+from collections import deque
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
+from realtime_kp.apps.signals import StopSignals
+from realtime_kp.config import TrainConfig
+from realtime_kp.errors import ConfigError, ModelError, SinkError
+
+if TYPE_CHECKING:
+    from realtime_kp.training.labels import Labels
+    from realtime_kp.training.trainer import StepLosses, Trainer
+    from realtime_kp.training.views import TileSet
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.pt"
+MODEL = "model"
+_SAVE_EVERY_S = 60.0
+_TRIAL_STEPS = 8
+_DEFAULT_STEPS = 5000
+_RECENT_STEPS = 50
+
+
+def run_train(
+    images: list[Path], out: Path, config: TrainConfig, console: Console, *, quiet: bool = False
+) -> int:
+    """Train a network, or go on with one.
+
+    Args:
+        images: Folders, zip files and single images.
+        out: Folder of labels, checkpoint, losses and, in `model`, of what transformers loads.
+        config: What to do.
+        console: Where the result is told.
+        quiet: Print errors only.
+
+    Returns:
+        0, or 130 where a signal ended it; what was trained so far is kept.
+
+    Raises:
+        RealtimeKpError: What went wrong.
+    """
+    checkpoint = out / CHECKPOINT
+    if checkpoint.exists() and not config.resume:
+        raise ConfigError(f"{checkpoint} is there: go on with --resume, or name another folder")
+    if config.resume and not checkpoint.exists():
+        raise ConfigError(f"{checkpoint} is not there: nothing to resume")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise SinkError(f"cannot make the folder {out}: {exc.strerror}") from exc
+    with StopSignals() as signals, _progress(quiet) as bars:
+        tiles = _tile_set(images, out, config, bars)
+        trainer = _trainer(tiles, checkpoint, config)
+        _train(trainer, out, signals, bars)
+    if not quiet:
+        console.print(
+            f"{trainer.step} of {trainer.recipe.steps} steps; model: {out / MODEL}", highlight=False
+        )
+    return INTERRUPTED if signals.received else DONE
+
+
+def _train(trainer: Trainer, out: Path, signals: StopSignals, bars: Progress) -> None:
+    recent: deque[StepLosses] = deque(maxlen=_RECENT_STEPS)
+    task = bars.add_task("training", total=trainer.recipe.steps, completed=trainer.step, shown="")
+    saved_s = time.perf_counter()
+    while trainer.step < trainer.recipe.steps and not signals.received:
+        recent.append(trainer.train_step())
+        bars.update(task, completed=trainer.step, shown=_describe(recent))
+        if time.perf_counter() - saved_s >= _SAVE_EVERY_S:
+            _save(trainer, out, recent)
+            saved_s = time.perf_counter()
+    _save(trainer, out, recent)
+
+
+def _save(trainer: Trainer, out: Path, recent: deque[StepLosses]) -> None:
+    from realtime_kp.training.export import export
+
+    try:
+        trainer.save(out / CHECKPOINT)
+        export(trainer.average, out / MODEL)
+        if recent:
+            line = {"step": trainer.step, **{k: round(v, 4) for k, v in _means(recent).items()}}
+            with open(out / "losses.jsonl", "a", encoding="utf-8") as losses:
+                losses.write(json.dumps(line) + "\n")
+    except OSError as exc:
+        raise SinkError(f"cannot write to {out}: {exc.strerror}") from exc
+
+
+def _describe(recent: deque[StepLosses]) -> str:
+    return "  ".join(f"{name} {value:.3f}" for name, value in _means(recent).items())
+
+
+def _means(recent: deque[StepLosses]) -> dict[str, float]:
+    rows = [asdict(losses) for losses in recent]
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
+    from realtime_kp.training.trainer import Recipe, Trainer
+
+    if config.resume:
+        return Trainer.resumed(checkpoint, tiles)
+    steps = config.steps or _DEFAULT_STEPS
+    recipe = Recipe(config.arch, steps, batch=config.batch, seed=config.seed)
+    if config.minutes is not None:
+        trial = Trainer(recipe, tiles)
+        for _ in range(2):
+            trial.train_step()
+        started_s = time.perf_counter()
+        for _ in range(_TRIAL_STEPS):
+            trial.train_step()
+        step_s = (time.perf_counter() - started_s) / _TRIAL_STEPS
+        steps = max(1, round(config.minutes * 60 / step_s))
+        recipe = Recipe(config.arch, steps, batch=config.batch, seed=config.seed)
+    return Trainer(recipe, tiles)
+
+
+def _tile_set(images: list[Path], out: Path, config: TrainConfig, bars: Progress) -> TileSet:
+    import torch
+
+    from realtime_kp.training.images import load_tiles
+    from realtime_kp.training.views import TileSet
+
+    device = config.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    elif device.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelError(f"--device {device}: this machine has no CUDA device that torch can use")
+    tiles = load_tiles(images, config.max_images)
+    labels = _labels(tiles, out / "labels.npz", config.seed, bars)
+    log.info("%d tiles, %.0f labels each, on %s", len(tiles), labels.count.mean(), device)
+    return TileSet(
+        torch.from_numpy(tiles).to(device),
+        torch.from_numpy(labels.xy).to(device),
+        torch.from_numpy(labels.count).to(device),
+    )
+
+
+def _labels(tiles: NDArray[np.uint8], path: Path, seed: int, bars: Progress) -> Labels:
+    """Labels of earlier, where they belong to the same tiles and seed; else new ones, kept for next time."""
+    from realtime_kp.training.labels import Labels, label_tiles
+
+    mark = np.array([zlib.crc32(tiles.tobytes()), seed])
+    if path.exists():
+        with np.load(path) as kept:
+            if "mark" in kept and np.array_equal(kept["mark"], mark):
+                return Labels(kept["xy"], kept["count"])
+    task = bars.add_task("labelling", total=len(tiles), shown="")
+    labels = label_tiles(tiles, seed, progress=lambda done: bars.update(task, completed=done))
+    np.savez_compressed(path, xy=labels.xy, count=labels.count, mark=mark)
+    return labels
+
+
+def _progress(quiet: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[shown]}"),
+        console=Console(stderr=True),
+        disable=quiet,
+    )

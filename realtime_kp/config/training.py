@@ -1,0 +1,80 @@
+"""How weights are made and judged."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from realtime_kp.config.checks import check_types, require
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How a network is trained."""
+
+    arch: Annotated[Literal["base", "small"], Parameter(name="--arch")] = "base"
+    """base: 64-64-128-128, heads 256, descriptors 256; small: 16-32-64-128, heads 128, descriptors 128."""
+
+    minutes: Annotated[float | None, Parameter(name="--minutes")] = None
+    """Train about this long: as many steps as fit, going by the speed of the first ones."""
+
+    steps: Annotated[int | None, Parameter(name="--steps")] = None
+    """Train this many steps; 5000 where neither is given."""
+
+    batch: Annotated[int, Parameter(name="--batch")] = 8
+    """Pairs of views a step."""
+
+    seed: Annotated[int, Parameter(name="--seed")] = 0
+    """Of weights, labels and views."""
+
+    device: Annotated[str, Parameter(name="--device")] = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+    max_images: Annotated[int | None, Parameter(name="--max-images")] = None
+    """Use this many tiles only."""
+
+    resume: Annotated[bool, Parameter(name="--resume", negative="")] = False
+    """Go on where the checkpoint in the output folder was written."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        require(self.arch in ("base", "small"), "arch must be base or small", self.arch)
+        require(self.minutes is None or self.minutes > 0, "minutes must be above 0", self.minutes)
+        require(self.steps is None or self.steps >= 1, "steps must be at least 1", self.steps)
+        require(self.minutes is None or self.steps is None, "give minutes or steps, not both", self.steps)
+        require(1 <= self.batch <= 1024, "batch must be 1 to 1024", self.batch)
+        require(0 <= self.seed < 2**31, "seed must be 0 to 2147483647", self.seed)
+        require(
+            re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,
+            "device must be auto, cpu, cuda or cuda:N",
+            self.device,
+        )
+        require(
+            self.max_images is None or self.max_images >= 1, "max_images must be at least 1", self.max_images
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateConfig:
+    """How methods are compared on pairs of pictures."""
+
+    keypoints: Annotated[int, Parameter(name="--keypoints")] = 512
+    """Of every method in every picture."""
+
+    max_pairs: Annotated[int, Parameter(name="--max-pairs")] = 120
+    """Warped pairs at most."""
+
+    seed: Annotated[int, Parameter(name="--seed")] = 0
+    """Of the warps and of the light."""
+
+    video: Annotated[bool, Parameter(name="--video")] = True
+    """Also follow clips of known motion with the descriptor tracker, where the method is a SuperPoint."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        require(8 <= self.keypoints <= 100_000, "keypoints must be 8 to 100000", self.keypoints)
+        require(self.max_pairs >= 2, "max_pairs must be at least 2", self.max_pairs)
+        require(0 <= self.seed < 2**31, "seed must be 0 to 2147483647", self.seed)

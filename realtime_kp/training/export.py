@@ -1,0 +1,32 @@
+"""Trained networks as Hugging Face folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from realtime_kp.training.architecture import TrainableSuperPoint
+
+_PREPROCESSOR = {
+    "do_grayscale": True,
+    "do_rescale": True,
+    "do_resize": True,
+    "image_processor_type": "SuperPointImageProcessor",
+    "resample": 2,
+    "rescale_factor": 1 / 255,
+    "size": {"height": 480, "width": 640},
+}
+
+
+def export(network: TrainableSuperPoint, folder: Path) -> None:
+    """Write a folder that `SuperPointForKeypointDetection.from_pretrained` loads, in fp16.
+
+    Args:
+        network: What was trained.
+        folder: Made where it is missing; its model files are replaced.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    network.folded().to(torch.float16).save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(_PREPROCESSOR, indent=2) + "\n")

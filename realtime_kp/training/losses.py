@@ -1,0 +1,136 @@
+"""What is wrong with the heads' outputs, as numbers to be lowered."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+from realtime_kp.training.views import Views
+
+Tensor = torch.Tensor
+
+CELL = 8
+LABEL_SIGMA_PX = 0.6
+MAX_POINTS = 250
+_POSITIVE_WEIGHT = 2.0
+_REACH_PX = 2
+
+
+def detection_targets(xy: Tensor, visible: Tensor, size_wh: tuple[int, int]) -> Tensor:
+    """What the soft-max of each cell should say.
+
+    A label is a Gaussian of σ = 0.6 px around its sub-pixel place, of the sum 1, it may lie in several cells;
+    what is missing to 1 in a cell belongs to "no keypoint".
+
+    Args:
+        xy: `(B, L, 2)` labels, pixels.
+        visible: `(B, L) bool`.
+        size_wh: Of the view.
+
+    Returns:
+        `(B, 65, H/8, W/8) float32`, sums of 1 over the channels.
+    """
+    batch, labels = visible.shape
+    width, height = size_wh
+    steps = torch.arange(-_REACH_PX, _REACH_PX + 1, device=xy.device)
+    dy, dx = (grid.flatten() for grid in torch.meshgrid(steps, steps, indexing="ij"))
+    nearest = xy.round()
+    offsets = torch.stack([dx, dy], dim=1)
+    pixels = nearest.unsqueeze(2) + offsets
+    gaps = ((pixels - xy.unsqueeze(2)) ** 2).sum(dim=3)
+    weights = torch.exp(-gaps / (2 * LABEL_SIGMA_PX**2))
+    weights = weights / weights.sum(dim=2, keepdim=True) * visible.unsqueeze(2)
+    x, y = pixels[..., 0].long(), pixels[..., 1].long()
+    weights = weights * ((x >= 0) & (x < width) & (y >= 0) & (y < height))
+    flat = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1)).view(batch, -1)
+    heat = torch.zeros(batch, height * width, device=xy.device)
+    heat.scatter_add_(1, flat, weights.view(batch, labels * len(offsets)))
+    cells = functional.pixel_unshuffle(heat.view(batch, 1, height, width), CELL)
+    mass = cells.sum(dim=1, keepdim=True)
+    cells = cells / mass.clamp_min(1)
+    return torch.cat([cells, 1 - mass.clamp_max(1)], dim=1)
+
+
+def detection_loss(logits: Tensor, targets: Tensor, shown: Tensor) -> Tensor:
+    """Cross entropy of the cells that lie on the tile; cells with a keypoint count twice.
+
+    Args:
+        logits: `(B, 65, h, w)`.
+        targets: `(B, 65, h, w)`.
+        shown: `(B, 1, H, W) bool`.
+    """
+    whole = -functional.max_pool2d(-shown.float(), CELL).squeeze(1)
+    weight = whole * (1 + (_POSITIVE_WEIGHT - 1) * (1 - targets[:, -1]))
+    entropy = -(targets * logits.float().log_softmax(dim=1)).sum(dim=1)
+    return (entropy * weight).sum() / weight.sum().clamp_min(1)
+
+
+def sample(descriptors: Tensor, xy: Tensor) -> Tensor:
+    """Unit descriptors at the exact places of the grid, `(x - 3.5) / 8` cells.
+
+    Args:
+        descriptors: `(B, D, h, w)`.
+        xy: `(B, K, 2)`, pixels.
+
+    Returns:
+        `(B, K, D) float32`.
+    """
+    rows, columns = descriptors.shape[2:]
+    # Centre of cell c is at (2c + 1) / columns - 1, and cell c stands for pixel 8c + 3.5.
+    cells = torch.tensor([columns, rows], device=xy.device)
+    grid = (xy + 0.5) * (2 / (CELL * cells)) - 1
+    unit = functional.normalize(descriptors.float(), dim=1)
+    found = functional.grid_sample(
+        unit, grid.unsqueeze(2), mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return functional.normalize(found.squeeze(3).transpose(1, 2), dim=2)
+
+
+def choose_points(views: Views, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Up to 250 labels a pair that both views show.
+
+    Returns:
+        `(B, K)` columns of the labels, and `(B, K) bool`: which of them count.
+    """
+    both = views.visible.all(dim=0)
+    order = torch.rand(both.shape, generator=generator).to(both.device).masked_fill(~both, -1)
+    best, columns = order.topk(min(MAX_POINTS, both.shape[1]), dim=1)
+    return columns, best > 0
+
+
+def descriptor_loss(
+    descriptors: Tensor, views: Views, log_temperature: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Two-way InfoNCE (van den Oord et al., 2018) over points of a pair.
+
+    Points closer than a cell to each other are no negatives.
+
+    Args:
+        descriptors: `(2, B, D, h, w)`.
+        views: The pairs.
+        log_temperature: Learned; the cosines are divided by its exponential.
+        generator: Chooses the points.
+
+    Returns:
+        The loss, and the share of points whose nearest descriptor in the other view is their own.
+    """
+    columns, counts = choose_points(views, generator)
+    index = columns.unsqueeze(2).expand(-1, -1, 2)
+    places = [xy.gather(1, index) for xy in views.xy]
+    first, second = (sample(descriptors[i], places[i]) for i in (0, 1))
+    cosines = first @ second.transpose(1, 2) / log_temperature.exp()
+    pair = counts.unsqueeze(2) & counts.unsqueeze(1)
+    itself = torch.eye(counts.shape[1], dtype=torch.bool, device=counts.device)
+    for xy in places:
+        pair = pair & ((torch.cdist(xy, xy) >= CELL) | itself)
+    cosines = cosines.masked_fill(~pair, -1e4)
+    target = torch.arange(counts.shape[1], device=counts.device).expand_as(counts)
+    losses = [
+        functional.cross_entropy(table.flatten(0, 1), target.flatten(), reduction="none")
+        for table in (cosines, cosines.transpose(1, 2))
+    ]
+    weight = counts.flatten().float()
+    total = weight.sum().clamp_min(1)
+    loss = (losses[0] + losses[1]) / 2
+    right = (cosines.argmax(dim=2) == target).flatten() * weight
+    return (loss * weight).sum() / total, right.sum() / total

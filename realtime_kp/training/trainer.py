@@ -1,0 +1,163 @@
+"""The training loop: one object holds all that a checkpoint must keep."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from realtime_kp.errors import ModelError
+from realtime_kp.training.architecture import SHAPES, Arch, TrainableSuperPoint
+from realtime_kp.training.losses import descriptor_loss, detection_loss, detection_targets
+from realtime_kp.training.views import TileSet, Views, make_views
+
+_WARM_UP_STEPS = 100
+_FINAL_RATE = 0.01
+_EMA = 0.998
+_CLIP = 5.0
+_DESCRIPTOR_WEIGHT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that decides what comes out.
+
+    Attributes:
+        arch: `base` or `small`.
+        steps: Steps in all; the learning rate falls over them.
+        batch: Pairs a step.
+        size_wh: Of the views.
+        rate: Highest learning rate.
+        seed: Of the weights and of all views.
+    """
+
+    arch: Arch
+    steps: int
+    batch: int = 8
+    size_wh: tuple[int, int] = (256, 192)
+    rate: float = 2e-3
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepLosses:
+    """Of one step.
+
+    Attributes:
+        detection: Cross entropy of the cells.
+        descriptor: InfoNCE.
+        right: Share of the points whose nearest descriptor in the other view is their own.
+    """
+
+    detection: float
+    descriptor: float
+    right: float
+
+
+class Trainer:
+    """Trains one network.
+
+    A step depends on the seed, its number and the weights only, so that resuming is exact.
+
+    Args:
+        recipe: What to do.
+        tiles: Images and labels, on the device that trains.
+    """
+
+    def __init__(self, recipe: Recipe, tiles: TileSet) -> None:
+        self.recipe = recipe
+        self.step = 0
+        self._tiles = tiles
+        device = tiles.images.device
+        torch.manual_seed(recipe.seed)
+        self.model = TrainableSuperPoint(SHAPES[recipe.arch]).to(device)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self._log_temperature = torch.nn.Parameter(torch.tensor(math.log(0.07), device=device))
+        parameters = [*self.model.parameters(), self._log_temperature]
+        self._optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=1e-4)
+
+    def train_step(self) -> StepLosses:
+        """Do one step."""
+        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
+        views = make_views(self._tiles, self.recipe.batch, self.recipe.size_wh, generator)
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._rate()
+        self.model.train()
+        device = self._tiles.images.device
+        images = views.grey.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16):
+            logits, descriptors = self.model(images)
+        detection, description, right = self._losses(logits, descriptors, views, generator)
+        loss = detection + _DESCRIPTOR_WEIGHT * description
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), _CLIP)
+        self._optimiser.step()
+        self._update_average()
+        self.step += 1
+        return StepLosses(float(detection.detach()), float(description.detach()), float(right))
+
+    def _losses(
+        self, logits: torch.Tensor, descriptors: torch.Tensor, views: Views, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        targets = detection_targets(views.xy.flatten(0, 1), views.visible.flatten(0, 1), self.recipe.size_wh)
+        detection = detection_loss(logits, targets, views.shown.flatten(0, 1))
+        pairs = descriptors.view(2, -1, *descriptors.shape[1:])
+        description, right = descriptor_loss(pairs, views, self._log_temperature, generator)
+        return detection, description, right
+
+    def _rate(self) -> float:
+        warm = min(1.0, (self.step + 1) / _WARM_UP_STEPS)
+        part = min(1.0, self.step / max(1, self.recipe.steps))
+        cosine = _FINAL_RATE + (1 - _FINAL_RATE) * (1 + math.cos(math.pi * part)) / 2
+        return self.recipe.rate * warm * cosine
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        keep = min(_EMA, (self.step + 1) / (self.step + 10))
+        for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
+            mean.lerp_(now, 1 - keep)
+        for kept, latest in zip(self.average.buffers(), self.model.buffers(), strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(latest, 1 - keep)
+            else:
+                kept.copy_(latest)
+
+    def save(self, path: Path) -> None:
+        """Write all that resuming needs; the file is replaced only when whole."""
+        state = {
+            "recipe": {name: getattr(self.recipe, name) for name in Recipe.__slots__},
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "log_temperature": self._log_temperature.detach(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+        partial = path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(path)
+
+    @classmethod
+    def resumed(cls, path: Path, tiles: TileSet) -> Trainer:
+        """A trainer that goes on where a checkpoint was written.
+
+        Raises:
+            ModelError: The file is no checkpoint.
+        """
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=tiles.images.device, weights_only=True)
+            trainer = cls(Recipe(**state["recipe"]), tiles)
+            trainer.step = state["step"]
+            trainer.model.load_state_dict(state["model"])
+            trainer.average.load_state_dict(state["average"])
+            with torch.no_grad():
+                trainer._log_temperature.copy_(state["log_temperature"])
+            trainer._optimiser.load_state_dict(state["optimiser"])
+        except (OSError, KeyError, TypeError, RuntimeError) as exc:
+            raise ModelError(f"{path} is no checkpoint to resume from: {exc}") from exc
+        return trainer

@@ -1,0 +1,184 @@
+"""Two views of each tile, and their labels in both: all tensors, on any device."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class TileSet:
+    """Tiles and their labels on the device that trains.
+
+    Attributes:
+        images: `(N, S, S) uint8`.
+        xy: `(N, L, 2) float32`, labels, pixels of the tile.
+        count: `(N,)`, how many of them are places.
+    """
+
+    images: Tensor
+    xy: Tensor
+    count: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """B pairs of views.
+
+    Attributes:
+        grey: `(2, B, 1, H, W) float32`, 0 to 1.
+        shown: `(2, B, 1, H, W) bool`, pixels that lie on the tile.
+        xy: `(2, B, L, 2) float32`, the same labels in both views, pixels.
+        visible: `(2, B, L) bool`, whether each is a label, and well inside the view and the tile.
+    """
+
+    grey: Tensor
+    shown: Tensor
+    xy: Tensor
+    visible: Tensor
+
+
+def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: torch.Generator) -> Views:
+    """Draw tiles and look at each twice.
+
+    In half of the pairs the second view is as near to the first as two frames of a video; in the others it
+    turns by σ 30°, scales by 0.5 to 2, and moves its corners by up to 20 %. Both differ in light, blur and
+    noise.
+
+    Args:
+        tiles: Where from.
+        batch: B.
+        size_wh: Of the views.
+        generator: All randomness; on the CPU whatever the device, so that equal seeds give equal views.
+    """
+    device, side = tiles.images.device, tiles.images.shape[1]
+    chosen = torch.randint(len(tiles.images), (batch,), generator=generator).to(device)
+    first = _random_homographies(batch, side, size_wh, generator, angle_deg=15, zoom=0.25, bend=0.06)
+    near = torch.arange(batch) % 2 == 0
+    small = _random_homographies(batch, size_wh, size_wh, generator, angle_deg=3, zoom=0.06, bend=0.02)
+    large = _random_homographies(batch, size_wh, size_wh, generator, angle_deg=30, zoom=0.35, bend=0.15)
+    second = torch.where(near.view(-1, 1, 1), small, large) @ first
+    homographies = torch.stack([first, second]).to(device)
+    images = tiles.images[chosen].float().unsqueeze(1) / 255
+    labels, count = tiles.xy[chosen], tiles.count[chosen]
+    known = torch.arange(labels.shape[1], device=device) < count.unsqueeze(1)
+    grey, shown, places, visible = [], [], [], []
+    for homography in homographies:
+        view, on_tile = _warp(images, homography, size_wh)
+        grey.append(change_light(view, generator))
+        shown.append(on_tile)
+        xy = apply(homography, labels)
+        places.append(xy)
+        visible.append(known & _inside(xy, size_wh, 4))
+    return Views(torch.stack(grey), torch.stack(shown), torch.stack(places), torch.stack(visible))
+
+
+def apply(homographies: Tensor, xy: Tensor) -> Tensor:
+    """Move `(B, L, 2)` places by `(B, 3, 3)` homographies."""
+    mapped = xy @ homographies[:, :, :2].transpose(1, 2) + homographies[:, None, :, 2]
+    return mapped[..., :2] / mapped[..., 2:].clamp_min(1e-3)
+
+
+def change_light(grey: Tensor, generator: torch.Generator) -> Tensor:
+    """Gamma, gain, offset, shade, blur (round or along a line) and noise, another for each image.
+
+    Args:
+        grey: `(B, 1, H, W)`, 0 to 1.
+        generator: On the CPU.
+    """
+    batch, _, height, width = grey.shape
+
+    def normal(sigma: float) -> Tensor:
+        return (torch.randn(batch, 1, 1, 1, generator=generator) * sigma).to(grey.device)
+
+    changed = grey.clamp(1e-4, 1) ** torch.exp(normal(0.25))
+    changed = (changed - 0.5) * torch.exp(normal(0.2)) + 0.5 + normal(0.05)
+    shade = torch.randn(batch, 1, 3, 3, generator=generator).to(grey.device)
+    shade = functional.interpolate(shade, (height, width), mode="bicubic", align_corners=True)
+    changed = changed * torch.exp(
+        0.25 * torch.rand(batch, 1, 1, 1, generator=generator).to(grey.device) * shade
+    )
+    changed = _blur(changed, generator)
+    sigma = 0.03 * torch.rand(batch, 1, 1, 1, generator=generator)
+    noise = torch.randn(batch, 1, height, width, generator=generator) * sigma
+    return (changed + noise.to(grey.device)).clamp(0, 1)
+
+
+def _blur(grey: Tensor, generator: torch.Generator) -> Tensor:
+    """Each image with a kernel of its own: hardly any blur, a round one, or one along a line."""
+    batch, reach = len(grey), 4
+    steps = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    angle = torch.rand(batch, 1, 1, generator=generator) * math.pi
+    along = x * torch.cos(angle) + y * torch.sin(angle)
+    across = -x * torch.sin(angle) + y * torch.cos(angle)
+    kind = torch.rand(batch, 1, 1, generator=generator)
+    sigma = 0.25 + 1.1 * torch.rand(batch, 1, 1, generator=generator)
+    length = torch.where(kind > 0.8, 1 + 2 * torch.rand(batch, 1, 1, generator=generator), sigma)
+    sharp = torch.where(kind < 0.4, torch.full_like(sigma, 0.25), sigma)
+    length = torch.where(kind < 0.4, sharp, length)
+    across_sigma = torch.where(kind > 0.8, torch.full_like(sigma, 0.4), sharp)
+    kernel = torch.exp(-0.5 * ((along / length) ** 2 + (across / across_sigma) ** 2))
+    kernel = (kernel / kernel.sum(dim=(1, 2), keepdim=True)).unsqueeze(1).to(grey.device)
+    padded = functional.pad(grey, (reach,) * 4, mode="replicate").transpose(0, 1)
+    return functional.conv2d(padded, kernel, groups=batch).transpose(0, 1)
+
+
+def _random_homographies(
+    batch: int,
+    source: int | tuple[int, int],
+    size_wh: tuple[int, int],
+    generator: torch.Generator,
+    *,
+    angle_deg: float,
+    zoom: float,
+    bend: float,
+) -> Tensor:
+    """`(B, 3, 3)`: from a source (a square tile, or a view) to a view, middle about to middle."""
+    from_wh = (source, source) if isinstance(source, int) else source
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(batch, *shape, generator=generator)
+
+    angle = normal() * math.radians(angle_deg)
+    scale = torch.exp((normal() * zoom).clamp(-0.75, 0.75))
+    cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
+    to_middle = torch.tensor([(side - 1) / 2 for side in size_wh])
+    shift = to_middle + normal(2) * bend * torch.tensor(size_wh)
+    matrix = torch.zeros(batch, 3, 3)
+    matrix[:, 0, 0], matrix[:, 0, 1], matrix[:, 1, 0], matrix[:, 1, 1] = cos, -sin, sin, cos
+    matrix[:, :2, 2], matrix[:, 2, 2] = shift, 1
+    # Moving a corner of the view by a share b of its width takes a perspective of about b / width.
+    tilt = torch.eye(3).repeat(batch, 1, 1)
+    tilt[:, 2, :2] = (normal(2) * bend / max(from_wh)).clamp(-1.2e-3, 1.2e-3)
+    tilt[:, 0, 1] = normal() * bend
+    centre = torch.eye(3)
+    centre[0, 2], centre[1, 2] = -(from_wh[0] - 1) / 2, -(from_wh[1] - 1) / 2
+    return matrix @ tilt @ centre
+
+
+def _warp(images: Tensor, homographies: Tensor, size_wh: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    width, height = size_wh
+    side = images.shape[-1]
+    y, x = torch.meshgrid(
+        torch.arange(height, dtype=torch.float32), torch.arange(width, dtype=torch.float32), indexing="ij"
+    )
+    pixels = torch.stack([x, y], -1).reshape(1, -1, 2).to(images.device).expand(len(images), -1, 2)
+    source = apply(torch.linalg.inv(homographies), pixels).view(-1, height, width, 2)
+    shown = ((source >= 0) & (source <= side - 1)).all(dim=3).unsqueeze(1)
+    grid = (source + 0.5) * (2 / side) - 1
+    grid = grid.clamp(-3, 3)
+    return (
+        functional.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False),
+        shown,
+    )
+
+
+def _inside(xy: Tensor, size_wh: tuple[int, int], margin_px: float) -> Tensor:
+    far = torch.tensor(size_wh, device=xy.device) - 1 - margin_px
+    return ((xy >= margin_px) & (xy <= far)).all(dim=-1)

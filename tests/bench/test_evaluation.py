@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from realtime_kp.bench.evaluation import score_pair
+from realtime_kp.bench.methods import Features
+from realtime_kp.bench.pairs import Pair, make_pairs, warped_pair
+from realtime_kp.cli import main
+from realtime_kp.errors import SourceError
+from realtime_kp.sources import procedural_picture
+from realtime_kp.tracking.matching import Pairs
+from realtime_kp.tracking.motion import warp
+
+SHIFT = np.array([[1, 0, 7.0], [0, 1, -4.0], [0, 0, 1]])
+
+
+class SyntheticDetector:
+    """Knows the truth, and is off by what it is told: the answers are known."""
+
+    def __init__(self, error_px: float, wrong: int = 0) -> None:
+        rng = np.random.default_rng(0)
+        self._xy = rng.uniform((30, 30), (280, 200), (100, 2)).astype(np.float32)
+        self._angle = rng.uniform(0, 2 * np.pi, 100)
+        self._error_px = error_px
+        self._wrong = wrong
+        self._calls = 0
+
+    def features(self, image_bgr: NDArray[np.uint8]) -> Features:
+        self._calls += 1
+        xy = self._xy
+        if self._calls % 2 == 0:
+            off = self._error_px * np.stack([np.cos(self._angle), np.sin(self._angle)], axis=1)
+            xy = (warp(SHIFT, xy) + off).astype(np.float32)
+        return Features(xy, np.zeros((100, 1)))
+
+    def match(self, first: Features, second: Features) -> Pairs:
+        b = np.arange(100)
+        b[: self._wrong] = np.roll(b[: self._wrong], 1)
+        return Pairs(np.arange(100), b)
+
+
+def pair() -> Pair:
+    image = np.zeros((240, 320, 3), np.uint8)
+    return Pair("viewpoint", image, image, SHIFT)
+
+
+def test_a_perfect_detector_has_perfect_scores() -> None:
+    scores = score_pair(SyntheticDetector(0), pair())
+    assert scores.repeatability == 1
+    assert scores.localisation_px == pytest.approx(0, abs=1e-4)
+    assert (scores.matches_1px, scores.matches_3px) == (1, 1)
+    assert (scores.homography_1px, scores.homography_3px, scores.homography_5px) == (1, 1, 1)
+
+
+def test_what_is_two_pixels_off_is_repeated_but_not_to_a_pixel() -> None:
+    scores = score_pair(SyntheticDetector(2.0), pair())
+    assert scores.repeatability == 1
+    assert 1.5 < scores.localisation_px <= 2.001  # now and then another keypoint lies nearer
+    assert (scores.matches_1px, scores.matches_3px) == (0, 1)
+
+
+def test_what_is_four_pixels_off_is_not_repeated() -> None:
+    scores = score_pair(SyntheticDetector(4.0), pair())
+    assert scores.repeatability < 0.3
+    assert scores.matches_3px == 0
+
+
+def test_wrong_matches_are_counted() -> None:
+    scores = score_pair(SyntheticDetector(0, wrong=30), pair())
+    assert scores.matches_3px == pytest.approx(0.7, abs=0.01)
+    assert scores.homography_1px == 1
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_warped_pairs_show_what_their_homography_says(turn: bool) -> None:
+    made = warped_pair(procedural_picture((480, 320), 1), np.random.default_rng(1), turn=turn)
+    assert made.kind == ("viewpoint" if turn else "illumination")
+    moved = cv2.warpPerspective(made.first, made.homography, (480, 320))
+    mask = cv2.warpPerspective(np.ones((320, 480)), made.homography, (480, 320)) > 0.99
+    grey = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[mask].astype(float) for image in (moved, made.second)]
+    assert np.corrcoef(*grey)[0, 1] > 0.8
+
+
+def test_pairs_of_a_folder(tmp_path: Path) -> None:
+    for i in range(4):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), procedural_picture((200, 300), i))
+    for name in ("hpatches", "graf"):
+        (tmp_path / name).mkdir()
+    for number in (1, 2):
+        cv2.imwrite(str(tmp_path / "hpatches" / f"{number}.ppm"), np.zeros((30, 40, 3), np.uint8))
+        cv2.imwrite(str(tmp_path / "graf" / f"graf{2 * number - 1}.png"), np.zeros((30, 40, 3), np.uint8))
+    np.savetxt(tmp_path / "hpatches" / "H_1_2", SHIFT)
+    storage = cv2.FileStorage(str(tmp_path / "graf" / "H1to3p.xml"), cv2.FILE_STORAGE_WRITE)
+    storage.write("H13", SHIFT)
+    storage.release()
+    pairs = list(make_pairs(tmp_path, 10, 0))
+    assert [p.kind for p in pairs] == ["real", "real", *["illumination", "viewpoint"] * 2]
+    for real in pairs[:2]:
+        np.testing.assert_allclose(real.homography, SHIFT)
+    assert pairs[2].first.shape == (480, 320, 3)
+    assert len(list(make_pairs(tmp_path, 3, 0))) == 5
+
+
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no pictures"):
+        list(make_pairs(tmp_path, 10, 0))
+
+
+@pytest.mark.slow
+def test_the_command_has_a_row_a_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile("pictures.zip", "w") as archive:
+        for i in range(2):
+            cv2.imwrite("p.png", procedural_picture((240, 160), i))
+            archive.write("p.png", f"{i}.png")
+    arguments = ["--data", "pictures.zip", "--against", "orb", "sift", "--no-video", "--summary", "s.json"]
+    assert main(["evaluate", *arguments, "-q"]) == 0
+    methods = json.loads(Path("s.json").read_text())["methods"]
+    assert set(methods) == {"base", "orb", "sift"}
+    for found in methods.values():
+        assert found["illumination"]["repeatability"] > 0.3

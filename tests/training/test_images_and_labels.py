@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from realtime_kp.errors import SourceError
+from realtime_kp.sources import procedural_picture
+from realtime_kp.training.images import TILE_PX, load_tiles
+from realtime_kp.training.labels import label_tile, label_tiles
+
+
+def write_picture(path: Path, size_wh: tuple[int, int], seed: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), procedural_picture(size_wh, seed))
+
+
+def test_folders_and_zip_files_are_cut_into_tiles(tmp_path: Path) -> None:
+    write_picture(tmp_path / "photos" / "deep" / "square.png", (352, 352))
+    write_picture(tmp_path / "photos" / "wide.jpg", (528, 352))
+    (tmp_path / "photos" / "notes.txt").write_text("no picture")
+    write_picture(tmp_path / "small.png", (100, 80))
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        archive.write(tmp_path / "small.png", "inside/small.png")
+    tiles = load_tiles([tmp_path / "photos", tmp_path / "more.zip"])
+    assert tiles.shape == (1 + 2 + 2, TILE_PX, TILE_PX)
+    assert tiles.dtype == np.uint8
+    left, right = tiles[1:3]
+    assert np.array_equal(left[:, 176:], right[:, :176])
+    assert len(load_tiles([tmp_path / "photos"], max_tiles=2)) == 2
+
+
+@pytest.mark.parametrize(("name", "told"), [("nowhere", "not there"), ("empty", "no images")])
+def test_no_images_are_an_error(tmp_path: Path, name: str, told: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match=told):
+        load_tiles([tmp_path / name])
+
+
+def test_labels_are_the_corners_of_a_checkerboard_to_half_a_pixel() -> None:
+    tile = np.full((352, 352), 60, np.uint8)
+    for row in range(1, 10):
+        for column in range(1, 10):
+            if (row + column) % 2:
+                tile[32 * row : 32 * row + 32, 32 * column : 32 * column + 32] = 200
+    labels = label_tile(tile, np.random.default_rng(0))
+    # Inner corners lie between pixels 32 k - 1 and 32 k.
+    corners = np.stack(np.meshgrid(np.arange(2, 10), np.arange(2, 10)), -1).reshape(-1, 2) * 32 - 0.5
+    gaps = np.linalg.norm(corners[:, None] - labels[None], axis=2).min(axis=1)
+    assert (gaps < 0.6).mean() > 0.95
+    assert np.median(gaps) < 0.3
+
+
+def test_noise_alone_has_hardly_any_labels() -> None:
+    noise = np.random.default_rng(0).integers(118, 138, (352, 352)).astype(np.uint8)
+    board = cv2.cvtColor(procedural_picture((352, 352), 1), cv2.COLOR_BGR2GRAY)
+    rng = np.random.default_rng(0)
+    assert len(label_tile(noise, rng)) < 0.2 * len(label_tile(board, rng))
+
+
+def test_equal_seeds_give_equal_labels() -> None:
+    tiles = cv2.cvtColor(procedural_picture((352, 352), 2), cv2.COLOR_BGR2GRAY)[None]
+    done: list[int] = []
+    first = label_tiles(tiles, seed=3, processes=1, progress=done.append)
+    again = label_tiles(tiles, seed=3, processes=1)
+    assert np.array_equal(first.xy, again.xy)
+    assert first.count[0] > 20
+    assert done == [1]

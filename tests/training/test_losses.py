@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from realtime_kp.features.decode import heatmap, sample_descriptors
+from realtime_kp.training.losses import (
+    descriptor_loss,
+    detection_loss,
+    detection_targets,
+    sample,
+)
+from realtime_kp.training.views import Views
+
+SIZE_WH = (64, 48)
+
+
+def test_targets_are_distributions_with_their_centre_on_the_label() -> None:
+    xy = torch.tensor([[[20.3, 11.6], [40.0, 31.0]]])
+    targets = detection_targets(xy, torch.ones(1, 2, dtype=torch.bool), SIZE_WH)
+    assert torch.allclose(targets.sum(dim=1), torch.ones(1, 6, 8))
+    heat = heatmap(targets.clamp_min(1e-30).log())[0]
+    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(64.0), indexing="ij")
+    left = heat[:, :32]
+    assert float(left.sum()) == pytest.approx(1, abs=1e-4)
+    assert float((left * x[:, :32]).sum()) == pytest.approx(20.3, abs=0.1)
+    assert float((left * y[:, :32]).sum()) == pytest.approx(11.6, abs=0.1)
+
+
+def test_a_label_that_is_not_visible_leaves_no_trace() -> None:
+    xy = torch.tensor([[[20.0, 11.0]]])
+    targets = detection_targets(xy, torch.zeros(1, 1, dtype=torch.bool), SIZE_WH)
+    assert torch.equal(targets[:, -1], torch.ones(1, 6, 8))
+
+
+def test_the_detection_loss_is_least_for_the_targets_themselves() -> None:
+    xy = torch.tensor([[[20.3, 11.6], [40.0, 31.0]]])
+    targets = detection_targets(xy, torch.ones(1, 2, dtype=torch.bool), SIZE_WH)
+    shown = torch.ones(1, 1, 48, 64, dtype=torch.bool)
+    right = detection_loss(targets.clamp_min(1e-9).log(), targets, shown)
+    wrong = detection_loss(targets.roll(1, dims=3).clamp_min(1e-9).log(), targets, shown)
+    uniform = detection_loss(torch.zeros_like(targets), targets, shown)
+    assert float(right) < float(wrong)
+    assert float(uniform) == pytest.approx(math.log(65), rel=1e-4)
+    hidden = detection_loss(targets.roll(1, dims=3), targets, torch.zeros_like(shown))
+    assert float(hidden) == 0
+
+
+def test_descriptors_are_sampled_where_the_product_samples_them() -> None:
+    generator = torch.Generator().manual_seed(0)
+    descriptors = torch.randn(2, 16, 6, 8, generator=generator)
+    xy = 4 + torch.rand(2, 30, 2, generator=generator) * torch.tensor([55.0, 39.0])
+    theirs = sample_descriptors(descriptors.permute(0, 2, 3, 1).contiguous(), xy, "exact")
+    assert torch.allclose(sample(descriptors, xy), theirs, atol=1e-5)
+
+
+def pair(descriptors_alike: bool) -> tuple[torch.Tensor, Views]:
+    generator = torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(torch.arange(6), torch.arange(8), indexing="ij")
+    xy = torch.stack([x, y], -1).reshape(1, -1, 2) * 8.0 + 3.5
+    first = torch.randn(1, 32, 6, 8, generator=generator)
+    second = first if descriptors_alike else torch.randn(1, 32, 6, 8, generator=generator)
+    shown = torch.ones(2, 1, 1, 48, 64, dtype=torch.bool)
+    visible = torch.ones(2, 1, 48, dtype=torch.bool)
+    views = Views(torch.zeros(2, 1, 1, 48, 64), shown, torch.stack([xy, xy]), visible)
+    return torch.stack([first, second]), views
+
+
+def test_alike_descriptors_have_no_loss_and_random_ones_that_of_guessing() -> None:
+    temperature = torch.tensor(math.log(0.05))
+    loss, right = descriptor_loss(*pair(True), temperature, torch.Generator().manual_seed(0))
+    assert float(loss) < 0.01
+    assert float(right) == 1
+    loss, right = descriptor_loss(*pair(False), temperature, torch.Generator().manual_seed(0))
+    assert float(loss) > math.log(48) * 0.9
+    assert float(right) < 0.2
+
+
+def test_points_within_a_cell_are_no_negatives() -> None:
+    descriptors, views = pair(True)
+    crowded = Views(
+        views.grey, views.shown, views.xy * 0 + 20 + torch.arange(48).view(1, 1, -1, 1) * 0.1, views.visible
+    )
+    loss, _ = descriptor_loss(descriptors, crowded, torch.tensor(0.0), torch.Generator().manual_seed(0))
+    assert float(loss) == pytest.approx(0, abs=1e-5)

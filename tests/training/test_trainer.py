@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from realtime_kp import SuperPoint
+from realtime_kp.errors import ModelError
+from realtime_kp.features.network import SuperPointNetwork
+from realtime_kp.sources import procedural_picture
+from realtime_kp.training.architecture import SHAPES, TrainableSuperPoint
+from realtime_kp.training.export import export
+from realtime_kp.training.trainer import Recipe, Trainer
+from realtime_kp.training.views import TileSet
+
+RECIPE = Recipe("small", steps=20, batch=2, size_wh=(96, 96))
+
+
+@pytest.fixture(scope="module")
+def tiles() -> TileSet:
+    grey = cv2.cvtColor(procedural_picture((352, 352), 0), cv2.COLOR_BGR2GRAY)
+    corners = cv2.goodFeaturesToTrack(grey, 200, 0.001, 6).reshape(1, -1, 2)
+    return TileSet(torch.from_numpy(grey[None]), torch.from_numpy(corners), torch.tensor([corners.shape[1]]))
+
+
+def trained(steps: int, tiles: TileSet) -> Trainer:
+    trainer = Trainer(RECIPE, tiles)
+    for _ in range(steps):
+        trainer.train_step()
+    return trainer
+
+
+def parameters(trainer: Trainer) -> torch.Tensor:
+    both = [*trainer.model.state_dict().values(), *trainer.average.state_dict().values()]
+    return torch.cat([value.float().flatten() for value in both])
+
+
+def test_the_losses_fall_within_ten_steps(tiles: TileSet) -> None:
+    trainer = Trainer(RECIPE, tiles)
+    losses = [trainer.train_step() for _ in range(10)]
+    assert losses[-1].detection < losses[0].detection
+    assert np.mean([s.descriptor for s in losses[-3:]]) < np.mean([s.descriptor for s in losses[:3]])
+
+
+def test_resuming_is_exact(tiles: TileSet, tmp_path: Path) -> None:
+    whole = trained(6, tiles)
+    half = trained(3, tiles)
+    half.save(tmp_path / "checkpoint.pt")
+    resumed = Trainer.resumed(tmp_path / "checkpoint.pt", tiles)
+    assert resumed.step == 3
+    assert resumed.recipe == RECIPE
+    for _ in range(3):
+        resumed.train_step()
+    assert torch.equal(parameters(resumed), parameters(whole))
+
+
+def test_what_is_no_checkpoint_is_refused(tiles: TileSet, tmp_path: Path) -> None:
+    torch.save({"step": 3}, tmp_path / "other.pt")
+    with pytest.raises(ModelError, match="no checkpoint"):
+        Trainer.resumed(tmp_path / "other.pt", tiles)
+
+
+@pytest.mark.parametrize("arch", ["base", "small"])
+def test_folding_is_exact(arch: str) -> None:
+    torch.manual_seed(0)
+    network = TrainableSuperPoint(SHAPES[arch])  # type: ignore[index]
+    network.train()
+    for _ in range(3):
+        network(torch.rand(2, 1, 48, 64))
+    network.eval()
+    grey = torch.randint(0, 256, (2, 48, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        logits, descriptors = network(grey.unsqueeze(1) / 255)
+        theirs = SuperPointNetwork(network.folded())(grey)
+    torch.testing.assert_close(theirs[0], logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(theirs[1], descriptors.permute(0, 2, 3, 1), atol=1e-4, rtol=1e-4)
+
+
+def test_the_folder_is_loaded_by_transformers_and_by_the_product(tmp_path: Path) -> None:
+    from transformers import AutoImageProcessor, SuperPointForKeypointDetection
+
+    torch.manual_seed(0)
+    network = TrainableSuperPoint(SHAPES["small"]).eval()
+    export(network, tmp_path / "model")
+    model = SuperPointForKeypointDetection.from_pretrained(tmp_path / "model")
+    assert model.config.descriptor_grid == "exact"
+    assert model.config.encoder_hidden_sizes == [16, 32, 64, 128]
+    assert AutoImageProcessor.from_pretrained(tmp_path / "model").do_grayscale
+    assert (tmp_path / "model" / "model.safetensors").stat().st_size < 1_500_000
+    image = procedural_picture((128, 96), 0)
+    with SuperPoint(model=str(tmp_path / "model"), resize="128x96", keypoint_threshold=0.0) as superpoint:
+        assert superpoint(image).descriptors.shape[1] == 128

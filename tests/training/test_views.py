@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from realtime_kp.sources import procedural_picture
+from realtime_kp.training.views import TileSet, change_light, make_views
+
+
+@pytest.fixture(scope="module")
+def tiles() -> TileSet:
+    images, places = [], []
+    for seed in range(3):
+        grey = cv2.cvtColor(procedural_picture((352, 352), seed), cv2.COLOR_BGR2GRAY)
+        images.append(grey)
+        places.append(cv2.goodFeaturesToTrack(grey, 100, 0.001, 8).reshape(-1, 2)[:100])
+    count = [len(xy) for xy in places]
+    xy = np.zeros((3, 120, 2), np.float32)
+    for i, found in enumerate(places):
+        xy[i, : len(found)] = found
+    return TileSet(torch.from_numpy(np.stack(images)), torch.from_numpy(xy), torch.tensor(count))
+
+
+def test_equal_seeds_give_equal_views(tiles: TileSet) -> None:
+    first, again, other = (
+        make_views(tiles, 4, (128, 96), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    )
+    assert torch.equal(first.grey, again.grey)
+    assert torch.equal(first.xy, again.xy)
+    assert not torch.equal(first.grey, other.grey)
+    assert first.grey.shape == (2, 4, 1, 96, 128)
+    assert 0 <= float(first.grey.min()) <= float(first.grey.max()) <= 1
+
+
+def test_labels_lie_on_the_same_points_in_both_views(tiles: TileSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime_kp.training.views.change_light", lambda grey, generator: grey)
+    views = make_views(tiles, 12, (256, 192), torch.Generator().manual_seed(0))
+    differences = []
+    for b in range(12):
+        both = views.visible[:, b].all(dim=0).numpy()
+        patches = []
+        for k in range(2):
+            image = views.grey[k, b, 0].numpy()
+            xy = views.xy[k, b][both].numpy()
+            patches.append(cv2.remap(image, xy[:, 0].copy(), xy[:, 1].copy(), cv2.INTER_LINEAR).ravel())
+        differences.append(np.abs(patches[0] - patches[1]))
+        if b % 2 == 0 and both.sum() > 10:
+            shuffled = np.abs(patches[0] - np.roll(patches[1], 1))
+            assert np.median(differences[-1]) < 0.5 * np.median(shuffled)
+    assert np.median(np.concatenate(differences)) < 0.03
+
+
+def test_every_other_pair_is_near(tiles: TileSet) -> None:
+    views = make_views(tiles, 16, (256, 192), torch.Generator().manual_seed(0))
+    moved = (views.xy[0] - views.xy[1]).norm(dim=2)
+    shown = views.visible.all(dim=0)
+    mean = [float(moved[b][shown[b]].mean()) for b in range(16) if shown[b].any()]
+    assert np.median(mean[::2]) < 0.5 * np.median(mean[1::2])
+
+
+def test_what_lies_off_the_tile_is_not_shown(tiles: TileSet) -> None:
+    views = make_views(tiles, 16, (256, 192), torch.Generator().manual_seed(0))
+    assert 0.5 < float(views.shown.float().mean()) < 1
+    assert not bool(views.visible.all())
+
+
+def test_light_changes_every_image_in_its_own_way() -> None:
+    grey = torch.full((6, 1, 32, 32), 0.5)
+    changed = change_light(grey, torch.Generator().manual_seed(0))
+    assert float(changed.mean(dim=(1, 2, 3)).std()) > 0.03
+    assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
