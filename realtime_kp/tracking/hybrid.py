@@ -152,7 +152,8 @@ class HybridMethod:
             self._relocate(table, moment, now, detection)
             pairs = recognise(table, detection, ~claimed, self._config, max(now.size_wh))
             self._bring_back(table, moment, now, pairs.a, keypoints.xy[pairs.b])
-            self._end(table, table.doubts >= _MAX_DOUBTS)
+            # Only now: the rows of the detection are those of the table as it was.
+            self._end(table, doubles(table.xy, table.seen) | (table.doubts >= _MAX_DOUBTS))
         self._start(table, moment, now, keypoints, ~claimed)
 
     def _anchor_anew(self, table: AlignedTable, now: Picture, agreeing: IntArray) -> None:
@@ -198,7 +199,6 @@ class HybridMethod:
         table.missed[rows] = 0
         table.streaks[rows] = 1
         table.lengths[rows] += 1
-        self._end(table, doubles(table.xy, table.seen))
 
     def _start(
         self,

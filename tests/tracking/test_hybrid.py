@@ -172,6 +172,30 @@ def test_darkness_hides_everything_and_light_brings_it_back(world: World) -> Non
     assert errors_px(after, before, (-3, -1)).max() < 2
 
 
+def test_old_tracks_that_return_after_a_cut_replace_those_that_began_on_their_points(world: World) -> None:
+    tracker = Tracker()
+    for i in range(5):
+        before = tracker.update(world.frame(i), world.keypoints())
+    moved = (112.0, 94.0)
+    for i in range(5, 9):
+        black = np.zeros((SIZE_WH[1], SIZE_WH[0], 3), np.uint8)
+        tracker.update(Frame(i, i / 30, 0.0, black), Keypoints.empty(64))
+    for i in range(9, 14):
+        found = world.keypoints(moved)
+        if i < 12:  # nobody recognises anything, so new tracks begin
+            found = replace(found, descriptors=np.roll(found.descriptors, len(found) // 2, axis=0))
+        after = tracker.update(world.frame(i, moved), found)
+        if i == 11:
+            assert not places(after).keys() & places(before).keys()
+            assert len(places(after)) > 150
+    kept = places(after).keys() & places(before).keys()
+    assert len(kept) > 0.8 * len(places(before))
+    assert errors_px(after, before, (-12, 6)).max() < 2
+    xy = after.where(after.seen).xy
+    gaps = np.linalg.norm(xy[:, None] - xy[None], axis=2) + np.eye(len(xy)) * 99
+    assert gaps.min() > 2
+
+
 def test_one_keypoint_is_followed_on_its_own(world: World) -> None:
     tracker = Tracker()
     middle = int(np.argmin(np.linalg.norm(world.corners - [270, 230], axis=1)))
