@@ -180,6 +180,24 @@ class Commands:
 
         return run_train(images, out, train, self._console, quiet=self.quiet)
 
+    def quantise(
+        self,
+        *,
+        model: str,
+        images: Annotated[list[Path], Parameter(name="--images", consume_multiple=True)],
+        out: Path | None = None,
+    ) -> int:
+        """Make an 8-bit version of a model for OpenVINO, used with --precision int8.
+
+        Args:
+            model: A bundled name or a model folder.
+            images: Pictures to calibrate with: folders, zip files, single images.
+            out: Folder of the result; the model's own without one.
+        """
+        from realtime_kp.apps.quantise import run_quantise
+
+        return run_quantise(model, images, out, self._console, quiet=self.quiet)
+
     def evaluate(
         self,
         *,
@@ -252,6 +270,7 @@ def make_app() -> App:
         commands.bench,
         commands.doctor,
         commands.train,
+        commands.quantise,
         commands.evaluate,
     ):
         app.command(command)

@@ -109,7 +109,7 @@ class StubExtractor:
     def network_size(self, source_wh: tuple[int, int]) -> tuple[int, int]:
         return source_wh
 
-    def warm_up(self, source_wh: tuple[int, int]) -> None:
+    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None) -> None:
         return
 
     def extract(self, image_bgr: Image, keypoint_threshold: float | None = None) -> Extraction:

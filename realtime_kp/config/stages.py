@@ -21,8 +21,8 @@ LAYERS = ("keypoints", "tracks", "hud")
 class SuperPointConfig:
     """How keypoints are found."""
 
-    model: Annotated[str, Parameter(name=["--model", "model"])] = "base"
-    """Weights: a bundled name (base), a hub id (magic-leap-community/superpoint) or a local folder."""
+    model: Annotated[str, Parameter(name=["--model", "model"])] = "auto"
+    """Weights: auto (base, live on a slow CPU small), base, small, a local folder or a hub id."""
 
     revision: Annotated[str | None, Parameter(name=["--revision", "revision"])] = None
     """Branch, tag or commit of a hub id."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,7 +26,7 @@ class EngineChoice:
     Attributes:
         engine: `torch` or `openvino`.
         device: `cpu`, `cuda:N` or `mps`.
-        precision: `fp32`, `bf16` or `fp16`.
+        precision: `fp32`, `bf16`, `fp16` or `int8`.
     """
 
     engine: str
@@ -61,16 +62,26 @@ def choose_engine(config: SuperPointConfig) -> EngineChoice:
     return EngineChoice(engine, device, _choose_precision(config.precision, engine, device))
 
 
-def make_engine(network: SuperPointNetwork, choice: EngineChoice) -> Engine:
+def make_engine(network: SuperPointNetwork, choice: EngineChoice, int8_file: Path | None = None) -> Engine:
     """Prepare the network to run as chosen.
 
+    Args:
+        network: The network.
+        choice: How to run it.
+        int8_file: Its 8-bit version, where there is one.
+
     Raises:
-        ModelError: The engine cannot take the network.
+        ModelError: The engine cannot take the network, or it has no 8-bit version.
     """
-    try:
-        return (
-            OpenVinoEngine(network, choice) if choice.engine == "openvino" else TorchEngine(network, choice)
+    if choice.precision == "int8" and int8_file is None:
+        raise ModelError(
+            "these weights come without an int8 version; use --precision auto, or make one with "
+            "realtime-kp quantise"
         )
+    try:
+        if choice.engine == "torch":
+            return TorchEngine(network, choice)
+        return OpenVinoEngine(network, choice, int8_file if choice.precision == "int8" else None)
     except (RuntimeError, ValueError) as exc:
         raise ModelError(f"the engine {choice.engine} cannot load the network: {first_line(exc)}") from exc
 
@@ -104,17 +115,22 @@ class TorchEngine:
 class OpenVinoEngine:
     """The network in OpenVINO on the CPU, compiled once per input shape."""
 
-    def __init__(self, network: SuperPointNetwork, choice: EngineChoice) -> None:
+    def __init__(
+        self, network: SuperPointNetwork, choice: EngineChoice, int8_file: Path | None = None
+    ) -> None:
         import openvino
 
         self._choice = choice
         self._core = openvino.Core()
+        self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        if int8_file is not None:
+            self._graph = self._core.read_model(int8_file)
+            return
         example = torch.zeros(1, 64, 64, dtype=torch.uint8)
         with torch.no_grad(), warnings.catch_warnings():
             # OpenVINO traces the network by a way of torch that warns of its own deprecation.
             warnings.simplefilter("ignore")
             self._graph = openvino.convert_model(network.float(), example_input=example)
-        self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
     @property
     def choice(self) -> EngineChoice:
@@ -138,8 +154,12 @@ class OpenVinoEngine:
             return self._requests[shape]
         graph = self._graph.clone()
         graph.reshape(list(shape))
+        # What an 8-bit network keeps in floating point runs in bf16 where the CPU has it.
+        half = self._choice.precision == "bf16" or (
+            self._choice.precision == "int8" and "bf16" in cpu_precisions()
+        )
         hints = {
-            "INFERENCE_PRECISION_HINT": "bf16" if self._choice.precision == "bf16" else "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
             "PERFORMANCE_HINT": "LATENCY",
         }
         self._requests[shape] = self._core.compile_model(graph, "CPU", hints).create_infer_request()
@@ -201,7 +221,9 @@ def _choose_engine(asked: str, device: str) -> str:
 
 def _choose_precision(asked: str, engine: str, device: str) -> str:
     if asked == "int8":
-        raise ModelError("these weights come without an int8 version; use --precision auto")
+        if engine != "openvino":
+            raise ModelError("int8 is for OpenVINO on a CPU; use --device cpu --engine openvino")
+        return asked
     if device != "cpu":
         return "fp16" if asked == "auto" else asked
     native = cpu_precisions() if engine == "openvino" else ("fp32",)

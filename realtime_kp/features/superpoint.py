@@ -40,7 +40,7 @@ class ModelInfo:
         licence: What is known of the weights' licence.
         device: `cpu`, `cuda:N` or `mps`.
         engine: `torch` or `openvino`.
-        precision: Of the network: `fp32`, `bf16` or `fp16`.
+        precision: Of the network: `fp32`, `bf16`, `fp16` or `int8`.
         descriptor_dim: Length of a descriptor.
     """
 
@@ -71,8 +71,13 @@ class Extractor(Protocol):
         """The network's input size for a source size."""
         ...
 
-    def warm_up(self, source_wh: tuple[int, int]) -> None:
-        """Compile for a source size before its first frame."""
+    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None) -> None:
+        """Compile for a source size before its first frame.
+
+        Args:
+            source_wh: Width and height of the source.
+            interval_s: From one frame of the source to the next, where that is known.
+        """
         ...
 
     def extract(self, image_bgr: NDArray[np.uint8], keypoint_threshold: float | None = None) -> Extraction:
@@ -114,7 +119,7 @@ class SuperPoint:
 
         choice = choose_engine(self.config)
         weights = load_weights(self.config.model, self.config.revision)
-        self._engine = make_engine(SuperPointNetwork(weights.model), choice)
+        self._engine = make_engine(SuperPointNetwork(weights.model), choice, weights.ref.int8_file)
         self._decode = DecodeSettings(
             max_keypoints=self.config.max_keypoints,
             nms_radius=self.config.nms_radius,
@@ -165,7 +170,7 @@ class SuperPoint:
         """The network's input size for a source size."""
         return network_size(source_wh, self.config.resize)
 
-    def warm_up(self, source_wh: tuple[int, int]) -> None:
+    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None) -> None:
         """Compile for a source size before its first frame."""
         blank = np.zeros((source_wh[1], source_wh[0], 3), np.uint8)
         for _ in range(2):

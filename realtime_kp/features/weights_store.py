@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BUNDLED = {"base": "superpoint-open"}
+BUNDLED = {"auto": "superpoint-open", "base": "superpoint-open", "small": "superpoint-open-small"}
+INT8_FILE = "openvino_int8.xml"
 _WEIGHTS_DIR = Path(__file__).parent / "weights"
 _HUB_S = 10.0
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -46,6 +47,12 @@ class WeightsRef:
     location: str
     kind: str
     licence: str = ""
+
+    @property
+    def int8_file(self) -> Path | None:
+        """The 8-bit network for OpenVINO that lies beside the weights; None where there is none."""
+        path = Path(self.location) / INT8_FILE
+        return path if self.kind != "hub" and path.is_file() else None
 
 
 @dataclass(frozen=True, slots=True)

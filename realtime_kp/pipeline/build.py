@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from realtime_kp.config import AppConfig
-from realtime_kp.features import SuperPoint
+from realtime_kp.features import AdaptiveSuperPoint, SuperPoint
 from realtime_kp.pipeline.channel import Policy
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.pipeline import Pipeline
@@ -21,6 +21,7 @@ def build_pipeline(
     pacer: Pacer | None = None,
     loop: bool = False,
     max_frames: int | None = None,
+    adaptive: bool = False,
 ) -> Pipeline:
     """Put network, tracker and threads together as the settings say; entering the result starts them.
 
@@ -32,10 +33,12 @@ def build_pipeline(
         pacer: When frames of recordings are due; None takes them as fast as they come.
         loop: Start the source over at its end.
         max_frames: Read no more frames than this.
+        adaptive: Let the model `auto` be the small one where the other does not keep up with the source.
     """
+    adapts = adaptive and config.superpoint.model == "auto"
     return Pipeline(
         source,
-        SuperPoint(config.superpoint),
+        AdaptiveSuperPoint(config.superpoint) if adapts else SuperPoint(config.superpoint),
         Tracker(config.tracking, trail_length=config.render.trail_length),
         policy=policy,
         queue_size=config.pipeline.queue_size,

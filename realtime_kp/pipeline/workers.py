@@ -132,7 +132,7 @@ class InferenceWorker:
         with self._superpoint as superpoint:
             info = self._shared.info
             if info is not None and info.size_wh is not None and not self._shared.stop.is_set():
-                superpoint.warm_up(info.size_wh)
+                superpoint.warm_up(info.size_wh, 1 / info.fps if info.fps else None)
             self._shared.ready.set()
             for count, captured in enumerate(self._frames.to_network):
                 look = self._frames.looks_at(count)

@@ -183,7 +183,6 @@ def test_unknown_keywords_are_refused() -> None:
     ("settings", "message"),
     [
         ({"model": "nothing-of-the-kind"}, "bundled .*superpoint-open"),
-        ({"precision": "int8"}, "int8"),
         ({"precision": "fp16", "device": "cpu"}, "GPU"),
         ({"device": "cuda:7"}, "cuda:7"),
         ({"revision": "main"}, "hub id"),
