@@ -44,7 +44,7 @@ def test_the_8_bit_version_finds_the_same_keypoints(model: Path, tmp_path: Path)
 
 def test_weights_without_an_8_bit_version_say_so(model: Path) -> None:
     with (
-        pytest.raises(ModelError, match="without an int8 version.*quantise"),
+        pytest.raises(ModelError, match=r"without an int8 version.*quantise"),
         SuperPoint(model=str(model), precision="int8"),
     ):
         pass
