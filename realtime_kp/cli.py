@@ -216,7 +216,8 @@ class Commands:
         """
         from realtime_kp.apps.evaluate import run_evaluate
 
-        names = list(dict.fromkeys([superpoint.model, *against]))
+        model = "base" if superpoint.model == "auto" else superpoint.model
+        names = list(dict.fromkeys([model, *against]))
         return run_evaluate(names, data, evaluate, superpoint, report, self._console, quiet=self.quiet)
 
     def _shown(self, command: str, config: AppConfig) -> bool:
