@@ -7,7 +7,7 @@ import logging
 import time
 import zlib
 from collections import deque
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,8 +115,7 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
 
     if config.resume:
         return Trainer.resumed(checkpoint, tiles)
-    steps = config.steps or _DEFAULT_STEPS
-    recipe = Recipe(config.arch, steps, batch=config.batch, seed=config.seed)
+    recipe = Recipe(config.arch, config.steps or _DEFAULT_STEPS, batch=config.batch, seed=config.seed)
     if config.minutes is not None:
         trial = Trainer(recipe, tiles)
         for _ in range(2):
@@ -125,8 +124,7 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
         for _ in range(_TRIAL_STEPS):
             trial.train_step()
         step_s = (time.perf_counter() - started_s) / _TRIAL_STEPS
-        steps = max(1, round(config.minutes * 60 / step_s))
-        recipe = Recipe(config.arch, steps, batch=config.batch, seed=config.seed)
+        recipe = replace(recipe, steps=max(1, round(config.minutes * 60 / step_s)))
     return Trainer(recipe, tiles)
 
 

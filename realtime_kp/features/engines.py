@@ -126,11 +126,7 @@ class OpenVinoEngine:
         if int8_file is not None:
             self._graph = self._core.read_model(int8_file)
             return
-        example = torch.zeros(1, 64, 64, dtype=torch.uint8)
-        with torch.no_grad(), warnings.catch_warnings():
-            # OpenVINO traces the network by a way of torch that warns of its own deprecation.
-            warnings.simplefilter("ignore")
-            self._graph = openvino.convert_model(network.float(), example_input=example)
+        self._graph = openvino_graph(network)
 
     @property
     def choice(self) -> EngineChoice:
@@ -166,6 +162,17 @@ class OpenVinoEngine:
         while len(self._requests) > MAX_COMPILED_SHAPES:
             self._requests.popitem(last=False)
         return self._requests[shape]
+
+
+def openvino_graph(network: SuperPointNetwork) -> Any:
+    """The network in fp32 as an OpenVINO model, of any input shape."""
+    import openvino
+
+    example = torch.zeros(1, 64, 64, dtype=torch.uint8)
+    with torch.no_grad(), warnings.catch_warnings():
+        # OpenVINO traces the network by a way of torch that warns of its own deprecation.
+        warnings.simplefilter("ignore")
+        return openvino.convert_model(network.float(), example_input=example)
 
 
 def openvino_problem() -> str | None:

@@ -33,7 +33,6 @@ _MAX_ADRIFT = 5
 _CATCH_PX = 3.0
 _CATCH_FLOWED_PX = 1.5
 _CATCH_RETURNING_PX = 2.5
-_ADRIFT_BACK_PX = 0.5
 _LONELY_PX = 2.0
 _FELLOW_REACH_PX = 64.0
 _OWN_MOTION_FROM_PX = 1.0
@@ -202,12 +201,25 @@ class FrameStep:
         """Align rows from a place and note those that are found; says how like its key each is."""
         if len(rows) == 0:
             return np.zeros(0, np.float32)
-        xy, alike_key = self._pool.align(self._values, self._table.slots[rows], start_xy, self.affine[rows])
-        good = (alike_key >= alike) & self._after.inside(xy, EDGE_PX)
-        good &= np.abs(xy - start_xy).max(axis=1) <= catch_px
+        slots, affine = self._table.slots[rows], self.affine[rows]
+        xy, alike_key = self._pool.align(self._values, slots, start_xy, affine)
+        good = is_found(self._after, start_xy, xy, alike_key, alike, catch_px)
         self.xy[rows[good]] = xy[good]
         self.found[rows[good]] = True
         return alike_key
+
+
+def is_found(
+    picture: Picture,
+    start_xy: FloatArray,
+    xy: FloatArray,
+    likeness_to_key: FloatArray,
+    alike: float,
+    catch_px: float,
+) -> NDArray[np.bool_]:
+    """`(N,) bool`: which alignments look enough like their key, inside the picture, near where they began."""
+    good = (likeness_to_key >= alike) & picture.inside(xy, EDGE_PX)
+    return np.asarray(good & (np.abs(xy - start_xy).max(axis=1, initial=0) <= catch_px))
 
 
 def doubles(xy: FloatArray, found: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -20,7 +20,6 @@ IntArray = NDArray[np.intp]
 _MOTION_POINTS = 300
 _OWN_MOTION_GAIN = 0.3
 _LOST_DAMPING = 0.8
-_DESCRIPTOR_MEMORY = 8
 
 
 class DescriptorMethod:
@@ -140,16 +139,8 @@ class DescriptorMethod:
         table.streaks = np.where(table.seen, table.streaks + 1, 0).astype(np.int32)
         table.lengths[rows] += 1
         table.scores[rows] = keypoints.scores[pairs.b]
-        self._update_descriptors(table, rows, keypoints.descriptors[pairs.b])
+        table.learn_descriptors(rows, keypoints.descriptors[pairs.b], table.lengths[rows])
         table.change_states(self._config.confirm_after)
-
-    def _update_descriptors(
-        self, table: DescriptorTable, rows: IntArray, found: NDArray[np.floating]
-    ) -> None:
-        weight = 1 / np.minimum(table.lengths[rows], _DESCRIPTOR_MEMORY).astype(np.float32)[:, None]
-        mean = table.descriptors[rows] * (1 - weight) + found.astype(np.float32) * weight
-        norm = np.linalg.norm(mean, axis=1, keepdims=True)
-        table.descriptors[rows] = mean / np.maximum(norm, 1e-6)
 
     def _end_old(self, table: DescriptorTable) -> None:
         self._bury(table, ~table.ended(self._config))
@@ -162,8 +153,7 @@ class DescriptorMethod:
         """Begin tracks on the best of the keypoints that nobody took, as far as there is room."""
         alive = int((table.states != TrackState.LOST).sum())
         rows = rows[: max(0, self._config.max_tracks - alive)]
-        chosen = Keypoints(keypoints.xy[rows], keypoints.scores[rows], keypoints.descriptors[rows])
-        newborn = self._born(self._ledger.issue(len(rows)), chosen)
+        newborn = self._born(self._ledger.issue(len(rows)), keypoints.rows(rows))
         if self._config.confirm_after == 1:
             newborn.states[:] = TrackState.CONFIRMED
         table.append(newborn)

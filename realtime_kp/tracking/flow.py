@@ -12,6 +12,7 @@ Grey = NDArray[np.uint8]
 _WINDOW_PX = 21
 _COARSE_WINDOW_PX = 15
 _LEVELS = 3
+_BACK_PX = 1.0
 _STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.02)
 
 
@@ -27,7 +28,7 @@ def same_light(image: Grey, like: Grey) -> Grey:
 
 
 def follow(
-    before: Grey, after: Grey, xy: FloatArray, guess_xy: FloatArray, back_px: float = 1.0
+    before: Grey, after: Grey, xy: FloatArray, guess_xy: FloatArray
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Where points went, by pyramidal Lucas–Kanade, forwards and back.
 
@@ -39,7 +40,6 @@ def follow(
         after: `(H, W) uint8`.
         xy: `(N, 2) float32` places in `before`.
         guess_xy: `(N, 2) float32` about where they are in `after`.
-        back_px: How close to its start a point must come when it is followed back.
 
     Returns:
         `(N, 2) float32` places in `after`, and `(N,) bool`: found, inside, and back at its start.
@@ -50,7 +50,7 @@ def follow(
     back, found_back = _flow(after, before, there, there - (guess_xy - xy), _WINDOW_PX)
     height, width = after.shape
     good = found & found_back & (there >= 0).all(axis=1) & (there <= (width - 1, height - 1)).all(axis=1)
-    good &= ((back - xy) ** 2).sum(axis=1) <= back_px * back_px
+    good &= ((back - xy) ** 2).sum(axis=1) <= _BACK_PX * _BACK_PX
     return there, good
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from realtime_kp.config import TrackingConfig
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Tracks, TrackState
-from realtime_kp.tracking.advance import ALIKE_RETURNING, EDGE_PX, FrameStep, doubles
+from realtime_kp.tracking.advance import ALIKE_RETURNING, EDGE_PX, FrameStep, doubles, is_found
 from realtime_kp.tracking.flow import follow, same_light
 from realtime_kp.tracking.ledger import Ledger
 from realtime_kp.tracking.matching import near_pairs, nearest
@@ -190,8 +190,7 @@ class HybridMethod:
         if len(rows) == 0:
             return
         xy, alike = self._pool.align(now.values, table.slots[rows], there, table.affine[rows])
-        good = (alike >= ALIKE_RETURNING) & now.inside(xy, EDGE_PX)
-        good &= np.abs(xy - there).max(axis=1, initial=0) <= _RETURN_CATCH_PX
+        good = is_found(now, there, xy, alike, ALIKE_RETURNING, _RETURN_CATCH_PX)
         rows = rows[good]
         table.xy[rows] = xy[good]
         table.states[rows] = TrackState.CONFIRMED

@@ -19,7 +19,7 @@ from realtime_kp.tracking.matching import (
     similarities,
 )
 from realtime_kp.tracking.motion import GlobalMotion, estimate_motion
-from realtime_kp.tracking.table import AlignedTable
+from realtime_kp.tracking.table import DESCRIPTOR_MEMORY, AlignedTable
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.intp]
@@ -28,7 +28,6 @@ Mask = NDArray[np.bool_]
 SPACING_PX = 5.0
 _SAME_PLACE_PX = 3.0
 _DOUBTFUL = 0.35
-_DESCRIPTOR_MEMORY = 8
 _LEARN_EVERY = 4
 _STRICTER = 0.75
 _MARGIN = 0.05
@@ -95,12 +94,8 @@ def _learn(table: AlignedTable, pairs: Pairs, keypoints: Keypoints) -> None:
     table.scores[pairs.a] = keypoints.scores[pairs.b]
     # A descriptor that is known well hardly changes: those take turns.
     detections = table.detections[pairs.a]
-    pairs = pairs.where((detections <= _DESCRIPTOR_MEMORY) | (detections % _LEARN_EVERY == 0))
-    rows = pairs.a
-    weight = 1 / np.minimum(table.detections[rows], _DESCRIPTOR_MEMORY).astype(np.float32)[:, None]
-    found = keypoints.descriptors[pairs.b].astype(np.float32)
-    mean = table.descriptors[rows] * (1 - weight) + found * weight
-    table.descriptors[rows] = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-6)
+    pairs = pairs.where((detections <= DESCRIPTOR_MEMORY) | (detections % _LEARN_EVERY == 0))
+    table.learn_descriptors(pairs.a, keypoints.descriptors[pairs.b], table.detections[pairs.a])
 
 
 def recognise(
@@ -150,17 +145,8 @@ def relocate(
     Returns:
         From where the tracks were thought to be to where they are; None where they are not in the picture.
     """
-    lost = np.flatnonzero(asked)
-    lost = lost[:: max(1, len(lost) // _RELOCATION_POINTS)]
-    pairs = mutual_nearest_neighbours(
-        table.descriptors[detection.rows[lost]],
-        detection.keypoints.descriptors.astype(np.float32, copy=False),
-        distance_to_similarity(config.match_threshold),
-    )
-    motion = estimate_motion(detection.xy[lost[pairs.a]], detection.keypoints.xy[pairs.b])
-    if motion is None or motion.inlier_share * len(pairs) < _RELOCATION_INLIERS:
-        return None
-    return motion
+    rows = detection.rows[asked]
+    return _agreed_motion(table, rows, detection.xy[asked], detection.keypoints, config)
 
 
 def recognised_motion(
@@ -173,14 +159,21 @@ def recognised_motion(
         keypoints: Of the frame they moved to.
         config: Threshold.
     """
-    live = np.flatnonzero(table.alive)
-    live = live[:: max(1, len(live) // _RELOCATION_POINTS)]
+    rows = np.flatnonzero(table.alive)
+    return _agreed_motion(table, rows, table.xy[rows], keypoints, config)
+
+
+def _agreed_motion(
+    table: AlignedTable, rows: IntArray, xy: FloatArray, keypoints: Keypoints, config: TrackingConfig
+) -> GlobalMotion | None:
+    """The motion from `(R, 2)` places of rows to the keypoints, where enough descriptors agree on one."""
+    step = max(1, len(rows) // _RELOCATION_POINTS)
     pairs = mutual_nearest_neighbours(
-        table.descriptors[live],
+        table.descriptors[rows[::step]],
         keypoints.descriptors.astype(np.float32, copy=False),
         distance_to_similarity(config.match_threshold),
     )
-    motion = estimate_motion(table.xy[live[pairs.a]], keypoints.xy[pairs.b])
+    motion = estimate_motion(xy[::step][pairs.a], keypoints.xy[pairs.b])
     if motion is None or motion.inlier_share * len(pairs) < _RELOCATION_INLIERS:
         return None
     return motion

@@ -184,7 +184,6 @@ class PatchPool:
         Returns:
             `(N, 2)` places and `(N,)` normalised cross-correlation before the last, smallest step.
         """
-        steps = self._steps[slots]
         xy, likeness = xy.copy(), np.zeros(len(xy), np.float32)
         rows, steps = np.arange(len(xy)), self._steps[slots]
         for _ in range(_MOST_ITERATIONS):

@@ -13,6 +13,8 @@ from realtime_kp.keypoints import Keypoints, Tracks, TrackState
 
 FloatArray = NDArray[np.float32]
 
+DESCRIPTOR_MEMORY = 8
+
 
 @dataclass(slots=True)
 class TrackTable:
@@ -81,6 +83,21 @@ class TrackTable:
             for column in fields(self):
                 joined = np.concatenate([getattr(self, column.name), getattr(other, column.name)])
                 setattr(self, column.name, joined)
+
+    def learn_descriptors(
+        self, rows: NDArray[np.intp], found: NDArray[np.floating], counts: NDArray[np.int32]
+    ) -> None:
+        """Take new descriptors of rows into their running means.
+
+        Args:
+            rows: `(R,)`.
+            found: `(R, D)`, of the newest detection.
+            counts: `(R,)`, how many descriptors each mean then holds; beyond the last 8 old ones fade.
+        """
+        weight = 1 / np.minimum(counts, DESCRIPTOR_MEMORY).astype(np.float32)[:, None]
+        mean = self.descriptors[rows] * (1 - weight) + found.astype(np.float32) * weight
+        norm = np.linalg.norm(mean, axis=1, keepdims=True)
+        self.descriptors[rows] = mean / np.maximum(norm, 1e-6)
 
     def change_states(self, confirm_after: int) -> None:
         """Confirm what was seen often enough; what is confirmed and not seen is lost."""

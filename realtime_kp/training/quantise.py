@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from realtime_kp.errors import ModelError
+from realtime_kp.features.engines import openvino_graph
 from realtime_kp.features.network import SuperPointNetwork
 from realtime_kp.features.weights_store import INT8_FILE
 
@@ -43,10 +42,7 @@ def quantise(model: SuperPointForKeypointDetection, tiles: NDArray[np.uint8], fo
     import openvino
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    network = SuperPointNetwork(model).float().eval()
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        graph = openvino.convert_model(network, example_input=torch.zeros(1, 64, 64, dtype=torch.uint8))
+    graph = openvino_graph(SuperPointNetwork(model).eval())
     names = [op.get_friendly_name() for op in graph.get_ops() if op.get_type_name() == "Convolution"]
     kept = [name for name in names if "first" in name or "score_head" in name]
     small = nncf.quantize(
