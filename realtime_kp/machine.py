@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import ctypes.util
 import os
 import platform
@@ -10,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 SYSTEM_LIBRARIES = {"GL": "libgl1", "glib-2.0": "libglib2.0-0", "xcb": "libxcb1"}
+_M_MMAP_MAX, _M_TRIM_THRESHOLD, _M_TOP_PAD = -4, -1, -2
 PACKAGES = ("realtime-kp", "torch", "transformers", "openvino", "opencv-python", "av", "numpy")
 
 
@@ -38,6 +40,19 @@ def package_version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "missing"
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep large blocks that it frees, where the C library is glibc.
+
+    By default each is given back and comes anew as pages that the system must clear first, which is a quarter
+    of the time of a training step on a CPU. (mallopt(3): `M_MMAP_MAX`, `M_TRIM_THRESHOLD`, `M_TOP_PAD`.)
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    for parameter, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 2**29)):
+        libc.mallopt(parameter, value)
 
 
 def peak_memory_mb() -> float | None:

@@ -20,6 +20,7 @@ from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.config import TrainConfig
 from realtime_kp.errors import ConfigError, ModelError, SinkError
+from realtime_kp.machine import keep_freed_memory
 
 if TYPE_CHECKING:
     from realtime_kp.training.labels import Labels
@@ -63,6 +64,7 @@ def run_train(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise SinkError(f"cannot make the folder {out}: {exc.strerror}") from exc
+    keep_freed_memory()
     with StopSignals() as signals, _progress(quiet) as bars:
         tiles = _tile_set(images, out, config, bars)
         trainer = _trainer(tiles, checkpoint, config)
@@ -115,7 +117,14 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
 
     if config.resume:
         return Trainer.resumed(checkpoint, tiles)
-    recipe = Recipe(config.arch, config.steps or _DEFAULT_STEPS, batch=config.batch, seed=config.seed)
+    recipe = Recipe(
+        config.arch,
+        config.steps or _DEFAULT_STEPS,
+        batch=config.batch,
+        rate=config.rate,
+        seed=config.seed,
+        agreement=config.agreement,
+    )
     if config.minutes is not None:
         trial = Trainer(recipe, tiles)
         for _ in range(2):
@@ -125,7 +134,10 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
             trial.train_step()
         step_s = (time.perf_counter() - started_s) / _TRIAL_STEPS
         recipe = replace(recipe, steps=max(1, round(config.minutes * 60 / step_s)))
-    return Trainer(recipe, tiles)
+    trainer = Trainer(recipe, tiles)
+    if config.start_from is not None:
+        trainer.start_from(config.start_from)
+    return trainer
 
 
 def _tile_set(images: list[Path], out: Path, config: TrainConfig, bars: Progress) -> TileSet:
@@ -140,27 +152,34 @@ def _tile_set(images: list[Path], out: Path, config: TrainConfig, bars: Progress
     elif device.startswith("cuda") and not torch.cuda.is_available():
         raise ModelError(f"--device {device}: this machine has no CUDA device that torch can use")
     tiles = load_tiles(images, config.max_images)
-    labels = _labels(tiles, out / "labels.npz", config.seed, bars)
-    log.info("%d tiles, %.0f labels each, on %s", len(tiles), labels.count.mean(), device)
+    labels = _labels(tiles, out / "labels.npz", config, bars)
+    log.info("%d tiles, %.0f labels each, on %s", len(tiles), (labels.mass > 0).sum(axis=1).mean(), device)
     return TileSet(
         torch.from_numpy(tiles).to(device),
         torch.from_numpy(labels.xy).to(device),
-        torch.from_numpy(labels.count).to(device),
+        torch.from_numpy(labels.mass).to(device),
     )
 
 
-def _labels(tiles: NDArray[np.uint8], path: Path, seed: int, bars: Progress) -> Labels:
-    """Labels of earlier, where they belong to the same tiles and seed; else new ones, kept for next time."""
-    from realtime_kp.training.labels import Labels, label_tiles
+def _labels(tiles: NDArray[np.uint8], path: Path, config: TrainConfig, bars: Progress) -> Labels:
+    """Labels of earlier, where they were made of the same things; else new ones, kept for next time."""
+    from realtime_kp.training.labels import Labels, label_tiles, label_tiles_anew
 
-    mark = np.array([zlib.crc32(tiles.tobytes()), seed])
+    mark = f"{zlib.crc32(tiles.tobytes())} {config.seed} {config.labels_from or 'corners'}"
     if path.exists():
         with np.load(path) as kept:
-            if "mark" in kept and np.array_equal(kept["mark"], mark):
-                return Labels(kept["xy"], kept["count"])
+            if "mark" in kept and str(kept["mark"]) == mark:
+                return Labels(kept["xy"], kept["mass"])
     task = bars.add_task("labelling", total=len(tiles), shown="")
-    labels = label_tiles(tiles, seed, progress=lambda done: bars.update(task, completed=done))
-    np.savez_compressed(path, xy=labels.xy, count=labels.count, mark=mark)
+
+    def progress(done: int) -> None:
+        bars.update(task, completed=done)
+
+    if config.labels_from is None:
+        labels = label_tiles(tiles, config.seed, progress=progress)
+    else:
+        labels = label_tiles_anew(tiles, config.labels_from, config.seed, progress)
+    np.savez_compressed(path, xy=labels.xy, mass=labels.mass, mark=mark)
     return labels
 
 

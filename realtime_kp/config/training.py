@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -27,6 +28,18 @@ class TrainConfig:
     batch: Annotated[int, Parameter(name="--batch")] = 8
     """Pairs of views a step."""
 
+    rate: Annotated[float, Parameter(name="--rate")] = 2e-3
+    """Highest learning rate; half of it and less where --start-from has taught the network already."""
+
+    agreement: Annotated[float, Parameter(name="--agreement")] = 1.0
+    """Weight of the distance between the places that two views give a keypoint, beside the labels."""
+
+    start_from: Annotated[Path | None, Parameter(name="--start-from")] = None
+    """Checkpoint of another run to begin with; its network may be the narrower one. None begins at random."""
+
+    labels_from: Annotated[str | None, Parameter(name="--labels-from")] = None
+    """Model whose keypoints, found again under random warps, are the labels. None takes corners."""
+
     seed: Annotated[int, Parameter(name="--seed")] = 0
     """Of weights, labels and views."""
 
@@ -46,6 +59,8 @@ class TrainConfig:
         require(self.steps is None or self.steps >= 1, "steps must be at least 1", self.steps)
         require(self.minutes is None or self.steps is None, "give minutes or steps, not both", self.steps)
         require(1 <= self.batch <= 1024, "batch must be 1 to 1024", self.batch)
+        require(0 < self.rate <= 1, "rate must be above 0 and at most 1", self.rate)
+        require(0 <= self.agreement <= 100, "agreement must be 0 to 100", self.agreement)
         require(0 <= self.seed < 2**31, "seed must be 0 to 2147483647", self.seed)
         require(
             re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,

@@ -1,29 +1,38 @@
-"""Pseudo-labels: corners that a detector finds again under many homographies.
+"""Pseudo-labels: places that a detector finds again under many homographies.
 
-Homographic adaptation (DeTone et al., SuperPoint, 2018, section 5) of a corner detector (Shi and Tomasi,
-1994) instead of a network trained on drawn shapes.
+Homographic adaptation (DeTone et al., SuperPoint, 2018, section 5), in a first round of blobs instead of a
+network trained on drawn shapes, in a second one of a network of the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-WARPS = 48
-MAX_LABELS = 350
-MIN_SHARE = 0.35
+from realtime_kp.config import SuperPointConfig
+from realtime_kp.training.blobs import MAX_BLOBS, NMS_PX, FloatArray, GreyImage, find_blobs
+
+if TYPE_CHECKING:
+    from realtime_kp.features.superpoint import SuperPoint
+
+WARPS = 32
+MAX_LABELS = 500
+MIN_SHARE = 0.3
+# Hardly any place is found again in more than this share of the views.
+_SURE_SHARE = 0.9
 _BLUR_SIGMA_PX = 1.0
-_NMS_PX = 4
 _MARGIN_PX = 4
 
-FloatArray = NDArray[np.float32]
+# From a view, and where it shows the tile, to `(K, 2)` places.
+Detect = Callable[[GreyImage, GreyImage], FloatArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +40,12 @@ class Labels:
     """Places of N tiles.
 
     Attributes:
-        xy: `(N, 350, 2) float32`, pixels of the tile.
-        count: `(N,) int32`, how many of them are places; the others are void.
+        xy: `(N, 500, 2) float32`, pixels of the tile.
+        mass: `(N, 500) float32`, 0 to 1: how surely each is a keypoint; 0 where it is void.
     """
 
     xy: FloatArray
-    count: NDArray[np.int32]
+    mass: FloatArray
 
 
 def label_tiles(
@@ -45,7 +54,7 @@ def label_tiles(
     processes: int = 2,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Labels:
-    """Label all tiles.
+    """Label all tiles with blobs; the more often one is found again, the more surely it is a keypoint.
 
     Args:
         tiles: `(N, S, S) uint8`.
@@ -53,58 +62,105 @@ def label_tiles(
         processes: How many work at once.
         progress: Called with the number of tiles done.
     """
-    xy = np.zeros((len(tiles), MAX_LABELS, 2), np.float32)
-    count = np.zeros(len(tiles), np.int32)
     # A forked child inherits locks of threads that it has not: torch's and OpenCV's may be held.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        found = pool.map(partial(_label, seed=seed), tiles, range(len(tiles)), chunksize=8)
-        for i, places in enumerate(found):
-            count[i] = len(places)
-            xy[i, : len(places)] = places
-            progress(i + 1)
-    return Labels(xy, count)
+        found = pool.map(partial(_label_blobs, seed=seed), tiles, range(len(tiles)), chunksize=8)
+        return _gather(found, len(tiles), progress)
 
 
-def _label(tile: NDArray[np.uint8], number: int, seed: int) -> FloatArray:
+def label_tiles_anew(
+    tiles: NDArray[np.uint8],
+    model: str,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Labels:
+    """Label all tiles with the keypoints of a trained network in the same way.
+
+    Args:
+        tiles: `(N, S, S) uint8`.
+        model: A bundled name, or a Hugging Face folder.
+        seed: Of the homographies.
+        progress: Called with the number of tiles done.
+    """
+    from realtime_kp.features.superpoint import SuperPoint
+
+    height, width = tiles.shape[1:]
+    config = SuperPointConfig(
+        model=model,
+        resize=f"{width}x{height}",
+        max_keypoints=MAX_BLOBS,
+        nms_radius=NMS_PX,
+        keypoint_threshold=0.005,
+    )
+    with SuperPoint(config) as superpoint:
+        detect = partial(find_keypoints, superpoint=superpoint)
+
+        found = (label_tile(tile, np.random.default_rng((seed, i)), detect) for i, tile in enumerate(tiles))
+        return _gather(found, len(tiles), progress)
+
+
+def _gather(
+    found: Iterable[tuple[FloatArray, FloatArray]], count: int, progress: Callable[[int], None]
+) -> Labels:
+    labels = Labels(np.zeros((count, MAX_LABELS, 2), np.float32), np.zeros((count, MAX_LABELS), np.float32))
+    for i, (xy, share) in enumerate(found):
+        labels.xy[i, : len(xy)], labels.mass[i, : len(xy)] = xy, np.minimum(1, share / _SURE_SHARE)
+        progress(i + 1)
+    return labels
+
+
+def _label_blobs(tile: GreyImage, number: int, seed: int) -> tuple[FloatArray, FloatArray]:
     cv2.setNumThreads(1)
     return label_tile(tile, np.random.default_rng((seed, number)))
 
 
-def label_tile(tile: NDArray[np.uint8], rng: np.random.Generator) -> FloatArray:
-    """Corners of one tile that are found again in at least 35 % of the views that show them.
+def find_keypoints(view: GreyImage, mask: GreyImage, superpoint: SuperPoint) -> FloatArray:
+    """Keypoints of a network."""
+    xy = superpoint(np.repeat(view[:, :, np.newaxis], 3, axis=2)).xy
+    x, y = xy.round().astype(int).T
+    return np.asarray(xy[mask[y, x] > 0])
+
+
+def label_tile(
+    tile: GreyImage,
+    rng: np.random.Generator,
+    detect: Detect = find_blobs,
+) -> tuple[FloatArray, FloatArray]:
+    """What is found again in at least 30 % of the views that show it.
 
     Args:
         tile: `(S, S) uint8`.
         rng: Draws the homographies.
+        detect: Finds places in a view.
 
     Returns:
-        `(K, 2) float32`, most dependable first.
+        `(K, 2) float32`, most dependable first, and `(K,) float32`, their shares.
     """
     side = tile.shape[0]
     found, shown = np.zeros(tile.shape, np.float32), np.zeros(tile.shape, np.float32)
-    inside = np.ones(tile.shape, np.float32)
+    inside = np.ones(tile.shape, np.uint8)
     for number in range(WARPS):
         matrix = np.eye(3) if number == 0 else _random_homography(side, rng)
         view = cv2.warpPerspective(tile, matrix, (side, side), flags=cv2.INTER_LINEAR)
         mask = cv2.warpPerspective(inside, matrix, (side, side), flags=cv2.INTER_NEAREST)
         mask = cv2.erode(mask, np.ones((2 * _MARGIN_PX + 1,) * 2), borderValue=0)
         if number:
-            view = cv2.GaussianBlur(view, (0, 0), float(rng.uniform(0.3, 1.2)))
-            noise = rng.normal(0, rng.uniform(1, 5), view.shape)
-            view = np.clip(view + noise, 0, 255).astype(np.uint8)
-        corners = cv2.goodFeaturesToTrack(view, 600, 0.005, _NMS_PX, mask=mask.astype(np.uint8))
+            view = _worse(view, rng)
         back = np.linalg.inv(matrix)
         shown += cv2.warpPerspective(mask, back, (side, side), flags=cv2.INTER_NEAREST)
-        if corners is None:
-            continue
-        exact = cv2.cornerSubPix(
-            view, corners, (2, 2), (-1, -1), (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.03)
-        )
-        _splat(found, cv2.perspectiveTransform(exact, back)[:, 0])
+        xy = detect(view, mask)
+        if len(xy):
+            _splat(found, cv2.perspectiveTransform(xy[:, np.newaxis], back)[:, 0])
     # A bump of the height 1 wherever all views agree on one place.
     bumps = cv2.GaussianBlur(found, (0, 0), _BLUR_SIGMA_PX) * (2 * np.pi * _BLUR_SIGMA_PX**2)
     share = np.where(shown >= WARPS / 4, bumps / np.maximum(shown, 1), 0).astype(np.float32)
     return _peaks(share)
+
+
+def _worse(view: GreyImage, rng: np.random.Generator) -> GreyImage:
+    view = cv2.GaussianBlur(view, (0, 0), float(rng.uniform(0.3, 1.2)))
+    noise = rng.normal(0, rng.uniform(1, 5), view.shape)
+    return np.clip(view + noise, 0, 255).astype(np.uint8)
 
 
 def _splat(counts: FloatArray, xy: FloatArray) -> None:
@@ -119,8 +175,8 @@ def _splat(counts: FloatArray, xy: FloatArray) -> None:
         np.add.at(counts, (y[good], x[good]), weight[good])
 
 
-def _peaks(share: FloatArray) -> FloatArray:
-    highest = cv2.dilate(share, np.ones((2 * _NMS_PX + 1,) * 2))
+def _peaks(share: FloatArray) -> tuple[FloatArray, FloatArray]:
+    highest = cv2.dilate(share, np.ones((2 * NMS_PX + 1,) * 2))
     peak = (share == highest) & (share >= MIN_SHARE)
     peak[:_MARGIN_PX] = peak[-_MARGIN_PX:] = False
     peak[:, :_MARGIN_PX] = peak[:, -_MARGIN_PX:] = False
@@ -133,7 +189,7 @@ def _peaks(share: FloatArray) -> FloatArray:
     weights = share[y[:, None] + dy, x[:, None] + dx]
     total = np.maximum(weights.sum(axis=1), 1e-9)
     shift = np.stack([(weights * dx).sum(axis=1), (weights * dy).sum(axis=1)], axis=1) / total[:, None]
-    return np.asarray(np.stack([x, y], axis=1) + shift, np.float32)
+    return np.asarray(np.stack([x, y], axis=1) + shift, np.float32), share[y, x]
 
 
 def _random_homography(side: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from realtime_kp.training.views import Views
+from realtime_kp.features.decode import heatmap, refine
+from realtime_kp.training.views import Views, apply
 
 Tensor = torch.Tensor
 
@@ -14,23 +15,25 @@ LABEL_SIGMA_PX = 0.6
 MAX_POINTS = 250
 _POSITIVE_WEIGHT = 2.0
 _REACH_PX = 2
+_MAX_GAP_PX = 2.0
+_PEAK_REACH_PX = 3
 
 
-def detection_targets(xy: Tensor, visible: Tensor, size_wh: tuple[int, int]) -> Tensor:
+def detection_targets(xy: Tensor, mass: Tensor, size_wh: tuple[int, int]) -> Tensor:
     """What the soft-max of each cell should say.
 
-    A label is a Gaussian of σ = 0.6 px around its sub-pixel place, of the sum 1, it may lie in several cells;
-    what is missing to 1 in a cell belongs to "no keypoint".
+    A label is a Gaussian of σ = 0.6 px around its sub-pixel place, it may lie in several cells; what is
+    missing to 1 in a cell belongs to "no keypoint".
 
     Args:
         xy: `(B, L, 2)` labels, pixels.
-        visible: `(B, L) bool`.
+        mass: `(B, L)`, the sum of each; 0 for what the view does not show.
         size_wh: Of the view.
 
     Returns:
         `(B, 65, H/8, W/8) float32`, sums of 1 over the channels.
     """
-    batch, labels = visible.shape
+    batch, labels = mass.shape
     width, height = size_wh
     steps = torch.arange(-_REACH_PX, _REACH_PX + 1, device=xy.device)
     dy, dx = (grid.flatten() for grid in torch.meshgrid(steps, steps, indexing="ij"))
@@ -39,7 +42,7 @@ def detection_targets(xy: Tensor, visible: Tensor, size_wh: tuple[int, int]) -> 
     pixels = nearest.unsqueeze(2) + offsets
     gaps = ((pixels - xy.unsqueeze(2)) ** 2).sum(dim=3)
     weights = torch.exp(-gaps / (2 * LABEL_SIGMA_PX**2))
-    weights = weights / weights.sum(dim=2, keepdim=True) * visible.unsqueeze(2)
+    weights = weights / weights.sum(dim=2, keepdim=True) * mass.unsqueeze(2)
     x, y = pixels[..., 0].long(), pixels[..., 1].long()
     weights = weights * ((x >= 0) & (x < width) & (y >= 0) & (y < height))
     flat = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1)).view(batch, -1)
@@ -63,6 +66,38 @@ def detection_loss(logits: Tensor, targets: Tensor, shown: Tensor) -> Tensor:
     weight = whole * (1 + (_POSITIVE_WEIGHT - 1) * (1 - targets[:, -1]))
     entropy = -(targets * logits.float().log_softmax(dim=1)).sum(dim=1)
     return (entropy * weight).sum() / weight.sum().clamp_min(1)
+
+
+def agreement_loss(logits: Tensor, views: Views) -> Tensor:
+    """How far apart the two views put what ought to be one keypoint, pixels of the second view.
+
+    Places are found as they are in use, by soft-argmax on the heat map, around each label that both views
+    show. (Comparable: the location loss of Christiansen et al., UnsuperPoint, 2019, section 3.4.)
+
+    Args:
+        logits: `(2B, 65, h, w)`, the first views and then the second ones.
+        views: The B pairs.
+    """
+    heat = heatmap(logits)
+    places = refine(heat, _peaks(heat, views.xy.flatten(0, 1))).view_as(views.xy)
+    across = views.homographies[1] @ torch.linalg.inv(views.homographies[0])
+    gaps = (apply(across, places[0]) - places[1]).norm(dim=2).clamp_max(_MAX_GAP_PX)
+    weight = views.visible.all(dim=0) * views.mass
+    mean: Tensor = (gaps * weight).sum() / weight.sum().clamp_min(1)
+    return mean
+
+
+def _peaks(heat: Tensor, xy: Tensor) -> Tensor:
+    """The highest pixel within ±3 of each place, as non-maximum suppression would choose it."""
+    side = 2 * _PEAK_REACH_PX + 1
+    around = functional.unfold(heat.detach().unsqueeze(1), side, padding=_PEAK_REACH_PX)
+    height, width = heat.shape[1:]
+    nearest = xy.round()
+    x, y = nearest[..., 0].long().clamp(0, width - 1), nearest[..., 1].long().clamp(0, height - 1)
+    windows = around.gather(2, (y * width + x).unsqueeze(1).expand(-1, side * side, -1))
+    best = windows.argmax(dim=1)
+    shift = torch.stack([best % side, best // side], dim=2) - _PEAK_REACH_PX
+    return nearest + shift
 
 
 def sample(descriptors: Tensor, xy: Tensor) -> Tensor:

@@ -12,8 +12,9 @@ import torch
 
 from realtime_kp.errors import ModelError
 from realtime_kp.training.architecture import SHAPES, Arch, TrainableSuperPoint
-from realtime_kp.training.losses import descriptor_loss, detection_loss, detection_targets
-from realtime_kp.training.views import TileSet, Views, make_views
+from realtime_kp.training.losses import agreement_loss, descriptor_loss, detection_loss, detection_targets
+from realtime_kp.training.views import TileSet, make_views
+from realtime_kp.training.widen import widen
 
 _WARM_UP_STEPS = 100
 _FINAL_RATE = 0.01
@@ -33,6 +34,7 @@ class Recipe:
         size_wh: Of the views.
         rate: Highest learning rate.
         seed: Of the weights and of all views.
+        agreement: Weight of the agreement of the two views beside the labels.
     """
 
     arch: Arch
@@ -41,6 +43,7 @@ class Recipe:
     size_wh: tuple[int, int] = (256, 192)
     rate: float = 2e-3
     seed: int = 0
+    agreement: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,13 @@ class StepLosses:
     Attributes:
         detection: Cross entropy of the cells.
         descriptor: InfoNCE.
+        agreement: Pixels between a keypoint's places in the two views.
         right: Share of the points whose nearest descriptor in the other view is their own.
     """
 
     detection: float
     descriptor: float
+    agreement: float
     right: float
 
 
@@ -92,24 +97,20 @@ class Trainer:
         images = views.grey.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
             logits, descriptors = self.model(images)
-        detection, description, right = self._losses(logits, descriptors, views, generator)
-        loss = detection + _DESCRIPTOR_WEIGHT * description
+        visible_mass = (views.visible * views.mass).flatten(0, 1)
+        targets = detection_targets(views.xy.flatten(0, 1), visible_mass, self.recipe.size_wh)
+        detection = detection_loss(logits, targets, views.shown.flatten(0, 1))
+        agreement = agreement_loss(logits, views)
+        pairs = descriptors.view(2, -1, *descriptors.shape[1:])
+        description, right = descriptor_loss(pairs, views, self._log_temperature, generator)
+        loss = detection + _DESCRIPTOR_WEIGHT * description + self.recipe.agreement * agreement
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), _CLIP)
         self._optimiser.step()
         self._update_average()
         self.step += 1
-        return StepLosses(float(detection.detach()), float(description.detach()), float(right))
-
-    def _losses(
-        self, logits: torch.Tensor, descriptors: torch.Tensor, views: Views, generator: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        targets = detection_targets(views.xy.flatten(0, 1), views.visible.flatten(0, 1), self.recipe.size_wh)
-        detection = detection_loss(logits, targets, views.shown.flatten(0, 1))
-        pairs = descriptors.view(2, -1, *descriptors.shape[1:])
-        description, right = descriptor_loss(pairs, views, self._log_temperature, generator)
-        return detection, description, right
+        return StepLosses(*(float(x.detach()) for x in (detection, description, agreement, right)))
 
     def _rate(self) -> float:
         warm = min(1.0, (self.step + 1) / _WARM_UP_STEPS)
@@ -127,6 +128,24 @@ class Trainer:
                 kept.lerp_(latest, 1 - keep)
             else:
                 kept.copy_(latest)
+
+    def start_from(self, path: Path) -> None:
+        """Begin with what another run has learned; its network may be a narrower one.
+
+        Raises:
+            ModelError: The file is no checkpoint, or its network is the wider one.
+        """
+        device = self._tiles.images.device
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+            other = TrainableSuperPoint(SHAPES[state["recipe"]["arch"]]).to(device)
+            other.load_state_dict(state["average"])
+            widen(other, self.model)
+            self.average.load_state_dict(self.model.state_dict())
+            with torch.no_grad():
+                self._log_temperature.copy_(state["log_temperature"])
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError) as exc:
+            raise ModelError(f"{path} is no checkpoint to start from: {exc}") from exc
 
     def save(self, path: Path) -> None:
         """Write all that resuming needs; the file is replaced only when whole."""

@@ -18,12 +18,12 @@ class TileSet:
     Attributes:
         images: `(N, S, S) uint8`.
         xy: `(N, L, 2) float32`, labels, pixels of the tile.
-        count: `(N,)`, how many of them are places.
+        mass: `(N, L) float32`, 0 to 1: how surely each is a keypoint; 0 where it is void.
     """
 
     images: Tensor
     xy: Tensor
-    count: Tensor
+    mass: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,16 @@ class Views:
         shown: `(2, B, 1, H, W) bool`, pixels that lie on the tile.
         xy: `(2, B, L, 2) float32`, the same labels in both views, pixels.
         visible: `(2, B, L) bool`, whether each is a label, and well inside the view and the tile.
+        mass: `(B, L) float32`, 0 to 1: how surely each is a keypoint.
+        homographies: `(2, B, 3, 3) float32`, from the tile to the view.
     """
 
     grey: Tensor
     shown: Tensor
     xy: Tensor
     visible: Tensor
+    mass: Tensor
+    homographies: Tensor
 
 
 def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: torch.Generator) -> Views:
@@ -65,8 +69,7 @@ def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: 
     second = torch.where(near.view(-1, 1, 1), small, large) @ first
     homographies = torch.stack([first, second]).to(device)
     images = tiles.images[chosen].float().unsqueeze(1) / 255
-    labels, count = tiles.xy[chosen], tiles.count[chosen]
-    known = torch.arange(labels.shape[1], device=device) < count.unsqueeze(1)
+    labels, mass = tiles.xy[chosen], tiles.mass[chosen]
     grey, shown, places, visible = [], [], [], []
     for homography in homographies:
         view, on_tile = _warp(images, homography, size_wh)
@@ -74,8 +77,10 @@ def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: 
         shown.append(on_tile)
         xy = apply(homography, labels)
         places.append(xy)
-        visible.append(known & _inside(xy, size_wh, 4))
-    return Views(torch.stack(grey), torch.stack(shown), torch.stack(places), torch.stack(visible))
+        visible.append((mass > 0) & _inside(xy, size_wh, 4))
+    return Views(
+        torch.stack(grey), torch.stack(shown), torch.stack(places), torch.stack(visible), mass, homographies
+    )
 
 
 def apply(homographies: Tensor, xy: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import pytest
 from realtime_kp.errors import SourceError
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.images import TILE_PX, load_tiles
-from realtime_kp.training.labels import label_tile, label_tiles
+from realtime_kp.training.labels import MIN_SHARE, label_tile, label_tiles, label_tiles_anew
 
 
 def write_picture(path: Path, size_wh: tuple[int, int], seed: int = 0) -> None:
@@ -46,19 +46,21 @@ def test_labels_are_the_corners_of_a_checkerboard_to_half_a_pixel() -> None:
         for column in range(1, 10):
             if (row + column) % 2:
                 tile[32 * row : 32 * row + 32, 32 * column : 32 * column + 32] = 200
-    labels = label_tile(tile, np.random.default_rng(0))
+    labels, share = label_tile(tile, np.random.default_rng(0))
     # Inner corners lie between pixels 32 k - 1 and 32 k.
     corners = np.stack(np.meshgrid(np.arange(2, 10), np.arange(2, 10)), -1).reshape(-1, 2) * 32 - 0.5
     gaps = np.linalg.norm(corners[:, None] - labels[None], axis=2).min(axis=1)
     assert (gaps < 0.6).mean() > 0.95
     assert np.median(gaps) < 0.3
+    assert share.min() >= MIN_SHARE
+    assert np.all(np.diff(share) <= 0)
 
 
 def test_noise_alone_has_hardly_any_labels() -> None:
     noise = np.random.default_rng(0).integers(118, 138, (352, 352)).astype(np.uint8)
     board = cv2.cvtColor(procedural_picture((352, 352), 1), cv2.COLOR_BGR2GRAY)
     rng = np.random.default_rng(0)
-    assert len(label_tile(noise, rng)) < 0.2 * len(label_tile(board, rng))
+    assert len(label_tile(noise, rng)[0]) < 0.2 * len(label_tile(board, rng)[0])
 
 
 def test_equal_seeds_give_equal_labels() -> None:
@@ -67,5 +69,19 @@ def test_equal_seeds_give_equal_labels() -> None:
     first = label_tiles(tiles, seed=3, processes=1, progress=done.append)
     again = label_tiles(tiles, seed=3, processes=1)
     assert np.array_equal(first.xy, again.xy)
-    assert first.count[0] > 20
+    assert 20 < (first.mass[0] == 1).sum() == (first.mass[0] > 0).sum()
+    assert done == [1]
+
+
+def test_a_network_labels_what_it_finds_again_by_how_often() -> None:
+    tiles = cv2.cvtColor(procedural_picture((352, 352), 2), cv2.COLOR_BGR2GRAY)[None]
+    done: list[int] = []
+    labels = label_tiles_anew(tiles, "small", seed=3, progress=done.append)
+    sure = labels.mass[0][labels.mass[0] > 0]
+    assert len(sure) > 50
+    assert sure.max() == 1
+    assert 0.1 < sure.min() < 0.9
+    corners = label_tiles(tiles, seed=3, processes=1).xy[0, :50]
+    gaps = np.linalg.norm(corners[:, None] - labels.xy[0][: len(sure)][None], axis=2).min(axis=1)
+    assert np.median(gaps) < 1.5
     assert done == [1]

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from realtime_kp.features.decode import heatmap, sample_descriptors
 from realtime_kp.training.losses import (
+    agreement_loss,
     descriptor_loss,
     detection_loss,
     detection_targets,
@@ -19,7 +21,7 @@ SIZE_WH = (64, 48)
 
 def test_targets_are_distributions_with_their_centre_on_the_label() -> None:
     xy = torch.tensor([[[20.3, 11.6], [40.0, 31.0]]])
-    targets = detection_targets(xy, torch.ones(1, 2, dtype=torch.bool), SIZE_WH)
+    targets = detection_targets(xy, torch.ones(1, 2), SIZE_WH)
     assert torch.allclose(targets.sum(dim=1), torch.ones(1, 6, 8))
     heat = heatmap(targets.clamp_min(1e-30).log())[0]
     y, x = torch.meshgrid(torch.arange(48.0), torch.arange(64.0), indexing="ij")
@@ -31,13 +33,48 @@ def test_targets_are_distributions_with_their_centre_on_the_label() -> None:
 
 def test_a_label_that_is_not_visible_leaves_no_trace() -> None:
     xy = torch.tensor([[[20.0, 11.0]]])
-    targets = detection_targets(xy, torch.zeros(1, 1, dtype=torch.bool), SIZE_WH)
+    targets = detection_targets(xy, torch.zeros(1, 1), SIZE_WH)
     assert torch.equal(targets[:, -1], torch.ones(1, 6, 8))
+
+
+def test_an_unsure_label_leaves_the_rest_to_no_keypoint() -> None:
+    targets = detection_targets(torch.tensor([[[20.0, 12.0]]]), torch.tensor([[0.4]]), SIZE_WH)
+    assert float(targets[0, :-1].sum()) == pytest.approx(0.4, abs=1e-5)
+    assert float(targets[0, -1, 1, 2]) == pytest.approx(0.6, abs=1e-3)
+
+
+def agreement(second_view_off_px: float) -> torch.Tensor:
+    """Loss of two views that are 3 px apart, where the heat of the second one lies off by so much."""
+    xy = torch.tensor([[[20.3, 11.6], [40.0, 31.0]]])
+    shift = torch.tensor([3.0, 0.0])
+    moved = torch.eye(3)
+    moved[0, 2] = 3
+    mass = torch.ones(1, 2)
+    heats = [
+        detection_targets(places, mass, SIZE_WH)
+        for places in (xy, xy + shift + second_view_off_px * shift / 3)
+    ]
+    views = Views(
+        torch.zeros(2, 1, 1, 48, 64),
+        torch.ones(2, 1, 1, 48, 64, dtype=torch.bool),
+        torch.stack([xy, xy + shift]),
+        torch.ones(2, 1, 2, dtype=torch.bool),
+        mass,
+        torch.stack([torch.eye(3), moved]).unsqueeze(1),
+    )
+    logits = torch.cat(heats).clamp_min(1e-30).log().requires_grad_()
+    return agreement_loss(logits, views)
+
+
+def test_the_views_disagree_by_as_much_as_the_second_heat_lies_off() -> None:
+    assert float(agreement(0)) == pytest.approx(0, abs=0.06)
+    assert float(agreement(0.8)) == pytest.approx(0.8, abs=0.1)
+    assert agreement(0.8).requires_grad
 
 
 def test_the_detection_loss_is_least_for_the_targets_themselves() -> None:
     xy = torch.tensor([[[20.3, 11.6], [40.0, 31.0]]])
-    targets = detection_targets(xy, torch.ones(1, 2, dtype=torch.bool), SIZE_WH)
+    targets = detection_targets(xy, torch.ones(1, 2), SIZE_WH)
     shown = torch.ones(1, 1, 48, 64, dtype=torch.bool)
     right = detection_loss(targets.clamp_min(1e-9).log(), targets, shown)
     wrong = detection_loss(targets.roll(1, dims=3).clamp_min(1e-9).log(), targets, shown)
@@ -64,7 +101,10 @@ def pair(descriptors_alike: bool) -> tuple[torch.Tensor, Views]:
     second = first if descriptors_alike else torch.randn(1, 32, 6, 8, generator=generator)
     shown = torch.ones(2, 1, 1, 48, 64, dtype=torch.bool)
     visible = torch.ones(2, 1, 48, dtype=torch.bool)
-    views = Views(torch.zeros(2, 1, 1, 48, 64), shown, torch.stack([xy, xy]), visible)
+    still = torch.eye(3).expand(2, 1, 3, 3)
+    views = Views(
+        torch.zeros(2, 1, 1, 48, 64), shown, torch.stack([xy, xy]), visible, torch.ones(1, 48), still
+    )
     return torch.stack([first, second]), views
 
 
@@ -80,8 +120,6 @@ def test_alike_descriptors_have_no_loss_and_random_ones_that_of_guessing() -> No
 
 def test_points_within_a_cell_are_no_negatives() -> None:
     descriptors, views = pair(True)
-    crowded = Views(
-        views.grey, views.shown, views.xy * 0 + 20 + torch.arange(48).view(1, 1, -1, 1) * 0.1, views.visible
-    )
+    crowded = replace(views, xy=views.xy * 0 + 20 + torch.arange(48).view(1, 1, -1, 1) * 0.1)
     loss, _ = descriptor_loss(descriptors, crowded, torch.tensor(0.0), torch.Generator().manual_seed(0))
     assert float(loss) == pytest.approx(0, abs=1e-5)

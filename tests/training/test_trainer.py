@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -23,7 +24,7 @@ RECIPE = Recipe("small", steps=20, batch=2, size_wh=(96, 96))
 def tiles() -> TileSet:
     grey = cv2.cvtColor(procedural_picture((352, 352), 0), cv2.COLOR_BGR2GRAY)
     corners = cv2.goodFeaturesToTrack(grey, 200, 0.001, 6).reshape(1, -1, 2)
-    return TileSet(torch.from_numpy(grey[None]), torch.from_numpy(corners), torch.tensor([corners.shape[1]]))
+    return TileSet(torch.from_numpy(grey[None]), torch.from_numpy(corners), torch.ones(corners.shape[:2]))
 
 
 def trained(steps: int, tiles: TileSet) -> Trainer:
@@ -61,6 +62,28 @@ def test_what_is_no_checkpoint_is_refused(tiles: TileSet, tmp_path: Path) -> Non
     torch.save({"step": 3}, tmp_path / "other.pt")
     with pytest.raises(ModelError, match="no checkpoint"):
         Trainer.resumed(tmp_path / "other.pt", tiles)
+
+
+def test_a_wide_network_starts_with_the_keypoints_of_a_narrow_one(tiles: TileSet, tmp_path: Path) -> None:
+    narrow = trained(4, tiles)
+    narrow.save(tmp_path / "checkpoint.pt")
+    wide = Trainer(replace(RECIPE, arch="base"), tiles)
+    wide.start_from(tmp_path / "checkpoint.pt")
+    grey = torch.rand(1, 1, 64, 64)
+    with torch.no_grad():
+        (logits, descriptors), (expected, described) = wide.average(grey), narrow.average(grey)
+    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(descriptors[:, :128], described, atol=1e-4, rtol=1e-4)
+    listening = wide.model.blocks[0][1][0].weight[:16, 16:]
+    assert not bool(listening.any())
+    wide.train_step()
+    assert bool(listening.any())
+
+
+def test_a_narrow_network_cannot_start_from_a_wide_one(tiles: TileSet, tmp_path: Path) -> None:
+    Trainer(replace(RECIPE, arch="base"), tiles).save(tmp_path / "checkpoint.pt")
+    with pytest.raises(ModelError, match="cannot hold"):
+        Trainer(RECIPE, tiles).start_from(tmp_path / "checkpoint.pt")
 
 
 @pytest.mark.parametrize("arch", ["base", "small"])

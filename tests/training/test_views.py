@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from realtime_kp.sources import procedural_picture
-from realtime_kp.training.views import TileSet, change_light, make_views
+from realtime_kp.training.views import TileSet, apply, change_light, make_views
 
 
 @pytest.fixture(scope="module")
@@ -16,11 +16,10 @@ def tiles() -> TileSet:
         grey = cv2.cvtColor(procedural_picture((352, 352), seed), cv2.COLOR_BGR2GRAY)
         images.append(grey)
         places.append(cv2.goodFeaturesToTrack(grey, 100, 0.001, 8).reshape(-1, 2)[:100])
-    count = [len(xy) for xy in places]
-    xy = np.zeros((3, 120, 2), np.float32)
+    xy, mass = np.zeros((3, 120, 2), np.float32), np.zeros((3, 120), np.float32)
     for i, found in enumerate(places):
-        xy[i, : len(found)] = found
-    return TileSet(torch.from_numpy(np.stack(images)), torch.from_numpy(xy), torch.tensor(count))
+        xy[i, : len(found)], mass[i, : len(found)] = found, 1
+    return TileSet(torch.from_numpy(np.stack(images)), torch.from_numpy(xy), torch.from_numpy(mass))
 
 
 def test_equal_seeds_give_equal_views(tiles: TileSet) -> None:
@@ -50,6 +49,14 @@ def test_labels_lie_on_the_same_points_in_both_views(tiles: TileSet, monkeypatch
             shuffled = np.abs(patches[0] - np.roll(patches[1], 1))
             assert np.median(differences[-1]) < 0.5 * np.median(shuffled)
     assert np.median(np.concatenate(differences)) < 0.03
+
+
+def test_the_homographies_lead_from_one_view_to_the_other(tiles: TileSet) -> None:
+    views = make_views(tiles, 4, (128, 96), torch.Generator().manual_seed(0))
+    across = views.homographies[1] @ torch.linalg.inv(views.homographies[0])
+    both = views.visible.all(dim=0)
+    assert int(both.sum()) > 20
+    torch.testing.assert_close(apply(across, views.xy[0])[both], views.xy[1][both], atol=1e-2, rtol=0)
 
 
 def test_every_other_pair_is_near(tiles: TileSet) -> None:

@@ -1,0 +1,71 @@
+"""The detector that labels begin with: blobs by the determinant of the Hessian, over several scales.
+
+Blobs (Lindeberg, 1998; Bay et al., SURF, 2006) come back nearer to their places than corners do when the
+view or the light changes. Saddles count half, so that the corners of a checkerboard have labels too.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+GreyImage = NDArray[np.uint8]
+
+MAX_BLOBS = 600
+NMS_PX = 4
+_SIGMAS_PX = (1.5, 2.0, 2.5, 3.0)
+_SADDLE_WEIGHT = 0.5
+# What is strong where little else is comes before what is average in a busy place.
+_NEIGHBOURHOOD_PX = 20
+_NOISE = 3.0
+
+
+def find_blobs(view: GreyImage, mask: GreyImage) -> FloatArray:
+    """The strongest blobs and saddles.
+
+    Args:
+        view: `(H, W) uint8`.
+        mask: `(H, W) uint8`, 0 where nothing is to be found.
+
+    Returns:
+        `(K, 2) float32`, to a part of a pixel, at most 600, strongest first.
+    """
+    response = blob_response(view)
+    highest = cv2.dilate(response, np.ones((2 * NMS_PX + 1,) * 2))
+    peak = (response == highest) & (response > 0) & (mask > 0)
+    peak[[0, -1]] = peak[:, [0, -1]] = False
+    y, x = np.nonzero(peak)
+    order = np.argsort(-response[y, x], kind="stable")[:MAX_BLOBS]
+    y, x = y[order], x[order]
+    across = _vertex(response[y, x - 1], response[y, x], response[y, x + 1])
+    along = _vertex(response[y - 1, x], response[y, x], response[y + 1, x])
+    return np.asarray(np.stack([x + across, y + along], axis=1), np.float32)
+
+
+def blob_response(grey: GreyImage) -> FloatArray:
+    """Root of the scale-normalised determinant of the Hessian, summed over scales, against what is around.
+
+    Args:
+        grey: `(H, W) uint8`.
+
+    Returns:
+        `(H, W) float32`, 0 or more; hardly changed by gain and offset.
+    """
+    blobs, saddles = np.zeros(grey.shape, np.float32), np.zeros(grey.shape, np.float32)
+    for sigma in _SIGMAS_PX:
+        smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), sigma)
+        xx, yy = cv2.Sobel(smooth, cv2.CV_32F, 2, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 2)
+        xy = cv2.Sobel(smooth, cv2.CV_32F, 1, 1)
+        determinant = (xx * yy - xy * xy) * sigma**4
+        blobs += np.sqrt(np.maximum(determinant, 0))
+        saddles += np.sqrt(np.maximum(-determinant, 0))
+    around = cv2.GaussianBlur(blobs, (0, 0), _NEIGHBOURHOOD_PX) + _NOISE
+    return np.asarray(np.maximum(blobs, _SADDLE_WEIGHT * saddles) / around, np.float32)
+
+
+def _vertex(before: FloatArray, at: FloatArray, after: FloatArray) -> FloatArray:
+    """Where the parabola through three neighbours is highest, -0.5 to 0.5."""
+    bend = np.minimum(before + after - 2 * at, -1e-12)
+    return np.asarray(np.clip((before - after) / (2 * bend), -0.5, 0.5))
