@@ -210,7 +210,7 @@ class Commands:
         """Hold methods against each other on pairs of pictures with known homographies.
 
         Args:
-            against: What --model is compared with: orb, sift, or whatever --model takes.
+            against: What --model is compared with: orb, sift, xfeat, or whatever --model takes.
             data: Folder or zip file of pictures, warped in pairs, and of real pairs with homographies
                 (H_1_2 beside 1.ppm and 2.ppm; H1to3p.xml beside graf1.png and graf3.png).
         """

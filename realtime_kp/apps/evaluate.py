@@ -1,4 +1,4 @@
-"""`evaluate`: methods held against each other on pairs of pictures, SuperPoints on video as well."""
+"""`evaluate`: methods held against each other on pairs of pictures, networks on video as well."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rich.console import Console
@@ -25,7 +26,6 @@ from realtime_kp.bench.methods import CLASSICAL, open_method
 from realtime_kp.bench.pairs import Kind, Pair, make_pairs
 from realtime_kp.config import EvaluateConfig, ReportConfig, SuperPointConfig
 from realtime_kp.errors import SourceError
-from realtime_kp.features import SuperPoint
 from realtime_kp.machine import describe_machine
 from realtime_kp.sinks import check_output
 from realtime_kp.sources import DemoSpec, list_pictures
@@ -37,10 +37,36 @@ _CLIP_FRAMES = 45
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Of one method: scores by kind of pair, and tracks on clips where it is a SuperPoint."""
+    """Of one method and one seed: scores by kind of pair, and tracks on clips where it is a network."""
 
     pairs: dict[Kind, PairScores]
     tracks: TrackAccuracy | None
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        """Name and value of each figure, by kind of pair and `known_motion`."""
+        found = {str(kind): asdict(scores) for kind, scores in self.pairs.items()}
+        return found if self.tracks is None else {**found, "known_motion": asdict(self.tracks)}
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Of one figure over several seeds."""
+
+    mean: float
+    spread: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Spread:
+        """Mean, and highest less lowest."""
+        return cls(fmean(values), max(values) - min(values))
+
+    def text(self, digits: int, *, percent: bool = False) -> str:
+        """The mean, and half of the spread where there is one."""
+        style = f".{digits}{'%' if percent else 'f'}"
+        return f"{self.mean:{style}}" + (f" ± {self.spread / 2:{style}}" if self.spread else "")
+
+
+Figures = dict[str, dict[str, Spread]]
 
 
 def run_evaluate(
@@ -56,7 +82,7 @@ def run_evaluate(
     """Judge methods on the same pairs.
 
     Args:
-        names: `orb`, `sift`, or what `--model` takes.
+        names: `orb`, `sift`, `xfeat`, or what `--model` takes.
         data: A folder or zip file of pictures, see `make_pairs`; the demo scene's pictures without one.
         config: How many keypoints and pairs.
         superpoint: Device, engine and precision.
@@ -72,27 +98,40 @@ def run_evaluate(
     """
     if report.summary is not None:
         check_output(report.summary, overwrite=report.overwrite, inputs=[] if data is None else [str(data)])
-    results: dict[str, Result] = {}
+    results: dict[str, Figures] = {}
     with (
         StopSignals() as signals,
         Progress(console=Console(stderr=True), disable=quiet) as bars,
         _folder(data) as folder,
     ):
-        pairs = list(make_pairs(folder, config.max_pairs, config.seed))
+        seeds = range(config.seed, config.seed + config.repeats)
+        pairs = {seed: list(make_pairs(folder, config.max_pairs, seed)) for seed in seeds}
         for name in names:
-            task = bars.add_task(name, total=len(pairs))
+            task = bars.add_task(name, total=sum(map(len, pairs.values())))
             with open_method(name, config.keypoints, superpoint) as method:
-                shown = _counted(pairs, signals, partial(bars.advance, task))
-                found = evaluate(method, shown)
+                found = [
+                    evaluate(method, _counted(some, signals, partial(bars.advance, task)))
+                    for some in pairs.values()
+                ]
             if signals.received:
                 break
-            results[name] = Result(found, _tracks(name, folder, config, superpoint))
+            tracks = [_tracks(name, folder, config, superpoint, seed) for seed in seeds]
+            results[name] = _spread([Result(*both) for both in zip(found, tracks, strict=True)])
+    first = pairs[config.seed]
     if report.summary is not None:
-        write_json(report.summary, _to_dict(results, config, len(pairs), interrupted=signals.received))
+        write_json(report.summary, _to_dict(results, config, len(first), interrupted=signals.received))
     if not quiet:
-        for table in _tables(results, pairs):
+        for table in _tables(results, first):
             console.print(table)
     return INTERRUPTED if signals.received else DONE
+
+
+def _spread(results: list[Result]) -> Figures:
+    runs = [result.figures() for result in results]
+    return {
+        kind: {name: Spread.of([run[kind][name] for run in runs]) for name in figures}
+        for kind, figures in runs[0].items()
+    }
 
 
 def _counted(pairs: list[Pair], signals: StopSignals, advance: Any) -> Iterator[Pair]:
@@ -104,15 +143,19 @@ def _counted(pairs: list[Pair], signals: StopSignals, advance: Any) -> Iterator[
 
 
 def _tracks(
-    name: str, folder: Path, config: EvaluateConfig, superpoint: SuperPointConfig
+    name: str, folder: Path, config: EvaluateConfig, superpoint: SuperPointConfig, seed: int
 ) -> TrackAccuracy | None:
     if name in CLASSICAL or not config.video:
         return None
     pictures = [path for path in list_pictures(str(folder / "**" / "*")) if path.parent.name != "graf"]
-    scenes = [DemoSpec(picture=picture, frames=_CLIP_FRAMES, seed=config.seed) for picture in pictures]
-    clips = make_clips(scenes[: _CLIPS * 8 : 8] or [DemoSpec(frames=_CLIP_FRAMES, seed=config.seed)])[:_CLIPS]
-    with SuperPoint(replace(superpoint, model=name)) as network:
-        rows = measure_known_motion(clips, network, {"descriptor": partial(Tracker, kind="descriptor")})
+    scenes = [DemoSpec(picture=picture, frames=_CLIP_FRAMES, seed=seed) for picture in pictures]
+    clips = make_clips(scenes[: _CLIPS * 8 : 8] or [DemoSpec(frames=_CLIP_FRAMES, seed=seed)])[:_CLIPS]
+    with open_method(name, superpoint.max_keypoints, superpoint, threshold=True) as method:
+        rows = measure_known_motion(
+            clips,
+            lambda image: method.features(image).keypoints(),
+            {"descriptor": partial(Tracker, kind="descriptor")},
+        )
     return next(row.accuracy for row in rows if row.every == 1)
 
 
@@ -144,52 +187,63 @@ def _draw_pictures(folder: Path) -> None:
 
 
 def _to_dict(
-    results: dict[str, Result], config: EvaluateConfig, pairs: int, *, interrupted: bool
+    results: dict[str, Figures], config: EvaluateConfig, pairs: int, *, interrupted: bool
 ) -> dict[str, Any]:
+    def values(what: str) -> dict[str, Any]:
+        return {
+            method: {
+                kind: {name: getattr(figure, what) for name, figure in figures.items()}
+                for kind, figures in result.items()
+            }
+            for method, result in results.items()
+        }
+
     return {
         "command": "evaluate",
         "keypoints": config.keypoints,
         "seed": config.seed,
+        "repeats": config.repeats,
         "pairs": pairs,
-        "methods": {
-            name: {
-                **{kind: asdict(scores) for kind, scores in result.pairs.items()},
-                "known_motion": None if result.tracks is None else asdict(result.tracks),
-            }
-            for name, result in results.items()
-        },
+        "methods": values("mean"),
+        "spread": values("spread"),
         "stopped_by": "signal" if interrupted else "end",
         "machine": describe_machine(),
     }
 
 
-def _tables(results: dict[str, Result], pairs: list[Pair]) -> Iterator[Table]:
+_SCORE_HEADS = {
+    "repeated": "repeatability",
+    "px": "localisation_px",
+    "matches ≤ 1": "matches_1px",
+    "≤ 3 px": "matches_3px",
+    "homographies ≤ 1": "homography_1px",
+    "≤ 3": "homography_3px",
+    "≤ 5 px": "homography_5px",
+}
+
+
+def _tables(results: dict[str, Figures], pairs: list[Pair]) -> Iterator[Table]:
     for kind in ("illumination", "viewpoint", "real"):
         count = sum(pair.kind == kind for pair in pairs)
         if count == 0:
             continue
-        table = Table(title=f"{count} pairs, {kind}", title_justify="left")
-        table.add_column("method")
-        for head in ("repeated", "px", "matches ≤ 1", "≤ 3 px", "homographies ≤ 1", "≤ 3", "≤ 5 px"):
-            table.add_column(head, justify="right")
+        table = _table(f"{count} pairs, {kind}", list(_SCORE_HEADS))
         for name, result in results.items():
-            found = result.pairs.get(kind)
-            if found is not None:
-                shares = (found.matches_1px, found.matches_3px)
-                close = (found.homography_1px, found.homography_3px, found.homography_5px)
-                table.add_row(
-                    name,
-                    f"{found.repeatability:.3f}",
-                    f"{found.localisation_px:.2f}",
-                    *(f"{share:.3f}" for share in (*shares, *close)),
-                )
+            if kind in result:
+                figures = (result[kind][field] for field in _SCORE_HEADS.values())
+                table.add_row(name, *(figure.text(2 if i == 1 else 3) for i, figure in enumerate(figures)))
         yield table
-    if any(result.tracks for result in results.values()):
-        table = Table(title="known motion, descriptor tracker", title_justify="left")
-        table.add_column("method")
-        table.add_column("mean length", justify="right")
-        table.add_column("steps ≤ 1 px", justify="right")
-        for name, result in results.items():
-            if result.tracks is not None:
-                table.add_row(name, f"{result.tracks.mean_length:.1f}", f"{result.tracks.within_1px:.1%}")
+    tracked = {name: result["known_motion"] for name, result in results.items() if "known_motion" in result}
+    if tracked:
+        table = _table("known motion, descriptor tracker", ["mean length", "steps ≤ 1 px"])
+        for name, found in tracked.items():
+            table.add_row(name, found["mean_length"].text(1), found["within_1px"].text(1, percent=True))
         yield table
+
+
+def _table(title: str, heads: list[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("method")
+    for head in heads:
+        table.add_column(head, justify="right")
+    return table

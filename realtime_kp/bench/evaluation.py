@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.bench.methods import FeatureMethod
+from realtime_kp.bench.features import FeatureMethod
 from realtime_kp.bench.pairs import Kind, Pair
 from realtime_kp.tracking.motion import warp
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from realtime_kp.bench.accuracy import TrackAccuracy, TrackRecord
 from realtime_kp.bench.one_core import one_core
 from realtime_kp.bench.point_trackers import PointTracker
-from realtime_kp.features import Extractor
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints
 from realtime_kp.sources import DemoSpec
@@ -19,6 +19,8 @@ from realtime_kp.sources import DemoSpec
 CLIP_FRAMES = 90
 MIN_CLIPS = 6
 STEPS = (1, 6)
+
+FindKeypoints = Callable[[NDArray[np.uint8]], Keypoints]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def make_clips(scenes: Sequence[DemoSpec]) -> list[DemoSpec]:
 
 def measure_known_motion(
     clips: Sequence[DemoSpec],
-    superpoint: Extractor,
+    find: FindKeypoints,
     trackers: Mapping[str, Callable[[], PointTracker]],
     *,
     stopped: Callable[[], bool] = lambda: False,
@@ -60,7 +62,7 @@ def measure_known_motion(
 
     Args:
         clips: Scenes to show.
-        superpoint: Finds the keypoints, once a frame for all trackers.
+        find: Finds the keypoints, once a frame for all trackers.
         trackers: By name; each clip gets a new one.
         stopped: Asked before every clip whether to end early.
         progress: Called after every clip.
@@ -73,7 +75,7 @@ def measure_known_motion(
         for clip in clips:
             if stopped():
                 break
-            for key, run in _run_clip(clip, superpoint, trackers).items():
+            for key, run in _run_clip(clip, find, trackers).items():
                 runs.setdefault(key, []).append(run)
             progress()
     return [
@@ -98,12 +100,12 @@ class _Run:
 
 
 def _run_clip(
-    clip: DemoSpec, superpoint: Extractor, trackers: Mapping[str, Callable[[], PointTracker]]
+    clip: DemoSpec, find: FindKeypoints, trackers: Mapping[str, Callable[[], PointTracker]]
 ) -> dict[tuple[int, str], _Run]:
     scene = clip.scene()
     images = [scene.render(number * clip.every) for number in range(clip.frames or CLIP_FRAMES)]
     # All of them first: trackers that run between two inferences share the cores with the network's threads.
-    keypoints = [superpoint.extract(image).keypoints for image in images]
+    keypoints = [find(image) for image in images]
     runs = {}
     for every in STEPS:
         for name, make in trackers.items():

@@ -4,63 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.bench.features import FeatureMethod, Features
+from realtime_kp.bench.xfeat import XFeatMethod
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.features import SuperPoint
 from realtime_kp.tracking.matching import Pairs, mutual_nearest_neighbours
 
-FloatArray = NDArray[np.float32]
 CLASSICAL = ("orb", "sift")
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """Of one picture.
-
-    Attributes:
-        xy: `(N, 2) float32`, pixels, best first.
-        descriptors: `(N, D)`, of the method's own kind.
-    """
-
-    xy: FloatArray
-    descriptors: NDArray[Any]
-
-
-class FeatureMethod(Protocol):
-    """Finds features in pictures and matches those of two."""
-
-    def features(self, image_bgr: NDArray[np.uint8]) -> Features:
-        """The best keypoints of a picture."""
-        ...
-
-    def match(self, first: Features, second: Features) -> Pairs:
-        """Mutual nearest neighbours."""
-        ...
+# What it uses where it is not told otherwise.
+_XFEAT_THRESHOLD = 0.05
 
 
 @contextmanager
-def open_method(name: str, keypoints: int, base: SuperPointConfig) -> Iterator[FeatureMethod]:
+def open_method(
+    name: str, keypoints: int, base: SuperPointConfig, *, threshold: bool = False
+) -> Iterator[FeatureMethod]:
     """Prepare a method.
 
     Args:
-        name: `orb`, `sift`, or what `--model` takes.
+        name: `orb`, `sift`, `xfeat`, or what `--model` takes.
         keypoints: How many it finds in a picture.
         base: Device, engine and precision of networks.
+        threshold: Leave out what the method itself thinks too weak, instead of filling up with it.
+
+    Raises:
+        ModelError: A package that the method needs is missing, or there is no such model.
     """
     if name in CLASSICAL:
         yield _OpenCvMethod(name, keypoints)
-        return
-    from dataclasses import replace
-
-    config = replace(base, model=name, max_keypoints=keypoints, keypoint_threshold=0.0)
-    with SuperPoint(config) as superpoint:
-        yield _SuperPointMethod(superpoint)
+    elif name == "xfeat":
+        yield XFeatMethod(keypoints, _XFEAT_THRESHOLD if threshold else 0.0, base.resize)
+    else:
+        floor = base.keypoint_threshold if threshold else 0.0
+        config = replace(base, model=name, max_keypoints=keypoints, keypoint_threshold=floor)
+        with SuperPoint(config) as superpoint:
+            yield _SuperPointMethod(superpoint)
 
 
 class _SuperPointMethod:
@@ -69,7 +54,7 @@ class _SuperPointMethod:
 
     def features(self, image_bgr: NDArray[np.uint8]) -> Features:
         found = self._superpoint(image_bgr)
-        return Features(found.xy, found.descriptors)
+        return Features(found.xy, found.scores, found.descriptors)
 
     def match(self, first: Features, second: Features) -> Pairs:
         return mutual_nearest_neighbours(first.descriptors, second.descriptors, -1.0)
@@ -88,10 +73,11 @@ class _OpenCvMethod:
     def features(self, image_bgr: NDArray[np.uint8]) -> Features:
         points, descriptors = self._detector.detectAndCompute(image_bgr, None)
         if descriptors is None:
-            return Features(np.zeros((0, 2), np.float32), np.zeros((0, 1), np.uint8))
+            return Features(np.zeros((0, 2), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.uint8))
         order = np.argsort([-point.response for point in points], kind="stable")[: self._keypoints]
         xy = np.array([points[i].pt for i in order], np.float32).reshape(-1, 2)
-        return Features(xy, descriptors[order])
+        scores = np.array([points[i].response for i in order], np.float32)
+        return Features(xy, scores, descriptors[order])
 
     def match(self, first: Features, second: Features) -> Pairs:
         if len(first.xy) == 0 or len(second.xy) == 0:

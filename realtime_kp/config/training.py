@@ -85,6 +85,9 @@ class EvaluateConfig:
     seed: Annotated[int, Parameter(name="--seed")] = 0
     """Of the warps and of the light."""
 
+    repeats: Annotated[int, Parameter(name="--repeats")] = 1
+    """Evaluate so often, with the seeds from --seed on, and tell means and spread (highest less lowest)."""
+
     video: Annotated[bool, Parameter(name="--video")] = True
     """Also follow clips of known motion with the descriptor tracker, where the method is a SuperPoint."""
 
@@ -92,4 +95,5 @@ class EvaluateConfig:
         check_types(self)
         require(8 <= self.keypoints <= 100_000, "keypoints must be 8 to 100000", self.keypoints)
         require(self.max_pairs >= 2, "max_pairs must be at least 2", self.max_pairs)
+        require(1 <= self.repeats <= 100, "repeats must be 1 to 100", self.repeats)
         require(0 <= self.seed < 2**31, "seed must be 0 to 2147483647", self.seed)

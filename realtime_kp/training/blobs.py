@@ -15,11 +15,11 @@ GreyImage = NDArray[np.uint8]
 
 MAX_BLOBS = 600
 NMS_PX = 4
-_SIGMAS_PX = (1.5, 2.0, 2.5, 3.0)
+_SIGMAS_PX = (2.0, 2.5, 3.0, 4.0)
 _SADDLE_WEIGHT = 0.5
 # What is strong where little else is comes before what is average in a busy place.
 _NEIGHBOURHOOD_PX = 20
-_NOISE = 3.0
+_NOISE = 15.0
 
 
 def find_blobs(view: GreyImage, mask: GreyImage) -> FloatArray:

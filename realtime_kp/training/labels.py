@@ -158,8 +158,8 @@ def label_tile(
 
 
 def _worse(view: GreyImage, rng: np.random.Generator) -> GreyImage:
-    view = cv2.GaussianBlur(view, (0, 0), float(rng.uniform(0.3, 1.2)))
-    noise = rng.normal(0, rng.uniform(1, 5), view.shape)
+    view = cv2.GaussianBlur(view, (0, 0), float(rng.uniform(0.3, 1.5)))
+    noise = rng.normal(0, rng.uniform(1, 10), view.shape)
     return np.clip(view + noise, 0, 255).astype(np.uint8)
 
 

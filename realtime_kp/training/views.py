@@ -51,8 +51,7 @@ def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: 
     """Draw tiles and look at each twice.
 
     In half of the pairs the second view is as near to the first as two frames of a video; in the others it
-    turns by σ 30°, scales by 0.5 to 2, and moves its corners by up to 20 %. Both differ in light, blur and
-    noise.
+    turns by σ 30°, scales by 0.5 to 2, and tilts. Both differ in light, blur and noise.
 
     Args:
         tiles: Where from.
@@ -65,7 +64,7 @@ def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: 
     first = _random_homographies(batch, side, size_wh, generator, angle_deg=15, zoom=0.25, bend=0.06)
     near = torch.arange(batch) % 2 == 0
     small = _random_homographies(batch, size_wh, size_wh, generator, angle_deg=3, zoom=0.06, bend=0.02)
-    large = _random_homographies(batch, size_wh, size_wh, generator, angle_deg=30, zoom=0.35, bend=0.15)
+    large = _random_homographies(batch, size_wh, size_wh, generator, angle_deg=30, zoom=0.4, bend=0.2)
     second = torch.where(near.view(-1, 1, 1), small, large) @ first
     homographies = torch.stack([first, second]).to(device)
     images = tiles.images[chosen].float().unsqueeze(1) / 255

