@@ -20,9 +20,10 @@ _SADDLE_WEIGHT = 0.5
 # What is strong where little else is comes before what is average in a busy place.
 _NEIGHBOURHOOD_PX = 20
 _NOISE = 15.0
+_HALF_STRONG = 6.0
 
 
-def find_blobs(view: GreyImage, mask: GreyImage) -> FloatArray:
+def find_blobs(view: GreyImage, mask: GreyImage) -> tuple[FloatArray, FloatArray]:
     """The strongest blobs and saddles.
 
     Args:
@@ -30,7 +31,8 @@ def find_blobs(view: GreyImage, mask: GreyImage) -> FloatArray:
         mask: `(H, W) uint8`, 0 where nothing is to be found.
 
     Returns:
-        `(K, 2) float32`, to a part of a pixel, at most 600, strongest first.
+        `(K, 2) float32`, to a part of a pixel, at most 600, strongest first, and `(K,) float32`, how strong
+        each is, 0 to 1.
     """
     response = blob_response(view)
     highest = cv2.dilate(response, np.ones((2 * NMS_PX + 1,) * 2))
@@ -41,7 +43,8 @@ def find_blobs(view: GreyImage, mask: GreyImage) -> FloatArray:
     y, x = y[order], x[order]
     across = _vertex(response[y, x - 1], response[y, x], response[y, x + 1])
     along = _vertex(response[y - 1, x], response[y, x], response[y + 1, x])
-    return np.asarray(np.stack([x + across, y + along], axis=1), np.float32)
+    strength = response[y, x] ** 2 / (response[y, x] ** 2 + _HALF_STRONG**2)
+    return np.asarray(np.stack([x + across, y + along], axis=1), np.float32), strength
 
 
 def blob_response(grey: GreyImage) -> FloatArray:

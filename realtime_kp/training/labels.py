@@ -23,16 +23,16 @@ from realtime_kp.training.blobs import MAX_BLOBS, NMS_PX, FloatArray, GreyImage,
 if TYPE_CHECKING:
     from realtime_kp.features.superpoint import SuperPoint
 
-WARPS = 32
+WARPS = 24
 MAX_LABELS = 500
-MIN_SHARE = 0.3
-# Hardly any place is found again in more than this share of the views.
-_SURE_SHARE = 0.9
+# Few places reach more than this share of the strength that there could be.
+_SURE = 0.25
+_LEAST_MASS = 0.1
 _BLUR_SIGMA_PX = 1.0
 _MARGIN_PX = 4
 
-# From a view, and where it shows the tile, to `(K, 2)` places.
-Detect = Callable[[GreyImage, GreyImage], FloatArray]
+# From a view, and where it shows the tile, to `(K, 2)` places and `(K,)` strengths, 0 to 1.
+Detect = Callable[[GreyImage, GreyImage], tuple[FloatArray, FloatArray]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,10 @@ def label_tiles(
     processes: int = 2,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Labels:
-    """Label all tiles with blobs; the more often one is found again, the more surely it is a keypoint.
+    """Label all tiles with blobs.
+
+    The stronger a blob is and the more often it is found again, the more surely it is a keypoint. How often
+    alone would rank the same places differently in two pictures.
 
     Args:
         tiles: `(N, S, S) uint8`.
@@ -103,8 +106,8 @@ def _gather(
     found: Iterable[tuple[FloatArray, FloatArray]], count: int, progress: Callable[[int], None]
 ) -> Labels:
     labels = Labels(np.zeros((count, MAX_LABELS, 2), np.float32), np.zeros((count, MAX_LABELS), np.float32))
-    for i, (xy, share) in enumerate(found):
-        labels.xy[i, : len(xy)], labels.mass[i, : len(xy)] = xy, np.minimum(1, share / _SURE_SHARE)
+    for i, (xy, mass) in enumerate(found):
+        labels.xy[i, : len(xy)], labels.mass[i, : len(xy)] = xy, mass
         progress(i + 1)
     return labels
 
@@ -114,11 +117,12 @@ def _label_blobs(tile: GreyImage, number: int, seed: int) -> tuple[FloatArray, F
     return label_tile(tile, np.random.default_rng((seed, number)))
 
 
-def find_keypoints(view: GreyImage, mask: GreyImage, superpoint: SuperPoint) -> FloatArray:
-    """Keypoints of a network."""
-    xy = superpoint(np.repeat(view[:, :, np.newaxis], 3, axis=2)).xy
-    x, y = xy.round().astype(int).T
-    return np.asarray(xy[mask[y, x] > 0])
+def find_keypoints(view: GreyImage, mask: GreyImage, superpoint: SuperPoint) -> tuple[FloatArray, FloatArray]:
+    """Keypoints of a network and their scores."""
+    found = superpoint(np.repeat(view[:, :, np.newaxis], 3, axis=2))
+    x, y = found.xy.round().astype(int).T
+    inside = np.flatnonzero(mask[y, x])
+    return found.xy[inside], found.scores[inside]
 
 
 def label_tile(
@@ -126,7 +130,7 @@ def label_tile(
     rng: np.random.Generator,
     detect: Detect = find_blobs,
 ) -> tuple[FloatArray, FloatArray]:
-    """What is found again in at least 30 % of the views that show it.
+    """What is found again, and strong.
 
     Args:
         tile: `(S, S) uint8`.
@@ -134,7 +138,7 @@ def label_tile(
         detect: Finds places in a view.
 
     Returns:
-        `(K, 2) float32`, most dependable first, and `(K,) float32`, their shares.
+        `(K, 2) float32`, surest first, and `(K,) float32`, how surely each is a keypoint, 0 to 1.
     """
     side = tile.shape[0]
     found, shown = np.zeros(tile.shape, np.float32), np.zeros(tile.shape, np.float32)
@@ -148,13 +152,13 @@ def label_tile(
             view = _worse(view, rng)
         back = np.linalg.inv(matrix)
         shown += cv2.warpPerspective(mask, back, (side, side), flags=cv2.INTER_NEAREST)
-        xy = detect(view, mask)
+        xy, strength = detect(view, mask)
         if len(xy):
-            _splat(found, cv2.perspectiveTransform(xy[:, np.newaxis], back)[:, 0])
-    # A bump of the height 1 wherever all views agree on one place.
+            _splat(found, cv2.perspectiveTransform(xy[:, np.newaxis], back)[:, 0], strength)
+    # A bump of the height 1 wherever all views agree on one place and find it as strong as can be.
     bumps = cv2.GaussianBlur(found, (0, 0), _BLUR_SIGMA_PX) * (2 * np.pi * _BLUR_SIGMA_PX**2)
-    share = np.where(shown >= WARPS / 4, bumps / np.maximum(shown, 1), 0).astype(np.float32)
-    return _peaks(share)
+    mean = np.where(shown >= WARPS / 4, bumps / np.maximum(shown, 1), 0)
+    return _peaks(np.minimum(1, mean / _SURE).astype(np.float32))
 
 
 def _worse(view: GreyImage, rng: np.random.Generator) -> GreyImage:
@@ -163,44 +167,46 @@ def _worse(view: GreyImage, rng: np.random.Generator) -> GreyImage:
     return np.clip(view + noise, 0, 255).astype(np.uint8)
 
 
-def _splat(counts: FloatArray, xy: FloatArray) -> None:
-    """Add 1 at each place, shared by the four pixels around it."""
-    side = counts.shape[0]
+def _splat(sums: FloatArray, xy: FloatArray, weights: FloatArray) -> None:
+    """Add a weight at each place, shared by the four pixels around it."""
+    side = sums.shape[0]
     left, top = np.floor(xy).astype(int).T
     part_x, part_y = (xy - np.floor(xy)).T
     for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
         x, y = left + dx, top + dy
-        weight = np.abs(1 - dx - part_x) * np.abs(1 - dy - part_y)
+        weight = weights * np.abs(1 - dx - part_x) * np.abs(1 - dy - part_y)
         good = (x >= 0) & (x < side) & (y >= 0) & (y < side)
-        np.add.at(counts, (y[good], x[good]), weight[good])
+        np.add.at(sums, (y[good], x[good]), weight[good])
 
 
-def _peaks(share: FloatArray) -> tuple[FloatArray, FloatArray]:
-    highest = cv2.dilate(share, np.ones((2 * NMS_PX + 1,) * 2))
-    peak = (share == highest) & (share >= MIN_SHARE)
+def _peaks(mass: FloatArray) -> tuple[FloatArray, FloatArray]:
+    highest = cv2.dilate(mass, np.ones((2 * NMS_PX + 1,) * 2))
+    peak = (mass == highest) & (mass >= _LEAST_MASS)
     peak[:_MARGIN_PX] = peak[-_MARGIN_PX:] = False
     peak[:, :_MARGIN_PX] = peak[:, -_MARGIN_PX:] = False
     y, x = np.nonzero(peak)
-    order = np.argsort(-share[y, x], kind="stable")[:MAX_LABELS]
+    order = np.argsort(-mass[y, x], kind="stable")[:MAX_LABELS]
     y, x = y[order], x[order]
     # The centre of mass of 5×5 pixels says where between the pixels it is.
     steps = np.arange(-2, 3)
     dy, dx = (grid.ravel() for grid in np.meshgrid(steps, steps, indexing="ij"))
-    weights = share[y[:, None] + dy, x[:, None] + dx]
+    weights = mass[y[:, None] + dy, x[:, None] + dx]
     total = np.maximum(weights.sum(axis=1), 1e-9)
     shift = np.stack([(weights * dx).sum(axis=1), (weights * dy).sum(axis=1)], axis=1) / total[:, None]
-    return np.asarray(np.stack([x, y], axis=1) + shift, np.float32), share[y, x]
+    return np.asarray(np.stack([x, y], axis=1) + shift, np.float32), mass[y, x]
 
 
 def _random_homography(side: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    angle = rng.normal(0, np.deg2rad(25))
-    scale = np.exp(rng.normal(0, 0.25))
-    centre = (side - 1) / 2
-    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
-    shift = centre + rng.normal(0, 0.06 * side, 2)
-    similar = np.array([[cos, -sin, shift[0]], [sin, cos, shift[1]], [0, 0, 1]]) @ np.array(
-        [[1, 0, -centre], [0, 1, -centre], [0, 0, 1]]
-    )
-    corners = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float32)
-    moved = corners + rng.normal(0, 0.06 * side, (4, 2)).astype(np.float32)
-    return np.asarray(similar @ cv2.getPerspectiveTransform(corners, moved))
+    """Turned by up to 45°, scaled by 0.6 to 1.6, squeezed along one direction to 0.45 at the least, bent."""
+    angle, direction = np.deg2rad(rng.uniform(-45, 45)), rng.uniform(0, np.pi)
+    scale, squeeze = np.exp(rng.uniform(np.log(0.6), np.log(1.6))), rng.uniform(0.45, 1)
+    across = _turn(direction)
+    matrix = scale * _turn(angle) @ across @ np.diag([squeeze, 1]) @ across.T
+    corners = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float64)
+    middle = side / 2
+    moved = (corners - middle + rng.uniform(-0.1, 0.1, (4, 2)) * side) @ matrix.T + middle
+    return np.asarray(cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32)))
+
+
+def _turn(angle: float) -> NDArray[np.float64]:
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ _FINAL_RATE = 0.01
 _EMA = 0.998
 _CLIP = 5.0
 _DESCRIPTOR_WEIGHT = 0.5
+# What reading a file that is no checkpoint, or one of something else, raises.
+_BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ class Trainer:
             self.average.load_state_dict(self.model.state_dict())
             with torch.no_grad():
                 self._log_temperature.copy_(state["log_temperature"])
-        except (OSError, KeyError, TypeError, ValueError, RuntimeError) as exc:
+        except _BROKEN as exc:
             raise ModelError(f"{path} is no checkpoint to start from: {exc}") from exc
 
     def save(self, path: Path) -> None:
@@ -177,6 +180,6 @@ class Trainer:
             with torch.no_grad():
                 trainer._log_temperature.copy_(state["log_temperature"])
             trainer._optimiser.load_state_dict(state["optimiser"])
-        except (OSError, KeyError, TypeError, RuntimeError) as exc:
+        except _BROKEN as exc:
             raise ModelError(f"{path} is no checkpoint to resume from: {exc}") from exc
         return trainer

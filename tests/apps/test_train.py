@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from realtime_kp.cli import main
@@ -31,6 +32,31 @@ def test_training_writes_a_model_that_the_product_runs_and_goes_on(images: Path,
     assert (out / "model" / "model.safetensors").read_bytes() == before
     video = ["video", "demo", "--max-frames", "2", "--no-video", "--model", str(out / "model"), "-q"]
     assert main([*video, "--tracks", str(tmp_path / "t.csv")]) == 0
+
+
+@pytest.mark.slow
+def test_base_starts_from_small_with_labels_of_a_network(images: Path, tmp_path: Path) -> None:
+    small, base = tmp_path / "small", tmp_path / "base"
+    command = ["train", "--images", str(images), "--steps", "1", "--batch", "1", "-q"]
+    assert main([*command, "--arch", "small", "--out", str(small)]) == 0
+    further = ["--start-from", str(small / "checkpoint.pt"), "--labels-from", "small", "--rate", "1e-3"]
+    assert main([*command, "--arch", "base", "--out", str(base), *further]) == 0
+    assert (base / "model" / "model.safetensors").is_file()
+    with np.load(small / "labels.npz") as blobs, np.load(base / "labels.npz") as keypoints:
+        assert not np.array_equal(blobs["xy"], keypoints["xy"])
+    losses = json.loads((base / "losses.jsonl").read_text())
+    assert losses["detection"] > 0
+    assert losses["agreement"] > 0
+
+
+def test_what_is_no_checkpoint_cannot_be_started_from(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.pt"
+    other.write_bytes(b"no checkpoint")
+    command = ["train", "--images", str(images), "--out", str(tmp_path / "out"), "--arch", "small"]
+    assert main([*command, "--steps", "1", "--start-from", str(other), "-q"]) == 4
+    assert "no checkpoint to start from" in capsys.readouterr().err
 
 
 def test_nothing_to_resume_is_told(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

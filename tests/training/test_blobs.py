@@ -27,20 +27,20 @@ def centres() -> NDArray[np.float64]:
 
 
 def test_dots_are_found_where_they_are(centres: NDArray[np.float64]) -> None:
-    found = find_blobs(dots(centres), EVERYWHERE)[: len(centres)]
+    found = find_blobs(dots(centres), EVERYWHERE)[0][: len(centres)]
     gaps = np.linalg.norm(found[:, None] - centres[None], axis=2)
     assert gaps.min(axis=1).max() < 0.25
     assert gaps.min(axis=0).max() < 0.25
 
 
 def test_dark_dots_are_blobs_too(centres: NDArray[np.float64]) -> None:
-    found = find_blobs(255 - dots(centres), EVERYWHERE)[: len(centres)]
+    found = find_blobs(255 - dots(centres), EVERYWHERE)[0][: len(centres)]
     assert np.linalg.norm(found[:, None] - centres[None], axis=2).min(axis=1).max() < 0.25
 
 
 def test_the_corners_of_a_checkerboard_are_found() -> None:
     board = (np.indices((200, 240)) // 40).sum(axis=0) % 2 * 150 + 50
-    found = find_blobs(board.astype(np.uint8), EVERYWHERE)
+    found, _ = find_blobs(board.astype(np.uint8), EVERYWHERE)
     corners = np.stack(np.meshgrid(np.arange(40, 240, 40), np.arange(40, 200, 40)), -1).reshape(-1, 2) - 0.5
     assert np.linalg.norm(found[:, None] - corners[None], axis=2).min(axis=0).max() < 0.5
 
@@ -54,7 +54,7 @@ def test_an_edge_is_no_blob() -> None:
 def test_more_light_finds_the_same() -> None:
     grey = cv2.cvtColor(procedural_picture((240, 200), 3), cv2.COLOR_BGR2GRAY)
     darker = cv2.convertScaleAbs(grey, alpha=0.5, beta=30)
-    first, second = find_blobs(grey, EVERYWHERE)[:150], find_blobs(darker, EVERYWHERE)[:150]
+    first, second = (find_blobs(image, EVERYWHERE)[0][:150] for image in (grey, darker))
     gaps = np.linalg.norm(first[:, None] - second[None], axis=2).min(axis=1)
     assert (gaps < 1).mean() > 0.9
 
@@ -63,9 +63,10 @@ def test_blobs_keep_their_distance_and_to_the_mask() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (400, 480)).astype(np.uint8)
     mask = np.zeros_like(noise)
     mask[:, :300] = 1
-    found = find_blobs(noise, mask)
-    assert len(found) == MAX_BLOBS
+    found, strength = find_blobs(noise, mask)
+    assert len(found) == MAX_BLOBS == len(strength)
+    assert 1 > strength[0] >= strength[-1] > 0
     assert found[:, 0].max() < 300
     apart = np.abs(found[:, None] - found[None]).max(axis=2)[~np.eye(len(found), dtype=bool)]
     assert apart.min() > NMS_PX - 1
-    assert len(find_blobs(np.full((50, 50), 7, np.uint8), np.ones((50, 50), np.uint8))) == 0
+    assert len(find_blobs(np.full((50, 50), 7, np.uint8), np.ones((50, 50), np.uint8))[0]) == 0

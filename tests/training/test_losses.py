@@ -67,8 +67,8 @@ def agreement(second_view_off_px: float) -> torch.Tensor:
 
 
 def test_the_views_disagree_by_as_much_as_the_second_heat_lies_off() -> None:
-    assert float(agreement(0)) == pytest.approx(0, abs=0.06)
-    assert float(agreement(0.8)) == pytest.approx(0.8, abs=0.1)
+    assert agreement(0).item() == pytest.approx(0, abs=0.06)
+    assert agreement(0.8).item() == pytest.approx(0.8, abs=0.1)
     assert agreement(0.8).requires_grad
 
 

@@ -52,7 +52,7 @@ def test_labels_lie_on_the_same_points_in_both_views(tiles: TileSet, monkeypatch
 
 
 def test_the_homographies_lead_from_one_view_to_the_other(tiles: TileSet) -> None:
-    views = make_views(tiles, 4, (128, 96), torch.Generator().manual_seed(0))
+    views = make_views(tiles, 8, (256, 192), torch.Generator().manual_seed(0))
     across = views.homographies[1] @ torch.linalg.inv(views.homographies[0])
     both = views.visible.all(dim=0)
     assert int(both.sum()) > 20
