@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.errors import SourceError
+from realtime_kp.sources import PICTURE_SUFFIXES
 
 Kind = Literal["illumination", "viewpoint", "real"]
 Image = NDArray[np.uint8]
 
 SIZE_WH = (480, 320)
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def make_pairs(folder: Path, max_pairs: int, seed: int) -> Iterator[Pair]:
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     real = sorted({path.parent for path in files if _homography_name(path)})
-    pictures = [p for p in files if p.suffix.lower() in _SUFFIXES and p.parent not in real]
+    pictures = [p for p in files if p.suffix.lower() in PICTURE_SUFFIXES and p.parent not in real]
     if not real and not pictures:
         raise SourceError(f"{folder} holds no pictures")
     for sequence in real:
@@ -128,7 +128,7 @@ def _real_pairs(folder: Path) -> Iterator[Pair]:
 def _numbered_picture(folder: Path, number: str) -> Image:
     names: Sequence[Path] = sorted(folder.iterdir())
     for path in names:
-        if path.suffix.lower() in _SUFFIXES and re.fullmatch(rf"\D*{number}", path.stem):
+        if path.suffix.lower() in PICTURE_SUFFIXES and re.fullmatch(rf"\D*{number}", path.stem):
             image = cv2.imread(str(path))
             if image is not None:
                 return np.asarray(image, np.uint8)

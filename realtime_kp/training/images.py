@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.errors import SourceError
+from realtime_kp.sources import PICTURE_SUFFIXES
 
 TILE_PX = 352
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
 Tiles = NDArray[np.uint8]
 
@@ -45,12 +45,12 @@ def load_tiles(paths: Sequence[Path], max_tiles: int | None = None) -> Tiles:
 def _encoded_images(path: Path) -> Iterator[bytes]:
     if path.is_dir():
         for file in sorted(path.rglob("*")):
-            if file.suffix.lower() in _SUFFIXES:
+            if file.suffix.lower() in PICTURE_SUFFIXES:
                 yield file.read_bytes()
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for name in sorted(archive.namelist()):
-                if Path(name).suffix.lower() in _SUFFIXES:
+                if Path(name).suffix.lower() in PICTURE_SUFFIXES:
                     yield archive.read(name)
     elif path.is_file():
         yield path.read_bytes()

@@ -136,9 +136,10 @@ def choose_points(views: Views, generator: torch.Generator) -> tuple[Tensor, Ten
 def descriptor_loss(
     descriptors: Tensor, views: Views, log_temperature: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Two-way InfoNCE (van den Oord et al., 2018) over points of a pair.
+    """Two-way InfoNCE (van den Oord et al., 2018), each point of a pair against the points of all pairs.
 
-    Points closer than a cell to each other are no negatives.
+    Points closer than a cell to each other are no negatives. Other pairs' points stand for what only one of
+    two pictures shows.
 
     Args:
         descriptors: `(2, B, D, h, w)`.
@@ -147,25 +148,33 @@ def descriptor_loss(
         generator: Chooses the points.
 
     Returns:
-        The loss, and the share of points whose nearest descriptor in the other view is their own.
+        The loss, and the share of points whose nearest descriptor in all other views is their own.
     """
     columns, counts = choose_points(views, generator)
     index = columns.unsqueeze(2).expand(-1, -1, 2)
     places = [xy.gather(1, index) for xy in views.xy]
-    first, second = (sample(descriptors[i], places[i]) for i in (0, 1))
-    cosines = first @ second.transpose(1, 2) / log_temperature.exp()
-    pair = counts.unsqueeze(2) & counts.unsqueeze(1)
-    itself = torch.eye(counts.shape[1], dtype=torch.bool, device=counts.device)
-    for xy in places:
-        pair = pair & ((torch.cdist(xy, xy) >= CELL) | itself)
-    cosines = cosines.masked_fill(~pair, -1e4)
-    target = torch.arange(counts.shape[1], device=counts.device).expand_as(counts)
+    first, second = (sample(descriptors[i], places[i]).flatten(0, 1) for i in (0, 1))
+    cosines = first @ second.T / log_temperature.exp()
+    cosines = cosines.masked_fill(~_comparable(places, counts), -1e4)
+    target = torch.arange(len(cosines), device=cosines.device)
     losses = [
-        functional.cross_entropy(table.flatten(0, 1), target.flatten(), reduction="none")
-        for table in (cosines, cosines.transpose(1, 2))
+        functional.cross_entropy(table, target, reduction="none")
+        for table in (cosines, cosines.T.contiguous())
     ]
     weight = counts.flatten().float()
     total = weight.sum().clamp_min(1)
     loss = (losses[0] + losses[1]) / 2
-    right = (cosines.argmax(dim=2) == target).flatten() * weight
+    right = (cosines.argmax(dim=1) == target) * weight
     return (loss * weight).sum() / total, right.sum() / total
+
+
+def _comparable(places: list[Tensor], counts: Tensor) -> Tensor:
+    """`(B * K, B * K) bool`: which points of the first views and of the second ones may be told apart."""
+    batch, points = counts.shape
+    itself = torch.eye(points, dtype=torch.bool, device=counts.device)
+    apart = torch.stack([(torch.cdist(xy, xy) >= CELL) | itself for xy in places]).all(dim=0)
+    everything = torch.ones(batch, points, batch, points, dtype=torch.bool, device=counts.device)
+    own = torch.arange(batch, device=counts.device)
+    everything[own, :, own, :] = apart
+    known = counts.flatten()
+    return everything.flatten(2).flatten(0, 1) & known.unsqueeze(0) & known.unsqueeze(1)

@@ -57,7 +57,8 @@ def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: 
         tiles: Where from.
         batch: B.
         size_wh: Of the views.
-        generator: All randomness; on the CPU whatever the device, so that equal seeds give equal views.
+        generator: All randomness; on the CPU whatever the device. Equal seeds give equal views on one kind of
+            device; from kind to kind the noise differs.
     """
     device, side = tiles.images.device, tiles.images.shape[1]
     chosen = torch.randint(len(tiles.images), (batch,), generator=generator).to(device)
@@ -109,8 +110,14 @@ def change_light(grey: Tensor, generator: torch.Generator) -> Tensor:
     )
     changed = _blur(changed, generator)
     sigma = 0.03 * torch.rand(batch, 1, 1, 1, generator=generator)
-    noise = torch.randn(batch, 1, height, width, generator=generator) * sigma
-    return (changed + noise.to(grey.device)).clamp(0, 1)
+    noise = torch.randn(grey.shape, generator=_beside(grey, generator), device=grey.device)
+    return (changed + noise * sigma.to(grey.device)).clamp(0, 1)
+
+
+def _beside(images: Tensor, generator: torch.Generator) -> torch.Generator:
+    """A generator where the images are: as many numbers as pixels would keep a GPU waiting for its CPU."""
+    seed = int(torch.randint(2**62, (1,), generator=generator))
+    return torch.Generator(images.device).manual_seed(seed)
 
 
 def _blur(grey: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -123,3 +123,15 @@ def test_points_within_a_cell_are_no_negatives() -> None:
     crowded = replace(views, xy=views.xy * 0 + 20 + torch.arange(48).view(1, 1, -1, 1) * 0.1)
     loss, _ = descriptor_loss(descriptors, crowded, torch.tensor(0.0), torch.Generator().manual_seed(0))
     assert float(loss) == pytest.approx(0, abs=1e-5)
+
+
+def test_points_of_other_pairs_are_negatives() -> None:
+    descriptors, views = pair(True)
+    parts = {f.name: getattr(views, f.name) for f in fields(views)}
+    twice = Views(**{name: torch.cat([x, x], dim=0 if name == "mass" else 1) for name, x in parts.items()})
+    alone, _ = descriptor_loss(descriptors, views, torch.tensor(0.0), torch.Generator().manual_seed(0))
+    doubled = torch.cat([descriptors, descriptors], dim=1)
+    both, right = descriptor_loss(doubled, twice, torch.tensor(0.0), torch.Generator().manual_seed(0))
+    # Each point has a twin in the other pair: twice as many to choose from, equally alike.
+    assert float(both) == pytest.approx(float(alone) + math.log(2), abs=0.02)
+    assert float(right) > 0.3
