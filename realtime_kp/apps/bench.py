@@ -12,9 +12,17 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
+from realtime_kp.apps.exit_codes import DONE, INTERRUPTED, SLOWER
 from realtime_kp.apps.signals import StopSignals
-from realtime_kp.apps.summary import frame_entries, latency_table, model_entries, track_entries, write_json
+from realtime_kp.apps.summary import (
+    changes_table,
+    frame_entries,
+    latency_table,
+    model_entries,
+    track_entries,
+    write_json,
+)
+from realtime_kp.bench.baseline import compare, read_baseline, regressions
 from realtime_kp.bench.latency import LoopResult, measure
 from realtime_kp.bench.transformers_loop import TransformersResult, run_transformers_loop
 from realtime_kp.config import AppConfig
@@ -30,7 +38,7 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
     """Measure the closed loop, with `rate` the open loop too, with `compare` transformers' loop as well.
 
     Returns:
-        0, or 130 where a signal ended the run.
+        0; 7 where it is slower than the baseline by more than the tolerance; 130 where a signal ended it.
 
     Raises:
         RealtimeKpError: What went wrong.
@@ -39,6 +47,7 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
         raise ConfigError("bench writes no frame log; use --summary for its figures")
     if config.report.summary is not None:
         check_output(config.report.summary, overwrite=config.report.overwrite, inputs=[source])
+    before = None if config.bench.baseline is None else read_baseline(config.bench.baseline)
     with StopSignals() as signals:
         closed = _measure(source, config, None, signals, quiet)
         opened = None
@@ -57,7 +66,20 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
         write_json(config.report.summary, values)
     if not quiet:
         _print(console, closed, opened, theirs, values)
-    return INTERRUPTED if signals.received else DONE
+    if signals.received:
+        return INTERRUPTED
+    return DONE if before is None else _judge(before, values, config.bench.tolerance, console)
+
+
+def _judge(
+    before: Mapping[str, Any], now: Mapping[str, Any], tolerance_percent: float, console: Console
+) -> int:
+    changes = compare(before, now)
+    worse = regressions(changes, tolerance_percent)
+    console.print(changes_table(changes, worse))
+    if before.get("machine") != now["machine"]:
+        log.warning("the baseline comes from another machine, or from other versions of the libraries")
+    return SLOWER if worse else DONE
 
 
 def _measure(

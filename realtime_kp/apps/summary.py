@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from realtime_kp.bench.baseline import Change
 from realtime_kp.features import ModelInfo
 from realtime_kp.machine import peak_memory_mb
 from realtime_kp.pipeline import FrameCounts, Percentiles, Pipeline, RunMeter
@@ -153,4 +154,16 @@ def latency_table(title: str, latency: Mapping[str, Percentiles]) -> Table:
         table.add_column(name, justify="right")
     for stage, found in latency.items():
         table.add_row(stage, *(f"{value:.1f}" for value in (found.p50, found.p95, found.p99, found.max)))
+    return table
+
+
+def changes_table(changes: Sequence[Change], worse: Sequence[Change]) -> Table:
+    """Figures before and now; those that got worse by too much are marked."""
+    table = Table(title="against the baseline", title_justify="left")
+    table.add_column("figure")
+    for name in ("before", "now", "slower by"):
+        table.add_column(name, justify="right")
+    for change in changes:
+        mark = " !" if change in worse else ""
+        table.add_row(change.name, f"{change.before:.1f}", f"{change.now:.1f}", f"{change.slower:+.1%}{mark}")
     return table

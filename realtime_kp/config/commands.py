@@ -162,6 +162,12 @@ class BenchConfig:
     compare: Annotated[bool, Parameter(name=["--compare", "compare"])] = False
     """Also run transformers' own processor, model and post-processing on the same frames."""
 
+    baseline: Annotated[Path | None, Parameter(name=["--baseline", "baseline"])] = None
+    """Summary of an earlier bench of the same things: tell what changed since."""
+
+    tolerance: Annotated[float, Parameter(name=["--tolerance", "tolerance"])] = 10.0
+    """By how many per cent speed or end-to-end latency may be worse than there before bench exits with 7."""
+
     known_motion: Annotated[bool, Parameter(name=["--known-motion", "known-motion"])] = False
     """Measure trackers against a known motion instead, on clips made of pictures or of the demo scene."""
 
@@ -181,4 +187,5 @@ class BenchConfig:
             "known_motion and real_motion exclude each other",
             self.real_motion,
         )
+        require(0 <= self.tolerance <= 10_000, "tolerance must be 0 or more per cent", self.tolerance)
         require(self.compare_frames >= 2, "compare_frames must be at least 2", self.compare_frames)

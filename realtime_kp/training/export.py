@@ -29,4 +29,8 @@ def export(network: TrainableSuperPoint, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     network.folded().to(torch.float16).save_pretrained(folder)
+    # Stored in half, computed in full unless someone asks for less: not every CPU convolves in fp16.
+    file = folder / "config.json"
+    config = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**config, "dtype": "float32"}, indent=2) + "\n", encoding="utf-8")
     (folder / "preprocessor_config.json").write_text(json.dumps(_PREPROCESSOR, indent=2) + "\n")

@@ -178,8 +178,9 @@ def test_networks_find_again_what_they_found(name: str) -> None:
     with open_method(name, 256, BASE) as method:
         scores = score_pair(method, pair)
         descriptors = method.features(picture).keypoints().descriptors
-    assert scores.repeatability > 0.7
-    assert scores.matches_3px > 0.8
+    assert scores.repeatability > 0.5
+    assert scores.localisation_px < 0.6
+    assert scores.matches_1px > 0.8
     assert np.linalg.norm(descriptors, axis=1) == pytest.approx(1, abs=1e-3)
 
 

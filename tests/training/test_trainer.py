@@ -109,6 +109,7 @@ def test_the_folder_is_loaded_by_transformers_and_by_the_product(tmp_path: Path)
     network = TrainableSuperPoint(SHAPES["small"]).eval()
     export(network, tmp_path / "model")
     model = SuperPointForKeypointDetection.from_pretrained(tmp_path / "model")
+    assert model.dtype == torch.float32
     assert model.config.descriptor_grid == "exact"
     assert model.config.encoder_hidden_sizes == [16, 32, 64, 128]
     assert AutoImageProcessor.from_pretrained(tmp_path / "model").do_grayscale
