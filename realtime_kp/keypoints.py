@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.frame import Frame
-from realtime_kp.timing import StageTimes
+from realtime_kp.timing import StageStarts, StageTimes
 
 FloatArray = NDArray[np.float32]
 
@@ -203,6 +203,7 @@ class TrackedFrame:
         times_ms: What the stages took so far; those of the network are of the detection that arrived.
         late: What the network found in an earlier frame and the tracks have taken in with this one.
         detection_age: Frames since the newest one that the network has told of; None before the first.
+        starts: When the threads began with it; that of the network is of the detection that arrived.
     """
 
     frame: Frame
@@ -211,6 +212,7 @@ class TrackedFrame:
     times_ms: StageTimes = field(default_factory=StageTimes)
     late: Detection | None = None
     detection_age: int | None = None
+    starts: StageStarts = field(default_factory=StageStarts)
 
     @property
     def found(self) -> Keypoints | None:

@@ -1,4 +1,4 @@
-"""What each stage of one frame took."""
+"""What each stage of one frame took, and when."""
 
 from __future__ import annotations
 
@@ -30,6 +30,21 @@ class StageTimes:
     draw: float | None = None
     output: float | None = None
     end_to_end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarts:
+    """When the threads began with a frame, seconds of `time.perf_counter`; None where one did not.
+
+    Attributes:
+        grab: The capture thread, with reading.
+        detect: The inference thread, with resizing; network and keypoints follow at once.
+        track: The tracking thread.
+    """
+
+    grab: float | None = None
+    detect: float | None = None
+    track: float | None = None
 
 
 STAGES: tuple[str, ...] = tuple(field.name for field in fields(StageTimes))

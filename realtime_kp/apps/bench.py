@@ -24,6 +24,7 @@ from realtime_kp.apps.summary import (
 )
 from realtime_kp.bench.baseline import compare, read_baseline, regressions
 from realtime_kp.bench.latency import LoopResult, measure
+from realtime_kp.bench.trace import trace
 from realtime_kp.bench.transformers_loop import TransformersResult, run_transformers_loop
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import ConfigError
@@ -47,6 +48,8 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
         raise ConfigError("bench writes no frame log; use --summary for its figures")
     if config.report.summary is not None:
         check_output(config.report.summary, overwrite=config.report.overwrite, inputs=[source])
+    if config.bench.profile is not None:
+        check_output(config.bench.profile, overwrite=config.report.overwrite, inputs=[source])
     before = None if config.bench.baseline is None else read_baseline(config.bench.baseline)
     with StopSignals() as signals:
         closed = _measure(source, config, None, signals, quiet)
@@ -64,6 +67,9 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
     values = _to_dict(closed, opened, theirs, memory_mb, interrupted=signals.received)
     if config.report.summary is not None:
         write_json(config.report.summary, values)
+    if config.bench.profile is not None:
+        loops = {"closed loop": closed.records, "open loop": opened.records if opened else ()}
+        write_json(config.bench.profile, trace({name: found for name, found in loops.items() if found}))
     if not quiet:
         _print(console, closed, opened, theirs, values)
     if signals.received:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from realtime_kp.bench.trace import FrameRecord
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.features import ModelInfo
@@ -25,6 +26,7 @@ from realtime_kp.pipeline import (
 from realtime_kp.render import render
 from realtime_kp.sinks import VideoFileSink
 from realtime_kp.sources import open_source
+from realtime_kp.timing import StageTimes
 from realtime_kp.tracking import TrackCounts
 
 _WAKE_S = 0.1
@@ -49,6 +51,7 @@ class LoopResult:
         inference_size: Width and height that the network saw.
         wall_s: How long the run took, warm-up included.
         time_to_first_frame_s: From the beginning to the first finished frame.
+        records: Stage by stage, the frames that were measured.
     """
 
     rate: float | None
@@ -65,6 +68,7 @@ class LoopResult:
     inference_size: tuple[int, int] | None
     wall_s: float
     time_to_first_frame_s: float
+    records: tuple[FrameRecord, ...]
 
 
 def measure(
@@ -131,6 +135,7 @@ def measure(
         inference_size=pipeline.inference_size,
         wall_s=time.perf_counter() - started_s,
         time_to_first_frame_s=meter.first_s,
+        records=tuple(meter.records),
     )
 
 
@@ -144,22 +149,31 @@ class _Meter:
         self.first_s = 0.0
         self.warmup_s = 0.0
         self.measured: RunMeter | None = None
+        self.records: list[FrameRecord] = []
 
     def take(self, tracked: TrackedFrame, draw: _Drawer, started_s: float) -> None:
         if self.measured is None and self.seen >= self._warmup:
             self.measured = RunMeter()
             self.warmup_s = time.perf_counter() - started_s
+        draw_at_s = time.perf_counter()
         draw_ms, output_ms = draw(tracked)
         self.seen += 1
         if self.seen == 1:
             self.first_s = time.perf_counter() - started_s
         if self.measured is not None:
-            self.measured.done(tracked, draw_ms=draw_ms, output_ms=output_ms)
+            times = self.measured.done(tracked, draw_ms=draw_ms, output_ms=output_ms)
+            self.records.append(_record(tracked, times, draw_at_s))
             self._done_s.append(time.perf_counter())
 
     @property
     def jitter_ms(self) -> float:
         return float(np.std(np.diff(self._done_s)) * 1e3) if len(self._done_s) > 2 else 0.0
+
+
+def _record(tracked: TrackedFrame, times: StageTimes, draw_at_s: float) -> FrameRecord:
+    index = tracked.frame.index
+    detected = tracked.late.frame_index if tracked.late is not None else index if tracked.detected else None
+    return FrameRecord(index, detected, times, tracked.starts, draw_at_s)
 
 
 class _Drawer:

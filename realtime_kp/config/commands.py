@@ -162,6 +162,9 @@ class BenchConfig:
     compare: Annotated[bool, Parameter(name=["--compare", "compare"])] = False
     """Also run transformers' own processor, model and post-processing on the same frames."""
 
+    profile: Annotated[Path | None, Parameter(name=["--profile", "profile"])] = None
+    """Write what every thread did when to this JSON file, for ui.perfetto.dev."""
+
     baseline: Annotated[Path | None, Parameter(name=["--baseline", "baseline"])] = None
     """Summary of an earlier bench of the same things: tell what changed since."""
 

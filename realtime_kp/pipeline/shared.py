@@ -12,7 +12,7 @@ from realtime_kp.pipeline.channel import Channel, ChannelClosedError
 from realtime_kp.pipeline.controls import Controls
 from realtime_kp.pipeline.gate import Gate
 from realtime_kp.sources import SourceInfo
-from realtime_kp.timing import StageTimes
+from realtime_kp.timing import StageStarts, StageTimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Captured:
     """A frame on its way to the network."""
 
     frame: Frame
+    grab_at_s: float
     grab_ms: float
     put_at_s: float
 
@@ -31,6 +32,7 @@ class Detected:
     frame: Frame
     keypoints: Keypoints | None
     times_ms: StageTimes
+    starts: StageStarts
     put_at_s: float
 
 

@@ -17,7 +17,7 @@ from realtime_kp.pipeline.distributor import Distributor
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Captured, Detected, Shared
 from realtime_kp.sources import FrameSource, SourceInfo
-from realtime_kp.timing import StageTimes
+from realtime_kp.timing import StageStarts, StageTimes
 from realtime_kp.tracking import Tracker
 
 _STOOD_STILL_S = 0.005
@@ -59,20 +59,22 @@ class CaptureWorker:
             self._shared.opened.set()
             if not info.live:
                 self._shared.ready.wait()
-            for frame, grab_ms in self._frames(source, info):
+            for frame, grab_at_s, grab_ms in self._frames(source, info):
                 if info.live and not self._shared.gate.try_pass():
                     self._shared.discarded_paused += 1
                     continue
                 if self._pacer is not None and not info.live:
                     frame = self._pacer.wait(frame, self._shared.stop)
-                self._out.put(Captured(frame, grab_ms, time.perf_counter()))
+                self._out.put(Captured(frame, grab_at_s, grab_ms, time.perf_counter()))
             self._shared.damage = source.damage
             if self._shared.read == 0 and not self._shared.stop.is_set():
                 raise SourceError(f"{info.name} holds no frames")
         self._out.close()
 
-    def _frames(self, source: FrameSource, info: SourceInfo) -> Iterator[tuple[Frame, float]]:
-        """Frames with the milliseconds that reading took; index and time go on when the source loops.
+    def _frames(self, source: FrameSource, info: SourceInfo) -> Iterator[tuple[Frame, float, float]]:
+        """Frames, when reading them began, and how many milliseconds it took.
+
+        Index and time go on when the source loops.
 
         A live source is read from the start, but what comes before the network is ready is nobody's frame:
         else the first ones shown would be as old as the loading took.
@@ -93,7 +95,7 @@ class CaptureWorker:
                     continue
                 frame = replace(frame, index=self._shared.read, time_s=first_time_s + frame.time_s)
                 self._shared.read += 1
-                yield frame, grab_ms
+                yield frame, started_s, grab_ms
                 next_time_s = frame.time_s + 1 / (info.fps or 30.0)
                 if self._shared.read == self._max_frames:
                     self._shared.limited = True
@@ -141,14 +143,16 @@ class InferenceWorker:
 
     def _detect(self, superpoint: Extractor, captured: Captured, *, look: bool) -> Detected:
         frame = captured.frame
-        queue_ms = (time.perf_counter() - captured.put_at_s) * 1e3
-        times = StageTimes(grab=captured.grab_ms, queue=queue_ms)
+        started_s = time.perf_counter()
+        times = StageTimes(grab=captured.grab_ms, queue=(started_s - captured.put_at_s) * 1e3)
         if not look:
-            return Detected(frame, None, times, time.perf_counter())
+            starts = StageStarts(grab=captured.grab_at_s)
+            return Detected(frame, None, times, starts, started_s)
         found = superpoint.extract(frame.image_bgr, self._shared.controls.keypoint_threshold)
         times = replace(times, resize=found.resize_ms, network=found.network_ms, keypoints=found.keypoints_ms)
         keypoints = replace(found.keypoints, frame_index=frame.index)
-        return Detected(frame, keypoints, times, time.perf_counter())
+        starts = StageStarts(grab=captured.grab_at_s, detect=started_s)
+        return Detected(frame, keypoints, times, starts, time.perf_counter())
 
 
 class TrackingWorker:
@@ -193,7 +197,10 @@ class TrackingWorker:
             track=(time.perf_counter() - started_s) * 1e3,
         )
         age = self._age(detected.frame, detected.keypoints)
-        return TrackedFrame(detected.frame, detected.keypoints, tracks, times, detection_age=age)
+        starts = replace(detected.starts, track=started_s)
+        return TrackedFrame(
+            detected.frame, detected.keypoints, tracks, times, detection_age=age, starts=starts
+        )
 
     def _track_at_once(self, captured: Captured) -> TrackedFrame:
         frame, late = captured.frame, self._late()
@@ -208,11 +215,13 @@ class TrackingWorker:
             track=(time.perf_counter() - started_s) * 1e3,
         )
         age = self._age(frame, keypoints)
+        detect_s = None if late is None else late.starts.detect
+        starts = StageStarts(captured.grab_at_s, detect_s, started_s)
         if late is None or late.frame.index == frame.index:
-            return TrackedFrame(frame, keypoints, tracks, times, detection_age=age)
+            return TrackedFrame(frame, keypoints, tracks, times, detection_age=age, starts=starts)
         assert late.keypoints is not None
         detection = Detection(late.frame.index, late.frame.time_s, late.frame.size_wh, late.keypoints)
-        return TrackedFrame(frame, None, tracks, times, late=detection, detection_age=age)
+        return TrackedFrame(frame, None, tracks, times, late=detection, detection_age=age, starts=starts)
 
     def _late(self) -> Detected | None:
         """What the network has found meanwhile."""
