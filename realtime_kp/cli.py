@@ -131,8 +131,9 @@ class Commands:
         pipeline: Threads = PipelineConfig(),  # noqa: B008
         render: Render = RenderConfig(),  # noqa: B008
         input: Input = InputConfig(),  # noqa: B008
-        report: Report = ReportConfig(),  # noqa: B008
+        # Before the section of the same name, which would take --report for itself.
         bench: Annotated[BenchConfig, Parameter(group="Bench")] = BenchConfig(),  # noqa: B008
+        report: Report = ReportConfig(),  # noqa: B008
     ) -> int:
         """Measure latency and throughput, or the tracks with --known-motion and --real-motion.
 

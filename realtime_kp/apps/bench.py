@@ -24,12 +24,13 @@ from realtime_kp.apps.summary import (
 )
 from realtime_kp.bench.baseline import compare, read_baseline, regressions
 from realtime_kp.bench.latency import LoopResult, measure
+from realtime_kp.bench.report import report_page
 from realtime_kp.bench.trace import trace
 from realtime_kp.bench.transformers_loop import TransformersResult, run_transformers_loop
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import ConfigError
 from realtime_kp.machine import describe_machine, peak_memory_mb
-from realtime_kp.sinks import check_output
+from realtime_kp.sinks import check_output, write_whole
 from realtime_kp.sources import open_source
 
 log = logging.getLogger(__name__)
@@ -46,10 +47,9 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
     """
     if config.report.log is not None:
         raise ConfigError("bench writes no frame log; use --summary for its figures")
-    if config.report.summary is not None:
-        check_output(config.report.summary, overwrite=config.report.overwrite, inputs=[source])
-    if config.bench.profile is not None:
-        check_output(config.bench.profile, overwrite=config.report.overwrite, inputs=[source])
+    for file in (config.report.summary, config.bench.html, config.bench.profile):
+        if file is not None:
+            check_output(file, overwrite=config.report.overwrite, inputs=[source])
     before = None if config.bench.baseline is None else read_baseline(config.bench.baseline)
     with StopSignals() as signals:
         closed = _measure(source, config, None, signals, quiet)
@@ -65,16 +65,22 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
         log.warning("stopped during the warm-up: nothing was measured")
         return INTERRUPTED
     values = _to_dict(closed, opened, theirs, memory_mb, interrupted=signals.received)
-    if config.report.summary is not None:
-        write_json(config.report.summary, values)
-    if config.bench.profile is not None:
-        loops = {"closed loop": closed.records, "open loop": opened.records if opened else ()}
-        write_json(config.bench.profile, trace({name: found for name, found in loops.items() if found}))
+    _write(config, values, {"closed loop": closed, "open loop": opened})
     if not quiet:
         _print(console, closed, opened, theirs, values)
     if signals.received:
         return INTERRUPTED
     return DONE if before is None else _judge(before, values, config.bench.tolerance, console)
+
+
+def _write(config: AppConfig, values: Mapping[str, Any], loops: Mapping[str, LoopResult | None]) -> None:
+    records = {name: loop.records for name, loop in loops.items() if loop is not None}
+    if config.report.summary is not None:
+        write_json(config.report.summary, values)
+    if config.bench.profile is not None:
+        write_json(config.bench.profile, trace(records))
+    if config.bench.html is not None:
+        write_whole(config.bench.html, report_page(values, records).encode())
 
 
 def _judge(

@@ -162,6 +162,9 @@ class BenchConfig:
     compare: Annotated[bool, Parameter(name=["--compare", "compare"])] = False
     """Also run transformers' own processor, model and post-processing on the same frames."""
 
+    html: Annotated[Path | None, Parameter(name=["--report", "html"])] = None
+    """Write a self-contained HTML page with plots to this file."""
+
     profile: Annotated[Path | None, Parameter(name=["--profile", "profile"])] = None
     """Write what every thread did when to this JSON file, for ui.perfetto.dev."""
 

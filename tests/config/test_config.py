@@ -159,6 +159,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "rate": 30.0,
         "encode": True,
         "compare": True,
+        "html": "report.html",
         "profile": "trace.json",
         "baseline": "old.json",
         "tolerance": 25.0,
