@@ -165,7 +165,7 @@ def _labels(tiles: NDArray[np.uint8], path: Path, config: TrainConfig, bars: Pro
     """Labels of earlier, where they were made of the same things; else new ones, kept for next time."""
     from realtime_kp.training.labels import Labels, label_tiles, label_tiles_anew
 
-    mark = f"{zlib.crc32(tiles.tobytes())} {config.seed} {config.labels_from or 'corners'}"
+    mark = f"{zlib.crc32(tiles.tobytes())} {config.seed} {config.labels_from or 'blobs'}"
     if path.exists():
         with np.load(path) as kept:
             if "mark" in kept and str(kept["mark"]) == mark:

@@ -38,7 +38,7 @@ class TrainConfig:
     """Checkpoint of another run to begin with; its network may be the narrower one. None begins at random."""
 
     labels_from: Annotated[str | None, Parameter(name="--labels-from")] = None
-    """Model whose keypoints, found again under random warps, are the labels. None takes corners."""
+    """Model whose keypoints, found again under random warps, are the labels. None takes blobs."""
 
     seed: Annotated[int, Parameter(name="--seed")] = 0
     """Of weights, labels and views."""
