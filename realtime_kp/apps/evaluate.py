@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,9 +18,10 @@ from rich.table import Table
 
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
 from realtime_kp.apps.signals import StopSignals
-from realtime_kp.apps.summary import write_json
+from realtime_kp.apps.summary import figures_table, write_json
 from realtime_kp.bench.accuracy import TrackAccuracy
 from realtime_kp.bench.evaluation import PairScores, evaluate
+from realtime_kp.bench.features import FeatureMethod
 from realtime_kp.bench.known_motion import make_clips, measure_known_motion
 from realtime_kp.bench.methods import CLASSICAL, open_method
 from realtime_kp.bench.pairs import Kind, Pair, make_pairs
@@ -115,7 +116,7 @@ def run_evaluate(
                 ]
             if signals.received:
                 break
-            tracks = [_tracks(name, folder, config, superpoint, seed) for seed in seeds]
+            tracks = _tracks(name, folder, seeds, superpoint) if config.video else [None] * len(seeds)
             results[name] = _spread([Result(*both) for both in zip(found, tracks, strict=True)])
     first = pairs[config.seed]
     if report.summary is not None:
@@ -143,19 +144,24 @@ def _counted(pairs: list[Pair], signals: StopSignals, advance: Any) -> Iterator[
 
 
 def _tracks(
-    name: str, folder: Path, config: EvaluateConfig, superpoint: SuperPointConfig, seed: int
-) -> TrackAccuracy | None:
-    if name in CLASSICAL or not config.video:
-        return None
+    name: str, folder: Path, seeds: range, superpoint: SuperPointConfig
+) -> list[TrackAccuracy] | list[None]:
+    """For each seed; nothing where descriptors are none that a tracker takes."""
+    if name in CLASSICAL:
+        return [None] * len(seeds)
     pictures = [path for path in list_pictures(str(folder / "**" / "*")) if path.parent.name != "graf"]
-    scenes = [DemoSpec(picture=picture, frames=_CLIP_FRAMES, seed=seed) for picture in pictures]
-    clips = make_clips(scenes[: _CLIPS * 8 : 8] or [DemoSpec(frames=_CLIP_FRAMES, seed=seed)])[:_CLIPS]
+    shown: Sequence[Path | None] = pictures[: _CLIPS * 8 : 8] or [None]
     with open_method(name, superpoint.max_keypoints, superpoint, threshold=True) as method:
-        rows = measure_known_motion(
-            clips,
-            lambda image: method.features(image).keypoints(),
-            {"descriptor": partial(Tracker, kind="descriptor")},
-        )
+        return [_track(method, shown, seed) for seed in seeds]
+
+
+def _track(method: FeatureMethod, pictures: Sequence[Path | None], seed: int) -> TrackAccuracy:
+    scenes = [DemoSpec(picture=picture, frames=_CLIP_FRAMES, seed=seed) for picture in pictures]
+    rows = measure_known_motion(
+        make_clips(scenes)[:_CLIPS],
+        lambda image: method.features(image).keypoints(),
+        {"descriptor": partial(Tracker, kind="descriptor")},
+    )
     return next(row.accuracy for row in rows if row.every == 1)
 
 
@@ -227,7 +233,7 @@ def _tables(results: dict[str, Figures], pairs: list[Pair]) -> Iterator[Table]:
         count = sum(pair.kind == kind for pair in pairs)
         if count == 0:
             continue
-        table = _table(f"{count} pairs, {kind}", list(_SCORE_HEADS))
+        table = figures_table(f"{count} pairs, {kind}", "method", _SCORE_HEADS)
         for name, result in results.items():
             if kind in result:
                 figures = (result[kind][field] for field in _SCORE_HEADS.values())
@@ -235,15 +241,7 @@ def _tables(results: dict[str, Figures], pairs: list[Pair]) -> Iterator[Table]:
         yield table
     tracked = {name: result["known_motion"] for name, result in results.items() if "known_motion" in result}
     if tracked:
-        table = _table("known motion, descriptor tracker", ["mean length", "steps ≤ 1 px"])
+        table = figures_table("known motion, descriptor tracker", "method", ("mean length", "steps ≤ 1 px"))
         for name, found in tracked.items():
             table.add_row(name, found["mean_length"].text(1), found["within_1px"].text(1, percent=True))
         yield table
-
-
-def _table(title: str, heads: list[str]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("method")
-    for head in heads:
-        table.add_column(head, justify="right")
-    return table

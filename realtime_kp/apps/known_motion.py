@@ -7,11 +7,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
 from realtime_kp.apps.signals import StopSignals
-from realtime_kp.apps.summary import write_json
+from realtime_kp.apps.summary import figures_table, write_json
 from realtime_kp.bench.known_motion import Row, make_clips, measure_known_motion
 from realtime_kp.bench.point_trackers import make_trackers
 from realtime_kp.config import AppConfig
@@ -90,24 +89,24 @@ def _to_dict(rows: list[Row], clips: int, model: ModelInfo, *, interrupted: bool
     }
 
 
+_HEADS = (
+    "mean length",
+    "≤ 1 px",
+    "median px",
+    "≤ 2 px since birth",
+    "right a frame",
+    "returned",
+    "wrongly",
+    "ms",
+)
+
+
 def _print(console: Console, rows: list[Row], clips: list[DemoSpec]) -> None:
     photographs = len({clip.picture for clip in clips} - {None})
     shown = f"{photographs} photographs" if photographs else "the demo scene"
     for every in sorted({row.every for row in rows}):
         pace = "every frame" if every == 1 else f"every {every}th frame"
-        table = Table(title=f"{len(clips)} clips of {shown}, {pace}", title_justify="left")
-        table.add_column("tracker")
-        for name in (
-            "mean length",
-            "≤ 1 px",
-            "median px",
-            "≤ 2 px since birth",
-            "right a frame",
-            "returned",
-            "wrongly",
-            "ms",
-        ):
-            table.add_column(name, justify="right")
+        table = figures_table(f"{len(clips)} clips of {shown}, {pace}", "tracker", _HEADS)
         for row in (row for row in rows if row.every == every):
             found = row.accuracy
             table.add_row(

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
 from realtime_kp.apps.signals import StopSignals
-from realtime_kp.apps.summary import model_entries, write_json
+from realtime_kp.apps.summary import figures_table, model_entries, write_json
 from realtime_kp.bench.point_trackers import make_trackers
 from realtime_kp.bench.real_motion import TrackEndurance, measure_real_motion
 from realtime_kp.config import AppConfig
@@ -85,10 +85,8 @@ def _to_dict(results: Results, model: ModelInfo, *, interrupted: bool) -> dict[s
 
 
 def _table(name: str, rows: dict[str, TrackEndurance]) -> Table:
-    table = Table(title=name, title_justify="left")
-    table.add_column("tracker")
-    for head in ("alive after 30", "inliers 10 apart", "of tracks", "mean length", "a frame", "jitter px"):
-        table.add_column(head, justify="right")
+    heads = ("alive after 30", "inliers 10 apart", "of tracks", "mean length", "a frame", "jitter px")
+    table = figures_table(name, "tracker", heads)
     for tracker, found in rows.items():
         table.add_row(
             tracker,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -146,12 +146,18 @@ def print_summary(summary: Summary, console: Console) -> None:
         console.print(latency_table("latency, ms", summary.latency))
 
 
+def figures_table(title: str, what: str, figures: Iterable[str]) -> Table:
+    """An empty table: a column that names what each row is about, and one for each figure."""
+    table = Table(title=title, title_justify="left")
+    table.add_column(what)
+    for name in figures:
+        table.add_column(name, justify="right")
+    return table
+
+
 def latency_table(title: str, latency: Mapping[str, Percentiles]) -> Table:
     """Stages by percentiles."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("stage")
-    for name in ("p50", "p95", "p99", "max"):
-        table.add_column(name, justify="right")
+    table = figures_table(title, "stage", ("p50", "p95", "p99", "max"))
     for stage, found in latency.items():
         table.add_row(stage, *(f"{value:.1f}" for value in (found.p50, found.p95, found.p99, found.max)))
     return table
@@ -159,10 +165,7 @@ def latency_table(title: str, latency: Mapping[str, Percentiles]) -> Table:
 
 def changes_table(changes: Sequence[Change], worse: Sequence[Change]) -> Table:
     """Figures before and now; those that got worse by too much are marked."""
-    table = Table(title="against the baseline", title_justify="left")
-    table.add_column("figure")
-    for name in ("before", "now", "slower by"):
-        table.add_column(name, justify="right")
+    table = figures_table("against the baseline", "figure", ("before", "now", "slower by"))
     for change in changes:
         mark = " !" if change in worse else ""
         table.add_row(change.name, f"{change.before:.1f}", f"{change.now:.1f}", f"{change.slower:+.1%}{mark}")

@@ -35,12 +35,7 @@ def find_blobs(view: GreyImage, mask: GreyImage) -> tuple[FloatArray, FloatArray
         each is, 0 to 1.
     """
     response = blob_response(view)
-    highest = cv2.dilate(response, np.ones((2 * NMS_PX + 1,) * 2))
-    peak = (response == highest) & (response > 0) & (mask > 0)
-    peak[[0, -1]] = peak[:, [0, -1]] = False
-    y, x = np.nonzero(peak)
-    order = np.argsort(-response[y, x], kind="stable")[:MAX_BLOBS]
-    y, x = y[order], x[order]
+    x, y = highest_peaks(response, (response > 0) & (mask > 0), 1, MAX_BLOBS)
     across = _vertex(response[y, x - 1], response[y, x], response[y, x + 1])
     along = _vertex(response[y - 1, x], response[y, x], response[y + 1, x])
     strength = response[y, x] ** 2 / (response[y, x] ** 2 + _HALF_STRONG**2)
@@ -66,6 +61,28 @@ def blob_response(grey: GreyImage) -> FloatArray:
         saddles += np.sqrt(np.maximum(-determinant, 0))
     around = cv2.GaussianBlur(blobs, (0, 0), _NEIGHBOURHOOD_PX) + _NOISE
     return np.asarray(np.maximum(blobs, _SADDLE_WEIGHT * saddles) / around, np.float32)
+
+
+def highest_peaks(
+    heights: FloatArray, allowed: NDArray[np.bool_], margin_px: int, count: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pixels that nothing within 4 px rises above.
+
+    Args:
+        heights: `(H, W) float32`.
+        allowed: `(H, W) bool`, where a peak counts.
+        margin_px: How far from the edges it must lie, 1 or more.
+        count: How many to keep.
+
+    Returns:
+        x and y, `(K,)` each, highest first.
+    """
+    peak = (heights == cv2.dilate(heights, np.ones((2 * NMS_PX + 1,) * 2))) & allowed
+    peak[:margin_px] = peak[-margin_px:] = False
+    peak[:, :margin_px] = peak[:, -margin_px:] = False
+    y, x = np.nonzero(peak)
+    order = np.argsort(-heights[y, x], kind="stable")[:count]
+    return x[order], y[order]
 
 
 def _vertex(before: FloatArray, at: FloatArray, after: FloatArray) -> FloatArray:

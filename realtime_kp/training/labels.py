@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.training.blobs import MAX_BLOBS, NMS_PX, FloatArray, GreyImage, find_blobs
+from realtime_kp.training.blobs import MAX_BLOBS, NMS_PX, FloatArray, GreyImage, find_blobs, highest_peaks
 
 if TYPE_CHECKING:
     from realtime_kp.features.superpoint import SuperPoint
@@ -97,7 +97,6 @@ def label_tiles_anew(
     )
     with SuperPoint(config) as superpoint:
         detect = partial(find_keypoints, superpoint=superpoint)
-
         found = (label_tile(tile, np.random.default_rng((seed, i)), detect) for i, tile in enumerate(tiles))
         return _gather(found, len(tiles), progress)
 
@@ -180,13 +179,7 @@ def _splat(sums: FloatArray, xy: FloatArray, weights: FloatArray) -> None:
 
 
 def _peaks(mass: FloatArray) -> tuple[FloatArray, FloatArray]:
-    highest = cv2.dilate(mass, np.ones((2 * NMS_PX + 1,) * 2))
-    peak = (mass == highest) & (mass >= _LEAST_MASS)
-    peak[:_MARGIN_PX] = peak[-_MARGIN_PX:] = False
-    peak[:, :_MARGIN_PX] = peak[:, -_MARGIN_PX:] = False
-    y, x = np.nonzero(peak)
-    order = np.argsort(-mass[y, x], kind="stable")[:MAX_LABELS]
-    y, x = y[order], x[order]
+    x, y = highest_peaks(mass, mass >= _LEAST_MASS, _MARGIN_PX, MAX_LABELS)
     # The centre of mass of 5×5 pixels says where between the pixels it is.
     steps = np.arange(-2, 3)
     dy, dx = (grid.ravel() for grid in np.meshgrid(steps, steps, indexing="ij"))

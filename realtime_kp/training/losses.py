@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from realtime_kp.features.decode import heatmap, refine
+from realtime_kp.features.decode import heatmap, refine, sample_descriptors
 from realtime_kp.training.views import Views, apply
 
 Tensor = torch.Tensor
@@ -110,15 +110,7 @@ def sample(descriptors: Tensor, xy: Tensor) -> Tensor:
     Returns:
         `(B, K, D) float32`.
     """
-    rows, columns = descriptors.shape[2:]
-    # Centre of cell c is at (2c + 1) / columns - 1, and cell c stands for pixel 8c + 3.5.
-    cells = torch.tensor([columns, rows], device=xy.device)
-    grid = (xy + 0.5) * (2 / (CELL * cells)) - 1
-    unit = functional.normalize(descriptors.float(), dim=1)
-    found = functional.grid_sample(
-        unit, grid.unsqueeze(2), mode="bilinear", padding_mode="border", align_corners=False
-    )
-    return functional.normalize(found.squeeze(3).transpose(1, 2), dim=2)
+    return sample_descriptors(descriptors.permute(0, 2, 3, 1), xy, "exact")
 
 
 def choose_points(views: Views, generator: torch.Generator) -> tuple[Tensor, Tensor]:
