@@ -13,7 +13,8 @@ class StageTimes:
         grab: Reading and decoding the frame.
         queue: Waiting in the channels between the threads.
         resize: True grey and fixed resizing.
-        network: Convolutions, upload and synchronisation included.
+        network: Convolutions, upload and synchronisation included; from handing the frame over to having the
+            outputs, also where the network has several frames at once.
         keypoints: Soft-max, non-maximum suppression, top-k, sub-pixel step, descriptors.
         track: Matching and the life cycle of the tracks.
         draw: Overlay and HUD.

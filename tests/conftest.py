@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from realtime_kp.features import Extraction, ModelInfo
+from realtime_kp.features.superpoint import Results
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints
 
@@ -80,8 +81,15 @@ class StubExtractor:
     """A network that finds a fixed grid of keypoints; faults and delays can be ordered."""
 
     def __init__(
-        self, *, fail_at: int | None = None, delay_s: float = 0.0, fail_to_load: bool = False
+        self,
+        *,
+        fail_at: int | None = None,
+        delay_s: float = 0.0,
+        fail_to_load: bool = False,
+        depth: int = 1,
     ) -> None:
+        self.depth = depth
+        self.batches: list[int] = []
         self.fail_at = fail_at
         self.delay_s = delay_s
         self.fail_to_load = fail_to_load
@@ -112,7 +120,16 @@ class StubExtractor:
     def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None) -> None:
         return
 
-    def extract(self, image_bgr: Image, keypoint_threshold: float | None = None) -> Extraction:
+    @property
+    def in_flight(self) -> int:
+        return self.depth
+
+    def submit(self, images_bgr: Sequence[Image], keypoint_threshold: float | None = None) -> Results:
+        self.batches.append(len(images_bgr))
+        found = [self._extract(keypoint_threshold) for _ in images_bgr]
+        return lambda: found
+
+    def _extract(self, keypoint_threshold: float | None) -> Extraction:
         self.thresholds.append(keypoint_threshold)
         if self.calls == self.fail_at:
             raise RuntimeError("the stub fails as ordered")

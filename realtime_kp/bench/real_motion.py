@@ -143,7 +143,7 @@ def measure_real_motion(
         for frame in frames:
             if stopped():
                 break
-            keypoints = superpoint.extract(frame.image_bgr).keypoints
+            keypoints = superpoint.submit([frame.image_bgr])()[0].keypoints
             for tracker, record in runs.values():
                 record.add(tracker.update(frame, keypoints))
             seen += 1

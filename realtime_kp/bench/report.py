@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from realtime_kp.bench.trace import THREADS, FrameRecord, Span, spans
+from realtime_kp.bench.trace import FrameRecord, Span, lanes, rows_of, spans
 from realtime_kp.errors import ConfigError
 from realtime_kp.timing import STAGES
 
@@ -93,7 +93,8 @@ _LATENCY_NOTE = (
     "includes that."
 )
 _TIMELINE_NOTE = (
-    "What every thread worked on: bars that lie above each other ran at the same time. Gaps are waiting."
+    "What every thread worked on: bars that lie above each other ran at the same time. Gaps are waiting; in "
+    "rows of inference beside each other the network had several frames at once."
 )
 _STAGES_NOTE = (
     "Milliseconds of each stage over all measured frames: median, quartiles, and whiskers to 1.5 of their "
@@ -130,9 +131,11 @@ def _latency_figure(loops: Mapping[str, Sequence[FrameRecord]]) -> go.Figure:
 def _timeline_figure(loops: Mapping[str, Sequence[FrameRecord]]) -> go.Figure:
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout={**_LAYOUT, "barmode": "overlay", "height": 160 + 170 * len(loops)})
+    figure = go.Figure(layout={**_LAYOUT, "barmode": "overlay"})
+    rows: list[str] = []
     for loop, records in loops.items():
-        shown = _first_seconds([span for record in records for span in spans(record)])
+        shown = _first_seconds(lanes(span for record in records for span in spans(record)))
+        rows += [f"{row}, {loop}" for row in rows_of(shown)]
         for stage, colour in _STAGE_COLOURS.items():
             found = [span for span in shown if span.stage == stage]
             if found:
@@ -148,14 +151,13 @@ def _timeline_figure(loops: Mapping[str, Sequence[FrameRecord]]) -> go.Figure:
                     customdata=[span.index for span in found],
                     hovertemplate=f"{stage} of frame %{{customdata}}: %{{x:.1f}} ms<extra></extra>",
                 )
-    rows = [f"{thread}, {loop}" for loop in loops for thread in THREADS]
+    figure.update_layout(height=120 + 45 * len(rows))
     figure.update_yaxes(categoryorder="array", categoryarray=rows[::-1])
     figure.update_xaxes(title="ms")
     return figure
 
 
 def _first_seconds(found: list[Span]) -> list[Span]:
-    found = sorted(found, key=lambda span: span.start_s)
     return [span for span in found if span.start_s - found[0].start_s < TIMELINE_S]
 
 

@@ -5,13 +5,17 @@ The format is the Trace Event Format's JSON: complete events (`"ph": "X"`), micr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from realtime_kp.timing import StageStarts, StageTimes
 
 THREADS = ("capture", "inference", "tracking", "render")
+# Stages are timed one by one: from one to the next the clock goes on a little.
+_SLACK_S = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,29 @@ def spans(record: FrameRecord) -> Iterator[Span]:
                 start_s += ms / 1e3
 
 
+def lanes(found: Iterable[Span]) -> list[Span]:
+    """Spans by their start; a frame that its thread began with before another was done gets a row beside it.
+
+    The network may see several frames at once. What then overlaps comes as `inference`, `inference 2`, ….
+    """
+    ends: dict[str, float] = {}
+    rows: dict[tuple[str, int], str] = {}
+    frames: dict[tuple[str, int], list[Span]] = {}
+    for span in found:
+        frames.setdefault((span.thread, span.index), []).append(span)
+    for key, group in sorted(frames.items(), key=lambda item: item[1][0].start_s):
+        names = (f"{key[0]} {n}" if n > 1 else key[0] for n in count(1))
+        rows[key] = next(name for name in names if ends.get(name, -math.inf) <= group[0].start_s + _SLACK_S)
+        ends[rows[key]] = group[-1].start_s + group[-1].ms / 1e3
+    placed = [replace(span, thread=rows[key]) for key, group in frames.items() for span in group]
+    return sorted(placed, key=lambda span: span.start_s)
+
+
+def rows_of(found: Iterable[Span]) -> list[str]:
+    """The rows that spans lie in, in the order of a frame's way."""
+    return sorted({span.thread for span in found}, key=lambda row: (THREADS.index(row.split()[0]), row))
+
+
 def trace(loops: Mapping[str, Sequence[FrameRecord]]) -> dict[str, Any]:
     """All spans of all loops, a process a loop, a row a thread.
 
@@ -79,8 +106,9 @@ def trace(loops: Mapping[str, Sequence[FrameRecord]]) -> dict[str, Any]:
     events: list[dict[str, Any]] = []
     for process, (name, records) in enumerate(loops.items(), start=1):
         events.append(_name("process_name", process, 0, name))
-        events += [_name("thread_name", process, i, thread) for i, thread in enumerate(THREADS)]
-        found = [span for record in records for span in spans(record)]
+        found = lanes(span for record in records for span in spans(record))
+        rows = rows_of(found)
+        events += [_name("thread_name", process, i, row) for i, row in enumerate(rows)]
         began_s = min((span.start_s for span in found), default=0.0)
         events += [
             {
@@ -89,7 +117,7 @@ def trace(loops: Mapping[str, Sequence[FrameRecord]]) -> dict[str, Any]:
                 "ts": round((span.start_s - began_s) * 1e6, 1),
                 "dur": round(span.ms * 1e3, 1),
                 "pid": process,
-                "tid": THREADS.index(span.thread),
+                "tid": rows.index(span.thread),
                 "args": {"frame": span.index},
             }
             for span in found

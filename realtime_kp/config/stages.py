@@ -161,6 +161,9 @@ class PipelineConfig:
     queue_size: int = 1
     """Frames that may wait for the network; live drops the oldest beyond that, files wait."""
 
+    batch: Annotated[int, Parameter(name=["--batch", "batch"])] = 1
+    """Frames that the network sees at once, which pays on GPUs; live takes them one by one."""
+
     detect_every: Annotated[str, Parameter(name=["--detect-every", "detect-every"])] = "auto"
     """Run the network on every Nth frame; auto: on every one, live on as many as it manages."""
 
@@ -169,6 +172,7 @@ class PipelineConfig:
             object.__setattr__(self, "detect_every", str(self.detect_every))
         check_types(self)
         require(1 <= self.queue_size <= 1000, "queue_size must be 1 to 1000", self.queue_size)
+        require(1 <= self.batch <= 256, "batch must be 1 to 256", self.batch)
         require(
             re.fullmatch(r"auto|[1-9]\d{0,5}", self.detect_every) is not None,
             "detect_every must be auto or a whole number from 1",

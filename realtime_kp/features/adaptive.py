@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.features.superpoint import Extraction, ModelInfo, SuperPoint
+from realtime_kp.features.superpoint import ModelInfo, Results, SuperPoint
 
 log = logging.getLogger(__name__)
 
@@ -80,9 +81,16 @@ class AdaptiveSuperPoint:
         self._active = self._stack.enter_context(SuperPoint(replace(self._config, model=self._small)))
         self._active.warm_up(source_wh)
 
-    def extract(self, image_bgr: NDArray[np.uint8], keypoint_threshold: float | None = None) -> Extraction:
-        """Keypoints of one image, with timings."""
-        return self._active.extract(image_bgr, keypoint_threshold)
+    @property
+    def in_flight(self) -> int:
+        """How many times `submit` may be called before the first of its results is asked for."""
+        return self._active.in_flight
+
+    def submit(
+        self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None = None
+    ) -> Results:
+        """Begin with images of one size; calling what comes back waits for their keypoints."""
+        return self._active.submit(images_bgr, keypoint_threshold)
 
     def _time(self, source_wh: tuple[int, int]) -> float:
         blank = np.zeros((source_wh[1], source_wh[0], 3), np.uint8)

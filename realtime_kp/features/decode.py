@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
+
+from realtime_kp.features.suppression import non_maximum_suppression
 
 CELL = 8
 _SUBPIXEL_REACH = 2
@@ -51,13 +52,17 @@ class DecodedBatch:
         return packed[..., :2], packed[..., 2], packed[..., 3:]
 
 
-def decode(logits: torch.Tensor, descriptor_map: torch.Tensor, settings: DecodeSettings) -> DecodedBatch:
+def decode(
+    logits: torch.Tensor, descriptor_map: torch.Tensor, settings: DecodeSettings, threshold: float = 0.0
+) -> DecodedBatch:
     """Turn the raw outputs of both heads into the best keypoints of each image.
 
     Args:
         logits: `(B, 65, h, w)`, any float type; the last channel is the "no keypoint" bin.
         descriptor_map: `(B, h, w, D)`, any float type, not normalised.
         settings: Radius, border and size of the result.
+        threshold: On a CPU rows at the end that score no more than this in any image are left out; on a GPU
+            asking for their number would have to wait for it.
 
     Returns:
         Keypoints in network pixels.
@@ -65,6 +70,9 @@ def decode(logits: torch.Tensor, descriptor_map: torch.Tensor, settings: DecodeS
     heat = heatmap(logits)
     peaks = trim_border(non_maximum_suppression(heat, settings.nms_radius), settings.border)
     xy, scores = top_keypoints(peaks, settings.max_keypoints, settings.nms_radius)
+    if scores.device.type == "cpu":
+        count = int((scores > threshold).sum(dim=1).max())
+        xy, scores = xy[:, :count], scores[:, :count]
     if settings.subpixel:
         xy = refine(heat, xy)
     return DecodedBatch(xy, scores, sample_descriptors(descriptor_map, xy, settings.descriptor_grid))
@@ -79,33 +87,9 @@ def heatmap(logits: torch.Tensor) -> torch.Tensor:
     Returns:
         `(B, 8h, 8w) float32`, probabilities (DeTone et al., SuperPoint, 2018, section 3.2).
     """
-    probabilities = logits.float().softmax(dim=1)[:, :-1]
-    return functional.pixel_shuffle(probabilities, CELL).squeeze(1)
-
-
-def non_maximum_suppression(heat: torch.Tensor, radius: int) -> torch.Tensor:
-    """Keep each local maximum within ±radius, in two further rounds those that lost to a suppressed one.
-
-    Exactly the reference's rule (max-pools of (2r+1)², once and then two rounds of two); the square window
-    is taken apart into a row and a column, which is the same maximum at a fraction of the taps.
-
-    Args:
-        heat: `(B, H, W)`.
-        radius: In pixels; 0 keeps everything.
-
-    Returns:
-        `(B, H, W)`: `heat` at the survivors, 0 elsewhere.
-    """
-    if radius == 0:
-        return heat
-    # Pooling on a GPU wants floats; on a CPU bytes are a quarter of the work.
-    marks = torch.uint8 if heat.device.type == "cpu" else heat.dtype
-    keep = heat == _window_max(heat, radius)
-    for _ in range(2):
-        near = _window_max(keep.to(marks), radius) > 0
-        rest = heat.masked_fill(near, 0)
-        keep |= (rest == _window_max(rest, radius)) & ~near
-    return heat * keep
+    batch, _, rows, columns = logits.shape
+    cells = logits.float().softmax(dim=1)[:, :-1].view(batch, CELL, CELL, rows, columns)
+    return cells.permute(0, 3, 1, 4, 2).reshape(batch, rows * CELL, columns * CELL)
 
 
 def trim_border(heat: torch.Tensor, border: int) -> torch.Tensor:
@@ -211,14 +195,3 @@ def _cells(
     cells = cells.clamp(0, count - 1)
     before = cells.floor().clamp(0, max(0, count - 2))
     return before, cells - before
-
-
-def _window_max(image: torch.Tensor, radius: int) -> torch.Tensor:
-    """Largest value within ±radius, `(B, H, W)`; beyond the edges counts for nothing."""
-    side = 2 * radius + 1
-    if image.device.type == "cpu":
-        # torch's pooling takes 30 times as long as OpenCV's dilation on a CPU; both are exact.
-        kernel = np.ones((side, side), np.uint8)
-        return torch.stack([torch.from_numpy(cv2.dilate(one.numpy(), kernel)) for one in image])
-    rows = functional.max_pool2d(image.unsqueeze(1), (1, side), stride=1, padding=(0, radius))
-    return functional.max_pool2d(rows, (side, 1), stride=1, padding=(radius, 0)).squeeze(1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +19,7 @@ from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.network import SuperPointNetwork
 
 MAX_COMPILED_SHAPES = 4
+_STREAMS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,9 @@ class EngineChoice:
     precision: str
 
 
+Outputs = Callable[[], tuple[torch.Tensor, torch.Tensor]]
+
+
 class Engine(Protocol):
     """Runs the network on batches of grey pictures."""
 
@@ -42,8 +48,21 @@ class Engine(Protocol):
         """Engine, device and precision."""
         ...
 
-    def run(self, grey: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
-        """`(B, H, W) uint8` to logits and descriptor map, as `SuperPointNetwork.forward` has them."""
+    @property
+    def in_flight(self) -> int:
+        """How many runs may be begun before the first one's outputs are asked for."""
+        ...
+
+    def submit(self, grey: NDArray[np.uint8]) -> Outputs:
+        """Begin a run.
+
+        Args:
+            grey: `(B, H, W) uint8`.
+
+        Returns:
+            Waits for the logits and the descriptor map, as `SuperPointNetwork.forward` has them; they live
+            until `in_flight` further runs are begun.
+        """
         ...
 
     def close(self) -> None:
@@ -62,13 +81,20 @@ def choose_engine(config: SuperPointConfig) -> EngineChoice:
     return EngineChoice(engine, device, _choose_precision(config.precision, engine, device))
 
 
-def make_engine(network: SuperPointNetwork, choice: EngineChoice, int8_file: Path | None = None) -> Engine:
+def make_engine(
+    network: SuperPointNetwork,
+    choice: EngineChoice,
+    int8_file: Path | None = None,
+    *,
+    latency: bool = True,
+) -> Engine:
     """Prepare the network to run as chosen.
 
     Args:
         network: The network.
         choice: How to run it.
         int8_file: Its 8-bit version, where there is one.
+        latency: Finish each run as soon as can be; else as many as can be.
 
     Raises:
         ModelError: The engine cannot take the network, or it has no 8-bit version.
@@ -81,7 +107,8 @@ def make_engine(network: SuperPointNetwork, choice: EngineChoice, int8_file: Pat
     try:
         if choice.engine == "torch":
             return TorchEngine(network, choice)
-        return OpenVinoEngine(network, choice, int8_file if choice.precision == "int8" else None)
+        file = int8_file if choice.precision == "int8" else None
+        return OpenVinoEngine(network, choice, file, latency=latency)
     except (RuntimeError, ValueError) as exc:
         raise ModelError(f"the engine {choice.engine} cannot load the network: {first_line(exc)}") from exc
 
@@ -100,12 +127,26 @@ class TorchEngine:
         """Engine, device and precision."""
         return self._choice
 
-    def run(self, grey: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Run the network; on a GPU the results are still on their way when this returns."""
+    @property
+    def in_flight(self) -> int:
+        """One at a time."""
+        return 1
+
+    def submit(self, grey: NDArray[np.uint8]) -> Outputs:
+        """Run the network; on a GPU it works on when this returns."""
         with torch.inference_mode():
             pixels = torch.from_numpy(grey).to(self._device, non_blocking=True)
             logits, descriptors = self._network(pixels)
-        return logits, descriptors
+
+        def wait() -> tuple[torch.Tensor, torch.Tensor]:
+            # A timer that stops before the device has finished measures the launch, not the work.
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)
+            elif self._device.type == "mps":
+                torch.mps.synchronize()
+            return logits, descriptors
+
+        return wait
 
     def close(self) -> None:
         """Let go of the network."""
@@ -113,16 +154,31 @@ class TorchEngine:
 
 
 class OpenVinoEngine:
-    """The network in OpenVINO on the CPU, compiled once per input shape."""
+    """The network in OpenVINO on the CPU, compiled once per input shape.
+
+    Args:
+        network: The network.
+        choice: Precision.
+        int8_file: Its 8-bit version, where that is wanted.
+        latency: One run at a time on all cores. Else two at once, each on half of them: other threads that
+            take a core for a while then hold up one of the two only, and none waits for the other's share of
+            every layer.
+    """
 
     def __init__(
-        self, network: SuperPointNetwork, choice: EngineChoice, int8_file: Path | None = None
+        self,
+        network: SuperPointNetwork,
+        choice: EngineChoice,
+        int8_file: Path | None = None,
+        *,
+        latency: bool = True,
     ) -> None:
         import openvino
 
         self._choice = choice
+        self._streams = 1 if latency else min(_STREAMS, os.cpu_count() or 1)
         self._core = openvino.Core()
-        self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._requests: OrderedDict[tuple[int, ...], deque[Any]] = OrderedDict()
         if int8_file is not None:
             self._graph = self._core.read_model(int8_file)
             return
@@ -133,18 +189,33 @@ class OpenVinoEngine:
         """Engine, device and precision."""
         return self._choice
 
-    def run(self, grey: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Run the network. The results live until the next run with the same shape."""
-        request = self._request(grey.shape)
-        request.infer([np.ascontiguousarray(grey)])
-        logits, descriptors = (torch.from_numpy(request.get_output_tensor(i).data) for i in (0, 1))
-        return logits, descriptors
+    @property
+    def in_flight(self) -> int:
+        """One run a stream, and one that waits while the outputs of another are looked at."""
+        return 1 if self._streams == 1 else self._streams + 1
+
+    def submit(self, grey: NDArray[np.uint8]) -> Outputs:
+        """Begin to run the network."""
+        requests = self._compiled(grey.shape)
+        request = requests[0]
+        requests.rotate(-1)
+        request.start_async([np.ascontiguousarray(grey)])
+
+        def wait() -> tuple[torch.Tensor, torch.Tensor]:
+            request.wait()
+            logits, descriptors = (torch.from_numpy(request.get_output_tensor(i).data) for i in (0, 1))
+            return logits, descriptors
+
+        return wait
 
     def close(self) -> None:
         """Let go of the compiled models."""
+        for requests in self._requests.values():
+            for request in requests:
+                request.wait()
         self._requests.clear()
 
-    def _request(self, shape: tuple[int, ...]) -> Any:
+    def _compiled(self, shape: tuple[int, ...]) -> deque[Any]:
         if shape in self._requests:
             self._requests.move_to_end(shape)
             return self._requests[shape]
@@ -154,11 +225,13 @@ class OpenVinoEngine:
         half = self._choice.precision == "bf16" or (
             self._choice.precision == "int8" and "bf16" in cpu_precisions()
         )
-        hints = {
-            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-        }
-        self._requests[shape] = self._core.compile_model(graph, "CPU", hints).create_infer_request()
+        hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if half else "f32"}
+        if self._streams == 1:
+            hints["PERFORMANCE_HINT"] = "LATENCY"
+        else:
+            hints["NUM_STREAMS"] = self._streams
+        compiled = self._core.compile_model(graph, "CPU", hints)
+        self._requests[shape] = deque(compiled.create_infer_request() for _ in range(self.in_flight))
         while len(self._requests) > MAX_COMPILED_SHAPES:
             self._requests.popitem(last=False)
         return self._requests[shape]

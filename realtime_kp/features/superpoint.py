@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -16,6 +16,8 @@ from realtime_kp.features.resize import network_size, to_network, to_source
 from realtime_kp.keypoints import Keypoints
 
 if TYPE_CHECKING:
+    import torch
+
     from realtime_kp.features.decode import DecodeSettings
     from realtime_kp.features.engines import Engine
 
@@ -28,6 +30,9 @@ class Extraction:
     resize_ms: float
     network_ms: float
     keypoints_ms: float
+
+
+Results = Callable[[], list[Extraction]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +85,28 @@ class Extractor(Protocol):
         """
         ...
 
-    def extract(self, image_bgr: NDArray[np.uint8], keypoint_threshold: float | None = None) -> Extraction:
-        """Keypoints of one image, with timings."""
+    @property
+    def in_flight(self) -> int:
+        """How many times `submit` may be called before the first of its results is asked for."""
+        ...
+
+    def submit(
+        self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None = None
+    ) -> Results:
+        """Begin with images of one size, as a batch; calling what comes back waits for their keypoints.
+
+        Args:
+            images_bgr: `(H, W, 3) uint8` each.
+            keypoint_threshold: Instead of the configured one.
+        """
         ...
 
 
 class SuperPoint:
     """Finds keypoints. Entering loads the weights and prepares the engine; exiting frees both.
 
-    Keyword arguments are the fields of `SuperPointConfig`, or give the whole `config`.
+    Keyword arguments are the fields of `SuperPointConfig`, or give the whole `config`. With `latency=False`
+    several images may be on their way at once (`in_flight`): more of them a second, each later.
 
     Example:
         with SuperPoint(resize="640", max_keypoints=512) as superpoint:
@@ -98,7 +116,10 @@ class SuperPoint:
         ConfigError: An argument is unknown or impossible.
     """
 
-    def __init__(self, config: SuperPointConfig | None = None, **settings: Any) -> None:
+    def __init__(
+        self, config: SuperPointConfig | None = None, *, latency: bool = True, **settings: Any
+    ) -> None:
+        self._latency = latency
         self.config = config_or_keywords(SuperPointConfig, config, settings, "SuperPoint")
         self._engine: Engine | None = None
         self._decode: DecodeSettings | None = None
@@ -119,7 +140,8 @@ class SuperPoint:
 
         choice = choose_engine(self.config)
         weights = load_weights(self.config.model, self.config.revision)
-        self._engine = make_engine(SuperPointNetwork(weights.model), choice, weights.ref.int8_file)
+        network = SuperPointNetwork(weights.model)
+        self._engine = make_engine(network, choice, weights.ref.int8_file, latency=self._latency)
         self._decode = DecodeSettings(
             max_keypoints=self.config.max_keypoints,
             nms_radius=self.config.nms_radius,
@@ -155,7 +177,9 @@ class SuperPoint:
         Raises:
             ValueError: The images differ in size, or one is no `(H, W, 3) uint8`.
         """
-        return [found.keypoints for found in self._extract(images_bgr, None)]
+        if not images_bgr:
+            return []
+        return [found.keypoints for found in self.submit(images_bgr)()]
 
     def extract(self, image_bgr: NDArray[np.uint8], keypoint_threshold: float | None = None) -> Extraction:
         """Keypoints of one image, with timings.
@@ -164,7 +188,41 @@ class SuperPoint:
             image_bgr: `(H, W, 3) uint8`.
             keypoint_threshold: Instead of the configured one.
         """
-        return self._extract([image_bgr], keypoint_threshold)[0]
+        return self.submit([image_bgr], keypoint_threshold)()[0]
+
+    @property
+    def in_flight(self) -> int:
+        """How many times `submit` may be called before the first of its results is asked for."""
+        return self._loaded.in_flight
+
+    def submit(
+        self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None = None
+    ) -> Results:
+        """Begin with images of one size, as a batch; calling what comes back waits for their keypoints.
+
+        Args:
+            images_bgr: `(H, W, 3) uint8` each, at least one.
+            keypoint_threshold: Instead of the configured one.
+
+        Raises:
+            ValueError: The images differ in size, or one is no `(H, W, 3) uint8`.
+        """
+        started_s = time.perf_counter()
+        grey = self.prepare(images_bgr)
+        resized_s = time.perf_counter()
+        wait = self._loaded.submit(grey)
+        source_wh = (images_bgr[0].shape[1], images_bgr[0].shape[0])
+
+        def results() -> list[Extraction]:
+            outputs = wait()
+            ran_s = time.perf_counter()
+            found = self.decode(*outputs, source_wh=source_wh, keypoint_threshold=keypoint_threshold)
+            done_s = time.perf_counter()
+            share = 1e3 / len(found)
+            times = ((resized_s - started_s) * share, (ran_s - resized_s) * share, (done_s - ran_s) * share)
+            return [Extraction(keypoints, *times) for keypoints in found]
+
+        return results
 
     def network_size(self, source_wh: tuple[int, int]) -> tuple[int, int]:
         """The network's input size for a source size."""
@@ -176,36 +234,58 @@ class SuperPoint:
         for _ in range(2):
             self.extract(blank)
 
-    def _extract(
-        self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None
-    ) -> list[Extraction]:
-        if self._engine is None or self._decode is None:
+    def prepare(self, images_bgr: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """First step: true grey at the network's size, `(B, H, W) uint8`.
+
+        Raises:
+            ValueError: The images differ in size, or one is no `(H, W, 3) uint8`.
+        """
+        size_wh = self.network_size(_common_size(images_bgr))
+        return np.stack([to_network(image, size_wh) for image in images_bgr])
+
+    def run(self, grey: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Second step: the network, from what `prepare` gives to the outputs of both heads.
+
+        They are there when this returns, on a GPU as well, and may live until the next run only.
+        """
+        return self._loaded.submit(grey)()
+
+    def decode(
+        self,
+        logits: torch.Tensor,
+        descriptor_map: torch.Tensor,
+        *,
+        source_wh: tuple[int, int],
+        keypoint_threshold: float | None = None,
+    ) -> list[Keypoints]:
+        """Third step: from the outputs of both heads to keypoints in pixels of the source.
+
+        Args:
+            logits: As `run` gives them.
+            descriptor_map: The same.
+            source_wh: Width and height of the images.
+            keypoint_threshold: Instead of the configured one.
+        """
+        if self._decode is None:
             raise RuntimeError("SuperPoint is not loaded: use it as `with SuperPoint(...) as superpoint:`")
-        if not images_bgr:
-            return []
         from realtime_kp.features.decode import decode
 
-        source_wh = _common_size(images_bgr)
-        started_s = time.perf_counter()
         size_wh = self.network_size(source_wh)
-        grey = np.stack([to_network(image, size_wh) for image in images_bgr])
-        resized_s = time.perf_counter()
-        logits, descriptor_map = self._engine.run(grey)
-        _synchronise(logits)
-        ran_s = time.perf_counter()
-        batch = decode(logits, descriptor_map, self._decode)
-        xy, scores, descriptors = batch.to_host()
         threshold = self.config.keypoint_threshold if keypoint_threshold is None else keypoint_threshold
+        xy, scores, descriptors = decode(logits, descriptor_map, self._decode, threshold).to_host()
         found = []
-        for i in range(len(images_bgr)):
+        for i in range(len(xy)):
             # Sorted best first: what passes the threshold is a leading slice. Score 0 marks a void row.
             count = int(np.count_nonzero((scores[i] > threshold) & (scores[i] > 0)))
             places = to_source(xy[i, :count], source_wh, size_wh)
             found.append(Keypoints(places, scores[i, :count].copy(), descriptors[i, :count].copy()))
-        done_s = time.perf_counter()
-        share = 1e3 / len(images_bgr)
-        times = ((resized_s - started_s) * share, (ran_s - resized_s) * share, (done_s - ran_s) * share)
-        return [Extraction(keypoints, *times) for keypoints in found]
+        return found
+
+    @property
+    def _loaded(self) -> Engine:
+        if self._engine is None:
+            raise RuntimeError("SuperPoint is not loaded: use it as `with SuperPoint(...) as superpoint:`")
+        return self._engine
 
 
 def _common_size(images_bgr: Sequence[NDArray[np.uint8]]) -> tuple[int, int]:
@@ -216,13 +296,3 @@ def _common_size(images_bgr: Sequence[NDArray[np.uint8]]) -> tuple[int, int]:
     if len(sizes) > 1:
         raise ValueError(f"the images of a batch must have one size, got {sorted(sizes)}")
     return sizes.pop()
-
-
-def _synchronise(tensor: Any) -> None:
-    """A timer that stops before the device has finished measures the launch, not the work."""
-    import torch
-
-    if tensor.device.type == "cuda":
-        torch.cuda.synchronize(tensor.device)
-    elif tensor.device.type == "mps":
-        torch.mps.synchronize()

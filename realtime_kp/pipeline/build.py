@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from realtime_kp.config import AppConfig
-from realtime_kp.features import AdaptiveSuperPoint, SuperPoint
+from realtime_kp.features import AdaptiveSuperPoint, Extractor, SuperPoint
 from realtime_kp.pipeline.channel import Policy
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.pipeline import Pipeline
@@ -35,13 +35,19 @@ def build_pipeline(
         max_frames: Read no more frames than this.
         adaptive: Let the model `auto` be the small one where the other does not keep up with the source.
     """
-    adapts = adaptive and config.superpoint.model == "auto"
+    superpoint: Extractor
+    if adaptive and config.superpoint.model == "auto":
+        superpoint = AdaptiveSuperPoint(config.superpoint)
+    else:
+        # Where every frame counts and none is waited for, all of them sooner beats each one sooner.
+        superpoint = SuperPoint(config.superpoint, latency=policy != "block")
     return Pipeline(
         source,
-        AdaptiveSuperPoint(config.superpoint) if adapts else SuperPoint(config.superpoint),
+        superpoint,
         Tracker(config.tracking, trail_length=config.render.trail_length),
         policy=policy,
         queue_size=config.pipeline.queue_size,
+        batch=config.pipeline.batch,
         detect_every=config.pipeline.detection_interval,
         pacer=pacer,
         loop=loop,

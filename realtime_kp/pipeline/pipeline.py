@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
+import cv2
+
 from realtime_kp.features import Extractor, ModelInfo
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline.channel import Channel, ChannelClosedError, Policy
 from realtime_kp.pipeline.controls import Controls
 from realtime_kp.pipeline.distributor import DetectEvery, Distributor
+from realtime_kp.pipeline.inference import InferenceWorker
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Shared, start_thread
-from realtime_kp.pipeline.workers import CaptureWorker, InferenceWorker, TrackingWorker
+from realtime_kp.pipeline.workers import CaptureWorker, TrackingWorker
 from realtime_kp.sources import FrameSource, SourceInfo
 from realtime_kp.tracking import Tracker
 
@@ -57,6 +60,7 @@ class Pipeline:
         policy: `block` loses no frame; `drop_oldest` lets the newest win; `auto` drops where the source is
             live and blocks where it is a recording.
         queue_size: Frames that may wait for the network.
+        batch: Frames that the network sees at once; where frames may be dropped it takes them one by one.
         detect_every: Run the network on every Nth frame. `auto` is every frame where none may be dropped, and
             else the newest whenever the network is free: with a tracker that takes late keypoints every frame
             is tracked all the same.
@@ -73,6 +77,7 @@ class Pipeline:
         *,
         policy: Policy | Literal["auto"] = "block",
         queue_size: int = 2,
+        batch: int = 1,
         detect_every: DetectEvery = "auto",
         pacer: Pacer | None = None,
         loop: bool = False,
@@ -89,9 +94,12 @@ class Pipeline:
             self._frames.to_network, self._frames.to_tracker, self._frames.detected, self._results
         )
         self._capture = CaptureWorker(source, self._frames, self._shared, pacer, loop, max_frames)
-        self._inference = InferenceWorker(superpoint, self._frames, self._shared)
+        self._inference = InferenceWorker(
+            superpoint, self._frames, self._shared, batch if policy == "block" else 1
+        )
         self._tracking = TrackingWorker(tracker, self._frames, self._results, self._shared)
         self._threads: list[threading.Thread] = []
+        self._opencv_threads = 0
         self._processed = 0
         self._detections = 0
         self._finished = False
@@ -100,6 +108,9 @@ class Pipeline:
     def __enter__(self) -> Self:
         if self._threads:
             raise RuntimeError("a pipeline runs once; make a new one")
+        # OpenCV splits the tracker's small pieces over threads that fight the network's for the cores.
+        self._opencv_threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
         for name, body in (
             ("inference", self._inference.run),
             ("capture", self._capture.run),
@@ -117,6 +128,7 @@ class Pipeline:
             thread.join(max(0.0, deadline_s - time.perf_counter()))
             if thread.is_alive():
                 log.warning("the %s thread did not end within %.0f s", thread.name, _JOIN_S)
+        cv2.setNumThreads(self._opencv_threads)
 
     def __iter__(self) -> Iterator[TrackedFrame]:
         while not self._finished:

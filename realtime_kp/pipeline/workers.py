@@ -1,4 +1,4 @@
-"""The three threads behind the render loop: capture, inference, tracking."""
+"""Two of the three threads behind the render loop: capture and tracking."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import replace
 from threadpoolctl import threadpool_limits
 
 from realtime_kp.errors import SourceError
-from realtime_kp.features import Extractor
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Detection, Keypoints, TrackedFrame
 from realtime_kp.pipeline.channel import Channel, ChannelClosedError
@@ -109,50 +108,6 @@ class CaptureWorker:
         self._shared.gate.wait_to_pass()
         if self._pacer is not None and time.perf_counter() - before_s > _STOOD_STILL_S:
             self._pacer.rebase()
-
-
-class InferenceWorker:
-    """Owns the network: loads it, warms it up for the source's size, runs it on the frames that it gets.
-
-    Args:
-        superpoint: The network.
-        frames: Gives frames and takes what was found in them.
-        shared: The run.
-    """
-
-    def __init__(self, superpoint: Extractor, frames: Distributor, shared: Shared) -> None:
-        self._superpoint = superpoint
-        self._frames = frames
-        self._shared = shared
-
-    def run(self) -> None:
-        """Find keypoints until no more frames come."""
-        # Loading takes seconds and cannot be interrupted: a source that is not there shall be told before.
-        self._shared.opened.wait()
-        if self._shared.stop.is_set():
-            return
-        with self._superpoint as superpoint:
-            info = self._shared.info
-            if info is not None and info.size_wh is not None and not self._shared.stop.is_set():
-                superpoint.warm_up(info.size_wh, 1 / info.fps if info.fps else None)
-            self._shared.ready.set()
-            for count, captured in enumerate(self._frames.to_network):
-                look = self._frames.looks_at(count)
-                self._frames.detected.put(self._detect(superpoint, captured, look=look))
-        self._frames.detected.close()
-
-    def _detect(self, superpoint: Extractor, captured: Captured, *, look: bool) -> Detected:
-        frame = captured.frame
-        started_s = time.perf_counter()
-        times = StageTimes(grab=captured.grab_ms, queue=(started_s - captured.put_at_s) * 1e3)
-        if not look:
-            starts = StageStarts(grab=captured.grab_at_s)
-            return Detected(frame, None, times, starts, started_s)
-        found = superpoint.extract(frame.image_bgr, self._shared.controls.keypoint_threshold)
-        times = replace(times, resize=found.resize_ms, network=found.network_ms, keypoints=found.keypoints_ms)
-        keypoints = replace(found.keypoints, frame_index=frame.index)
-        starts = StageStarts(grab=captured.grab_at_s, detect=started_s)
-        return Detected(frame, keypoints, times, starts, time.perf_counter())
 
 
 class TrackingWorker:

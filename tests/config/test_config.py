@@ -76,6 +76,7 @@ IMPOSSIBLE: list[tuple[type, str, Any]] = [
     (TrackingConfig, "max_lost", -1),
     (PipelineConfig, "queue_size", 0),
     (PipelineConfig, "queue_size", 1001),
+    (PipelineConfig, "batch", 0),
     (PipelineConfig, "detect_every", "0"),
     (PipelineConfig, "detect_every", "-2"),
     (PipelineConfig, "detect_every", "often"),
@@ -138,7 +139,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "max_lost": 50,
         "history": 12,
     },
-    "pipeline": {"queue_size": 4, "detect_every": "3"},
+    "pipeline": {"queue_size": 4, "batch": 2, "detect_every": "3"},
     "render": {"draw": "tracks", "trail_length": 5},
     "input": {
         "camera_size": "1280x720",

@@ -41,7 +41,7 @@ def test_a_model_that_is_too_slow_is_replaced_and_that_is_said(
     ):
         superpoint.warm_up(SIZE_WH, interval_s=1e-6)
         assert superpoint.info.model == "tiny"
-        found = superpoint.extract(procedural_picture(SIZE_WH, 0), 0.0)
+        found = superpoint.submit([procedural_picture(SIZE_WH, 0)], 0.0)()[0]
         assert found.keypoints.descriptors.shape[1] == 32
     assert "takes" in caplog.text
 

@@ -9,20 +9,6 @@ from realtime_kp.features import decode
 from realtime_kp.features.decode import DecodeSettings
 
 
-def reference_nms(scores: torch.Tensor, radius: int) -> torch.Tensor:
-    """The published rule, word for word: max-pools of (2r+1)², two rounds of revival."""
-
-    def pool(x: torch.Tensor) -> torch.Tensor:
-        return functional.max_pool2d(x[:, None], 2 * radius + 1, stride=1, padding=radius)[:, 0]
-
-    keep = scores == pool(scores)
-    for _ in range(2):
-        near = pool(keep.float()) > 0
-        rest = torch.where(near, torch.zeros_like(scores), scores)
-        keep = keep | ((rest == pool(rest)) & ~near)
-    return torch.where(keep, scores, torch.zeros_like(scores))
-
-
 def heat_with_peaks(*peaks: tuple[float, float, float], size_wh: tuple[int, int] = (64, 48)) -> torch.Tensor:
     y, x = torch.meshgrid(torch.arange(size_wh[1]), torch.arange(size_wh[0]), indexing="ij")
     heat = torch.zeros(size_wh[1], size_wh[0])
@@ -41,18 +27,6 @@ def test_heatmap_lays_the_64_channels_out_as_8_by_8_pixels() -> None:
 
 def test_heatmap_is_float32_whatever_the_network_ran_in() -> None:
     assert decode.heatmap(torch.zeros(1, 65, 2, 2, dtype=torch.bfloat16)).dtype == torch.float32
-
-
-@pytest.mark.parametrize("radius", [1, 2, 4, 7])
-@pytest.mark.parametrize("batch", [1, 3])
-def test_suppression_is_exactly_the_reference_rule(radius: int, batch: int) -> None:
-    heat = torch.rand(batch, 48, 64, generator=torch.Generator().manual_seed(radius)) ** 4
-    assert torch.equal(decode.non_maximum_suppression(heat, radius), reference_nms(heat, radius))
-
-
-def test_radius_zero_suppresses_nothing() -> None:
-    heat = torch.rand(1, 16, 16)
-    assert torch.equal(decode.non_maximum_suppression(heat, 0), heat)
 
 
 def test_all_four_borders_are_trimmed() -> None:
@@ -128,3 +102,18 @@ def test_a_batch_gives_what_its_images_give_alone() -> None:
         alone = decode.decode(logits[i : i + 1], cells[i : i + 1], settings)
         np.testing.assert_allclose(together.xy[i], alone.xy[0], atol=1e-4)
         np.testing.assert_allclose(together.descriptors[i], alone.descriptors[0], atol=1e-5)
+
+
+def test_rows_below_the_threshold_are_left_out() -> None:
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(2, 65, 6, 8, generator=generator) * 3
+    cells = torch.randn(2, 6, 8, 16, generator=generator)
+    settings = DecodeSettings(20, 4, 4, True, "exact")
+    everything = decode.decode(logits, cells, settings)
+    limit = float(everything.scores[1, 9])
+    best = decode.decode(logits, cells, settings, limit)
+    kept = int((everything.scores > limit).sum(dim=1).max())
+    assert 0 < kept < 20
+    assert best.scores.shape == (2, kept)
+    assert torch.equal(best.xy, everything.xy[:, :kept])
+    assert torch.equal(best.descriptors, everything.descriptors[:, :kept])

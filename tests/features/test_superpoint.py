@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from realtime_kp import ConfigError, Keypoints, ModelError, SuperPoint
+from realtime_kp.config import SuperPointConfig
 from realtime_kp.features.engines import cpu_precisions, openvino_problem
 from realtime_kp.features.weights_store import bundled_models, load_weights
 from realtime_kp.sources import DemoSpec, open_source, procedural_picture
@@ -102,6 +104,28 @@ def test_a_batch_gives_what_its_images_give_alone(exact: SuperPoint) -> None:
     ):
         # Sums are taken in another order in a batch: compare sets, not sequences.
         assert (nearest(alone, together)[0] < 0.01).mean() > 0.99
+
+
+@pytest.mark.skipif(openvino_problem() is not None, reason="OpenVINO is not installed")
+def test_several_at_once_give_what_each_gives_alone() -> None:
+    images = [procedural_picture((320, 240), seed) for seed in range(5)]
+    settings = SuperPointConfig(
+        model="small", resize="320", device="cpu", engine="openvino", precision="fp32"
+    )
+    with SuperPoint(settings) as alone, SuperPoint(settings, latency=False) as together:
+        assert alone.in_flight == 1
+        assert together.in_flight > 1 or os.cpu_count() == 1
+        expected = [alone(image) for image in images]
+        begun = [together.submit([image]) for image in images[: together.in_flight]]
+        found = []
+        for image in images[together.in_flight :]:
+            found += begun.pop(0)()
+            begun.append(together.submit([image]))
+        for results in begun:
+            found += results()
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(other.keypoints.xy, one.xy, atol=1e-3)
+        np.testing.assert_allclose(other.keypoints.descriptors, one.descriptors, atol=1e-4)
 
 
 def test_the_threshold_can_be_changed_for_a_frame(exact: SuperPoint) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+import cv2
 import numpy as np
 import pytest
 
@@ -90,6 +91,46 @@ def test_block_gives_every_frame_in_order_with_its_tracks() -> None:
     assert len(frames[-1].tracks.confirmed) == len(frames[-1].keypoints or ())
     counts = pipeline.counts
     assert (counts.read, counts.processed, counts.dropped, counts.detected) == (20, 20, 0, 20)
+
+
+@pytest.mark.parametrize(("batch", "depth"), [(1, 3), (4, 1), (5, 3), (100, 2)])
+def test_several_frames_on_their_way_come_out_in_order(batch: int, depth: int) -> None:
+    extractor = StubExtractor(depth=depth)
+    with make(ListSource(22), extractor, batch=batch) as pipeline:
+        frames = list(pipeline)
+    assert [f.frame.index for f in frames] == list(range(22))
+    assert [f.keypoints.frame_index for f in frames if f.keypoints is not None] == list(range(22))
+    full, rest = divmod(22, batch)
+    assert extractor.batches == [batch] * full + [rest] * (rest > 0)
+
+
+def test_a_batch_holds_one_size_and_what_the_network_looks_at() -> None:
+    class Growing(ListSource):
+        def __iter__(self) -> Iterator[Frame]:
+            for index in range(10):
+                yield make_frame(index, (64, 48) if index < 5 else (96, 48))
+
+    extractor = StubExtractor()
+    with make(Growing(10), extractor, batch=4, detect_every=2) as pipeline:
+        frames = list(pipeline)
+    assert [f.frame.index for f in frames] == list(range(10))
+    assert [f.frame.index for f in frames if f.detected] == [0, 2, 4, 6, 8]
+    assert extractor.batches == [2, 1, 2]
+
+
+def test_where_frames_may_be_dropped_the_network_takes_them_one_by_one() -> None:
+    extractor = StubExtractor()
+    with make(ListSource(10), extractor, batch=4, policy="drop_oldest") as pipeline:
+        list(pipeline)
+    assert set(extractor.batches) == {1}
+
+
+def test_the_number_of_opencv_threads_is_left_as_it_was() -> None:
+    before = cv2.getNumThreads()
+    with make(ListSource(5)) as pipeline:
+        next(iter(pipeline))
+        assert cv2.getNumThreads() == 1
+    assert cv2.getNumThreads() == before
 
 
 def test_stage_times_are_filled_in() -> None:
