@@ -51,7 +51,8 @@ def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: 
     """Draw tiles and look at each twice.
 
     In half of the pairs the second view is as near to the first as two frames of a video; in the others it
-    turns by σ 30°, scales by 0.5 to 2, and tilts. Both differ in light, blur and noise.
+    turns by σ 30°, scales by 0.5 to 2, is squeezed along one direction to half its width at the least, as
+    what is looked at from 60° aside, and tilts. Both differ in light, blur and noise.
 
     Args:
         tiles: Where from.
@@ -65,7 +66,9 @@ def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: 
     first = _random_homographies(batch, side, size_wh, generator, angle_deg=15, zoom=0.25, bend=0.06)
     near = torch.arange(batch) % 2 == 0
     small = _random_homographies(batch, size_wh, size_wh, generator, angle_deg=3, zoom=0.06, bend=0.02)
-    large = _random_homographies(batch, size_wh, size_wh, generator, angle_deg=30, zoom=0.4, bend=0.2)
+    large = _random_homographies(
+        batch, size_wh, size_wh, generator, angle_deg=30, zoom=0.4, bend=0.2, squeeze=0.5
+    )
     second = torch.where(near.view(-1, 1, 1), small, large) @ first
     homographies = torch.stack([first, second]).to(device)
     images = tiles.images[chosen].float().unsqueeze(1) / 255
@@ -149,6 +152,7 @@ def _random_homographies(
     angle_deg: float,
     zoom: float,
     bend: float,
+    squeeze: float = 1.0,
 ) -> Tensor:
     """`(B, 3, 3)`: from a source (a square tile, or a view) to a view, middle about to middle."""
     from_wh = (source, source) if isinstance(source, int) else source
@@ -170,7 +174,15 @@ def _random_homographies(
     tilt[:, 0, 1] = normal() * bend
     centre = torch.eye(3)
     centre[0, 2], centre[1, 2] = -(from_wh[0] - 1) / 2, -(from_wh[1] - 1) / 2
-    return matrix @ tilt @ centre
+    return matrix @ _squeeze(batch, squeeze, generator) @ tilt @ centre
+
+
+def _squeeze(batch: int, least: float, generator: torch.Generator) -> Tensor:
+    """`(B, 3, 3)`: shorter along a random direction, by a factor of `least` to 1."""
+    angle = torch.rand(batch, generator=generator) * math.pi
+    shorter = (1 - least) * torch.rand(batch, 1, 1, generator=generator)
+    direction = torch.stack([torch.cos(angle), torch.sin(angle), torch.zeros(batch)], dim=1)
+    return torch.eye(3) - shorter * direction.unsqueeze(2) * direction.unsqueeze(1)
 
 
 def _warp(images: Tensor, homographies: Tensor, size_wh: tuple[int, int]) -> tuple[Tensor, Tensor]:

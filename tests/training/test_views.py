@@ -51,6 +51,18 @@ def test_labels_lie_on_the_same_points_in_both_views(tiles: TileSet, monkeypatch
     assert np.median(np.concatenate(differences)) < 0.03
 
 
+def test_far_views_are_squeezed_and_near_ones_are_not(tiles: TileSet) -> None:
+    views = make_views(tiles, 64, (64, 48), torch.Generator().manual_seed(0))
+    across = views.homographies[1] @ torch.linalg.inv(views.homographies[0])
+    middle = torch.tensor([[[31.5, 23.5], [32.5, 23.5], [31.5, 24.5]]]).expand(64, -1, -1)
+    moved = apply(across, middle)
+    steps = torch.stack([moved[:, 1] - moved[:, 0], moved[:, 2] - moved[:, 0]], dim=2)
+    longest, shortest = torch.linalg.svdvals(steps).T
+    ratios = shortest / longest
+    assert float(ratios[::2].min()) > 0.85
+    assert 0.3 < float(ratios[1::2].min()) < 0.55
+
+
 def test_the_homographies_lead_from_one_view_to_the_other(tiles: TileSet) -> None:
     views = make_views(tiles, 8, (256, 192), torch.Generator().manual_seed(0))
     across = views.homographies[1] @ torch.linalg.inv(views.homographies[0])
