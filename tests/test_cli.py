@@ -312,7 +312,33 @@ def test_bench_compares_with_transformers_own_loop(capsys: pytest.CaptureFixture
     assert compare["ratio"] == pytest.approx(
         json.loads(Path("s.json").read_text())["fps"] / compare["transformers_fps"], rel=0.01
     )
-    assert "times as fast" in " ".join(capsys.readouterr().out.split())
+    loops = json.loads(Path("s.json").read_text())["compare"]["loops"]
+    printed = " ".join(capsys.readouterr().out.split())
+    for name in ("transformers fp32", "transformers half", "ORB and matching", "SIFT and matching"):
+        assert loops[name]["fps"] > 0
+        assert name in printed
+
+
+@pytest.mark.slow
+def test_bench_sweeps_and_measures_pieces(capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["--sweep", "resize=128,256 keypoints=64", "--rounds", "2", "--pieces"]
+    few = ["--frames", "6", "--warmup", "2", "--bench.compare-frames", "4", "--summary", "s.json"]
+    assert main(["bench", "demo", "--model", "small", *sizes, *few]) == 0
+    summary = json.loads(Path("s.json").read_text())
+    assert [row["settings"]["resize"] for row in summary["sweep"]] == ["128", "256"]
+    small, large = (row["inference_size"] for row in summary["sweep"])
+    assert large[0] == 2 * small[0] == 256
+    for row in summary["sweep"]:
+        assert len(row["fps_rounds"]) == 2
+        assert min(row["fps_rounds"]) <= row["fps"] <= max(row["fps_rounds"])
+        assert row["keypoints_per_frame"] <= 64
+    assert summary["pieces"]["network"]["core_ms"] > 0
+    assert "each stage by itself" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_sweep_that_cannot_be_read_is_said_before_anything_runs() -> None:
+    assert main(["bench", "demo", "--sweep", "size=3"]) == 2
+    assert main(["bench", "demo", "--sweep", "keypoints=many"]) == 2
 
 
 def test_live_headless_runs_for_its_time_and_counts_every_frame() -> None:

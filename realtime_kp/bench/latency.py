@@ -43,6 +43,7 @@ class LoopResult:
         warmup_s: How long loading, compiling and the warm-up frames took.
         fps: Frames a second.
         jitter_ms: Standard deviation of the interval between finished frames.
+        core_ms: Processor time of all threads a frame, mean: two cores busy for a millisecond are two.
         latency: Percentiles by stage.
         counts: Frames of the run, warm-up included.
         tracks: Tracks of the run.
@@ -60,6 +61,7 @@ class LoopResult:
     warmup_s: float
     fps: float
     jitter_ms: float
+    core_ms: float
     latency: Mapping[str, Percentiles]
     counts: FrameCounts
     tracks: TrackCounts
@@ -127,6 +129,7 @@ def measure(
         warmup_s=meter.warmup_s,
         fps=meter.measured.rate.overall,
         jitter_ms=meter.jitter_ms,
+        core_ms=meter.core_ms,
         latency=meter.measured.stages.percentiles(),
         counts=pipeline.counts,
         tracks=pipeline.tracker.counts,
@@ -145,6 +148,8 @@ class _Meter:
     def __init__(self, warmup: int) -> None:
         self._warmup = warmup
         self._done_s: list[float] = []
+        self._cores_at_s = 0.0
+        self._cores_s = 0.0
         self.seen = 0
         self.first_s = 0.0
         self.warmup_s = 0.0
@@ -155,6 +160,7 @@ class _Meter:
         if self.measured is None and self.seen >= self._warmup:
             self.measured = RunMeter()
             self.warmup_s = time.perf_counter() - started_s
+            self._cores_at_s = time.process_time()
         draw_at_s = time.perf_counter()
         draw_ms, output_ms = draw(tracked)
         self.seen += 1
@@ -164,6 +170,11 @@ class _Meter:
             times = self.measured.done(tracked, draw_ms=draw_ms, output_ms=output_ms)
             self.records.append(_record(tracked, times, draw_at_s))
             self._done_s.append(time.perf_counter())
+            self._cores_s = time.process_time() - self._cores_at_s
+
+    @property
+    def core_ms(self) -> float:
+        return self._cores_s * 1e3 / max(1, len(self._done_s))
 
     @property
     def jitter_ms(self) -> float:
@@ -173,7 +184,15 @@ class _Meter:
 def _record(tracked: TrackedFrame, times: StageTimes, draw_at_s: float) -> FrameRecord:
     index = tracked.frame.index
     detected = tracked.late.frame_index if tracked.late is not None else index if tracked.detected else None
-    return FrameRecord(index, detected, times, tracked.starts, draw_at_s)
+    return FrameRecord(
+        index,
+        detected,
+        times,
+        tracked.starts,
+        draw_at_s,
+        keypoints=0 if tracked.found is None else len(tracked.found),
+        tracks=len(tracked.tracks),
+    )
 
 
 class _Drawer:

@@ -1,4 +1,4 @@
-"""A benchmark as one self-contained HTML page with plots; the one module that imports plotly."""
+"""A benchmark as one self-contained HTML page with plots; with `report_costs` the one room of plotly."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from realtime_kp.bench.report_costs import cost_sections
+from realtime_kp.bench.report_style import LAYOUT, LOOP_COLOURS, STAGE_COLOURS
 from realtime_kp.bench.trace import FrameRecord, Span, lanes, rows_of, spans
 from realtime_kp.errors import ConfigError
 from realtime_kp.timing import STAGES
@@ -16,23 +18,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 TIMELINE_S = 2.0
-# Okabe and Ito's colours, which most colour-blind people tell apart.
-_STAGE_COLOURS = {
-    "grab": "#56B4E9",
-    "resize": "#999999",
-    "network": "#D55E00",
-    "keypoints": "#E69F00",
-    "track": "#009E73",
-    "draw": "#CC79A7",
-    "output": "#0072B2",
-}
-_LOOP_COLOURS = ("#0072B2", "#D55E00")
-_LAYOUT = {
-    "template": "plotly_white",
-    "font": {"family": "system-ui, sans-serif", "size": 14},
-    "margin": {"l": 90, "r": 30, "t": 20, "b": 60},
-    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-}
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -76,11 +61,14 @@ def report_page(values: Mapping[str, Any], loops: Mapping[str, Sequence[FrameRec
         ("Latency", _LATENCY_NOTE, _latency_figure(loops)),
         (f"The first {TIMELINE_S:g} seconds, thread by thread", _TIMELINE_NOTE, _timeline_figure(loops)),
         ("Cost by stage", _STAGES_NOTE, _stage_figure(loops)),
+        *cost_sections(values, loops),
     )
     body = [_heading(values), _figures_table(values)]
     for number, (title, note, figure) in enumerate(sections):
         # The first one brings plotly's script along for all.
-        plot = pio.to_html(figure, full_html=False, include_plotlyjs=number == 0)
+        plot = pio.to_html(
+            figure, full_html=False, include_plotlyjs=number == 0, config={"displayModeBar": False}
+        )
         body.append(f"<h2>{escape(title)}</h2>\n<p>{escape(note)}</p>\n{plot}")
     body.append(_machine_table(values["machine"]))
     return _PAGE.format(title=f"realtime-kp bench: {escape(str(values['source']))}", body="\n".join(body))
@@ -105,8 +93,8 @@ _STAGES_NOTE = (
 def _latency_figure(loops: Mapping[str, Sequence[FrameRecord]]) -> go.Figure:
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout=_LAYOUT)
-    for colour, (name, records) in zip(_LOOP_COLOURS, loops.items(), strict=False):
+    figure = go.Figure(layout=LAYOUT)
+    for colour, (name, records) in zip(LOOP_COLOURS, loops.items(), strict=False):
         latency_ms = np.sort([record.times_ms.end_to_end or 0.0 for record in records])
         share = np.arange(1, len(latency_ms) + 1) / len(latency_ms)
         figure.add_scatter(
@@ -131,12 +119,12 @@ def _latency_figure(loops: Mapping[str, Sequence[FrameRecord]]) -> go.Figure:
 def _timeline_figure(loops: Mapping[str, Sequence[FrameRecord]]) -> go.Figure:
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout={**_LAYOUT, "barmode": "overlay"})
+    figure = go.Figure(layout={**LAYOUT, "barmode": "overlay"})
     rows: list[str] = []
     for loop, records in loops.items():
         shown = _first_seconds(lanes(span for record in records for span in spans(record)))
         rows += [f"{row}, {loop}" for row in rows_of(shown)]
-        for stage, colour in _STAGE_COLOURS.items():
+        for stage, colour in STAGE_COLOURS.items():
             found = [span for span in shown if span.stage == stage]
             if found:
                 figure.add_bar(
@@ -164,8 +152,8 @@ def _first_seconds(found: list[Span]) -> list[Span]:
 def _stage_figure(loops: Mapping[str, Sequence[FrameRecord]]) -> go.Figure:
     import plotly.graph_objects as go
 
-    figure = go.Figure(layout={**_LAYOUT, "boxmode": "group"})
-    for colour, (name, records) in zip(_LOOP_COLOURS, loops.items(), strict=False):
+    figure = go.Figure(layout={**LAYOUT, "boxmode": "group"})
+    for colour, (name, records) in zip(LOOP_COLOURS, loops.items(), strict=False):
         stages, milliseconds = [], []
         for stage in STAGES:
             found = [ms for record in records if (ms := getattr(record.times_ms, stage)) is not None]

@@ -28,6 +28,8 @@ class FrameRecord:
         times_ms: What the stages took.
         starts: When capture, inference and tracking began with it.
         draw_at_s: When the render loop did, `time.perf_counter`.
+        keypoints: How many arrived with it.
+        tracks: How many are alive at it, lost ones included.
     """
 
     index: int
@@ -35,6 +37,8 @@ class FrameRecord:
     times_ms: StageTimes
     starts: StageStarts
     draw_at_s: float
+    keypoints: int = 0
+    tracks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,48 +2,27 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
+from realtime_kp.bench.plain_loop import Image, Step
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.errors import ModelError
 from realtime_kp.features.resize import network_size
 from realtime_kp.features.weights_store import load_weights
 
 
-@dataclass(frozen=True, slots=True)
-class TransformersResult:
-    """What transformers' loop measured.
-
-    Attributes:
-        frames: Frames measured.
-        fps: Frames a second.
-        p50_ms: Median of a frame.
-        keypoints_per_frame: Mean.
-    """
-
-    frames: int
-    fps: float
-    p50_ms: float
-    keypoints_per_frame: float
-
-
-def run_transformers_loop(
-    images_bgr: Sequence[NDArray[np.uint8]], config: SuperPointConfig, *, warmup: int = 2
-) -> TransformersResult:
-    """Time transformers' own processor, model (fp32, CPU or the GPU chosen) and post-processing.
+@contextmanager
+def transformers_step(config: SuperPointConfig, *, half: bool = False) -> Iterator[Step]:
+    """Transformers' own processor, model (CPU or the GPU chosen) and post-processing.
 
     The network sees the same size as ours; nothing is tracked, drawn or encoded.
 
     Args:
-        images_bgr: Frames of one size.
         config: Weights, device and size.
-        warmup: Frames run before the clock starts.
+        half: In half precision, bf16 on CPUs and fp16 on GPUs, instead of fp32.
 
     Raises:
         ModelError: The weights come without a processor's configuration.
@@ -60,28 +39,17 @@ def run_transformers_loop(
         raise ModelError(f"{weights.ref.location} holds no preprocessor_config.json to compare with") from exc
     use_gpu = config.device.startswith("cuda") or (config.device == "auto" and torch.cuda.is_available())
     device = (config.device if config.device.startswith("cuda") else "cuda") if use_gpu else "cpu"
-    model = weights.model.to(device)
-    size = network_size((images_bgr[0].shape[1], images_bgr[0].shape[0]), config.resize)
-    processor.size = {"height": size[1], "width": size[0]}
+    dtype = (torch.float16 if use_gpu else torch.bfloat16) if half else torch.float32
+    model = weights.model.to(device=device, dtype=dtype)
 
-    def one(image_bgr: NDArray[np.uint8]) -> int:
+    def step(image_bgr: Image) -> int:
+        height, width = image_bgr.shape[:2]
+        size = network_size((width, height), config.resize)
         image = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
         with torch.inference_mode():
-            inputs = processor(image, return_tensors="pt").to(device)
-            outputs = model(**inputs)
-            found = processor.post_process_keypoint_detection(outputs, [image.shape[:2]])
+            inputs = processor(image, size={"height": size[1], "width": size[0]}, return_tensors="pt")
+            outputs = model(pixel_values=inputs["pixel_values"].to(device, dtype))
+            found = processor.post_process_keypoint_detection(outputs, [(height, width)])
         return len(found[0]["keypoints"])
 
-    for image in images_bgr[:warmup]:
-        one(image)
-    took_s, keypoints = [], []
-    for image in images_bgr:
-        started_s = time.perf_counter()
-        keypoints.append(one(image))
-        took_s.append(time.perf_counter() - started_s)
-    return TransformersResult(
-        frames=len(took_s),
-        fps=len(took_s) / sum(took_s),
-        p50_ms=float(np.median(took_s) * 1e3),
-        keypoints_per_frame=float(np.mean(keypoints)),
-    )
+    yield step

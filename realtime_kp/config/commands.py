@@ -160,7 +160,16 @@ class BenchConfig:
     """Encode the annotated frames to H.264 as well, as `video` does."""
 
     compare: Annotated[bool, Parameter(name=["--compare", "compare"])] = False
-    """Also run transformers' own processor, model and post-processing on the same frames."""
+    """Also run transformers' own loop, fp32 and half, and ORB and SIFT with matching, on the same frames."""
+
+    sweep: Annotated[str | None, Parameter(name=["--sweep", "sweep"])] = None
+    """Also measure all combinations of such values: 'model=base,small precision=bf16,int8 resize=320,640'."""
+
+    rounds: Annotated[int, Parameter(name=["--rounds", "rounds"])] = 1
+    """How often what --compare and --sweep add is measured, in turn; medians count."""
+
+    pieces: Annotated[bool, Parameter(name=["--pieces", "pieces"])] = False
+    """Also measure each stage by itself: milliseconds, and the processor time of all cores."""
 
     html: Annotated[Path | None, Parameter(name=["--report", "html"])] = None
     """Write a self-contained HTML page with plots to this file."""
@@ -181,7 +190,7 @@ class BenchConfig:
     """Measure on video how long tracks live, and whether they move as one scene, instead."""
 
     compare_frames: int = 20
-    """How many frames that comparison takes."""
+    """How many frames the other loops and the pieces take."""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -194,4 +203,5 @@ class BenchConfig:
             self.real_motion,
         )
         require(0 <= self.tolerance <= 10_000, "tolerance must be 0 or more per cent", self.tolerance)
+        require(1 <= self.rounds <= 100, "rounds must be 1 to 100", self.rounds)
         require(self.compare_frames >= 2, "compare_frames must be at least 2", self.compare_frames)

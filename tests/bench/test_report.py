@@ -55,8 +55,30 @@ def test_the_page_holds_plots_figures_and_the_machine_and_needs_no_network() -> 
         "A processor",
     ):
         assert text in page
-    assert page.count("Plotly.newPlot") == 3
+    # Latency, timeline, stages, side by side, tracks, along the clip.
+    assert page.count("Plotly.newPlot") == 6
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
+
+
+def test_a_sweep_and_the_pieces_have_plots_of_their_own() -> None:
+    def entry(size: list[int], keypoints: str) -> dict[str, Any]:
+        settings = {"resize": str(size[0]), "keypoints": keypoints}
+        return {
+            "settings": settings,
+            "fps": 9.0,
+            "keypoints_per_frame": int(keypoints) * 0.9,
+            "inference_size": size,
+            "core_ms": 50.0,
+        }
+
+    found = values()
+    found["sweep"] = [entry(size, k) for size in ([320, 240], [640, 480]) for k in ("256", "512")]
+    found["pieces"] = {stage: {"p50_ms": 1.0, "core_ms": 2.0} for stage in ("network", "track")}
+    page = report_page(found, {"closed loop": records(60)})
+    for title in ("Cost against pixels", "Cost against keypoints", "Each stage by itself", "Side by side"):
+        assert f"<h2>{title}</h2>" in page
+    assert page.count("Plotly.newPlot") == 9
+    assert "Cost against" not in report_page(values(), {"closed loop": records(60)})
 
 
 def test_names_of_sources_cannot_become_markup() -> None:
