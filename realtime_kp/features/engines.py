@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import warnings
-from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -17,9 +13,15 @@ from numpy.typing import NDArray
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.network import SuperPointNetwork
+from realtime_kp.features.openvino_engine import (
+    OpenVinoEngine,
+    cpu_precisions,
+    model_graph,
+    openvino_problem,
+)
 
-MAX_COMPILED_SHAPES = 4
-_STREAMS = 2
+if TYPE_CHECKING:
+    from realtime_kp.features.weights_store import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,34 +83,27 @@ def choose_engine(config: SuperPointConfig) -> EngineChoice:
     return EngineChoice(engine, device, _choose_precision(config.precision, engine, device))
 
 
-def make_engine(
-    network: SuperPointNetwork,
-    choice: EngineChoice,
-    int8_file: Path | None = None,
-    *,
-    latency: bool = True,
-) -> Engine:
+def make_engine(model: Model, choice: EngineChoice, *, latency: bool = True) -> Engine:
     """Prepare the network to run as chosen.
 
     Args:
-        network: The network.
+        model: Its weights.
         choice: How to run it.
-        int8_file: Its 8-bit version, where there is one.
         latency: Finish each run as soon as can be; else as many as can be.
 
     Raises:
-        ModelError: The engine cannot take the network, or it has no 8-bit version.
+        ModelError: The weights cannot be loaded, the engine cannot take the network, or it has no 8-bit
+            version.
     """
-    if choice.precision == "int8" and int8_file is None:
+    if choice.precision == "int8" and model.ref.int8_file is None:
         raise ModelError(
             "these weights come without an int8 version; use --precision auto, or make one with "
             "realtime-kp quantise"
         )
     try:
         if choice.engine == "torch":
-            return TorchEngine(network, choice)
-        file = int8_file if choice.precision == "int8" else None
-        return OpenVinoEngine(network, choice, file, latency=latency)
+            return TorchEngine(SuperPointNetwork(model.load()), choice)
+        return OpenVinoEngine(model_graph(model, int8=choice.precision == "int8"), choice, latency=latency)
     except (RuntimeError, ValueError) as exc:
         raise ModelError(f"the engine {choice.engine} cannot load the network: {first_line(exc)}") from exc
 
@@ -151,120 +146,6 @@ class TorchEngine:
     def close(self) -> None:
         """Let go of the network."""
         del self._network
-
-
-class OpenVinoEngine:
-    """The network in OpenVINO on the CPU, compiled once per input shape.
-
-    Args:
-        network: The network.
-        choice: Precision.
-        int8_file: Its 8-bit version, where that is wanted.
-        latency: One run at a time on all cores. Else two at once, each on half of them: other threads that
-            take a core for a while then hold up one of the two only, and none waits for the other's share of
-            every layer.
-    """
-
-    def __init__(
-        self,
-        network: SuperPointNetwork,
-        choice: EngineChoice,
-        int8_file: Path | None = None,
-        *,
-        latency: bool = True,
-    ) -> None:
-        import openvino
-
-        self._choice = choice
-        self._streams = 1 if latency else min(_STREAMS, os.cpu_count() or 1)
-        self._core = openvino.Core()
-        self._requests: OrderedDict[tuple[int, ...], deque[Any]] = OrderedDict()
-        if int8_file is not None:
-            self._graph = self._core.read_model(int8_file)
-            return
-        self._graph = openvino_graph(network)
-
-    @property
-    def choice(self) -> EngineChoice:
-        """Engine, device and precision."""
-        return self._choice
-
-    @property
-    def in_flight(self) -> int:
-        """One run a stream, and one that waits while the outputs of another are looked at."""
-        return 1 if self._streams == 1 else self._streams + 1
-
-    def submit(self, grey: NDArray[np.uint8]) -> Outputs:
-        """Begin to run the network."""
-        requests = self._compiled(grey.shape)
-        request = requests[0]
-        requests.rotate(-1)
-        request.start_async([np.ascontiguousarray(grey)])
-
-        def wait() -> tuple[torch.Tensor, torch.Tensor]:
-            request.wait()
-            logits, descriptors = (torch.from_numpy(request.get_output_tensor(i).data) for i in (0, 1))
-            return logits, descriptors
-
-        return wait
-
-    def close(self) -> None:
-        """Let go of the compiled models."""
-        for requests in self._requests.values():
-            for request in requests:
-                request.wait()
-        self._requests.clear()
-
-    def _compiled(self, shape: tuple[int, ...]) -> deque[Any]:
-        if shape in self._requests:
-            self._requests.move_to_end(shape)
-            return self._requests[shape]
-        graph = self._graph.clone()
-        graph.reshape(list(shape))
-        # What an 8-bit network keeps in floating point runs in bf16 where the CPU has it.
-        half = self._choice.precision == "bf16" or (
-            self._choice.precision == "int8" and "bf16" in cpu_precisions()
-        )
-        hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if half else "f32"}
-        if self._streams == 1:
-            hints["PERFORMANCE_HINT"] = "LATENCY"
-        else:
-            hints["NUM_STREAMS"] = self._streams
-        compiled = self._core.compile_model(graph, "CPU", hints)
-        self._requests[shape] = deque(compiled.create_infer_request() for _ in range(self.in_flight))
-        while len(self._requests) > MAX_COMPILED_SHAPES:
-            self._requests.popitem(last=False)
-        return self._requests[shape]
-
-
-def openvino_graph(network: SuperPointNetwork) -> Any:
-    """The network in fp32 as an OpenVINO model, of any input shape."""
-    import openvino
-
-    example = torch.zeros(1, 64, 64, dtype=torch.uint8)
-    with torch.no_grad(), warnings.catch_warnings():
-        # OpenVINO traces the network by a way of torch that warns of its own deprecation.
-        warnings.simplefilter("ignore")
-        return openvino.convert_model(network.float(), example_input=example)
-
-
-def openvino_problem() -> str | None:
-    """Why OpenVINO cannot be used here; None where it can."""
-    try:
-        import openvino
-
-        devices = openvino.Core().available_devices
-    except Exception as exc:
-        return first_line(exc)
-    return None if "CPU" in devices else "it finds no CPU device"
-
-
-def cpu_precisions() -> tuple[str, ...]:
-    """Precisions that OpenVINO runs natively on this CPU, fastest first."""
-    import openvino
-
-    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return ("bf16", "fp32") if "BF16" in capabilities else ("fp32",)
 
 
 def _choose_device(asked: str) -> str:

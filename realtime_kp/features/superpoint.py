@@ -135,28 +135,26 @@ class SuperPoint:
     def __enter__(self) -> Self:
         from realtime_kp.features.decode import DecodeSettings
         from realtime_kp.features.engines import choose_engine, make_engine
-        from realtime_kp.features.network import SuperPointNetwork
-        from realtime_kp.features.weights_store import load_weights
+        from realtime_kp.features.weights_store import find_model
 
         choice = choose_engine(self.config)
-        weights = load_weights(self.config.model, self.config.revision)
-        network = SuperPointNetwork(weights.model)
-        self._engine = make_engine(network, choice, weights.ref.int8_file, latency=self._latency)
+        model = find_model(self.config.model, self.config.revision)
+        self._engine = make_engine(model, choice, latency=self._latency)
         self._decode = DecodeSettings(
             max_keypoints=self.config.max_keypoints,
             nms_radius=self.config.nms_radius,
-            border=weights.model.config.border_removal_distance,
+            border=model.border_px,
             subpixel=self.config.subpixel,
             descriptor_grid=self.config.descriptor_grid,
         )
         self._info = ModelInfo(
-            weights.ref.name,
-            weights.revision,
-            weights.ref.licence,
+            model.ref.name,
+            model.revision,
+            model.ref.licence,
             choice.device,
             choice.engine,
             choice.precision,
-            weights.model.config.descriptor_decoder_dim,
+            model.descriptor_dim,
         )
         return self
 

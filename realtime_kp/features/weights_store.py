@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +24,8 @@ BUNDLED = {"auto": "superpoint-open", "base": "superpoint-open", "small": "super
 INT8_FILE = "openvino_int8.xml"
 _WEIGHTS_DIR = Path(__file__).parent / "weights"
 _HUB_S = 10.0
+# What transformers takes where config.json is silent.
+_BORDER_PX, _DESCRIPTOR_DIM = 4, 256
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 MAGIC_LEAP_LICENCE = (
     "the SuperPoint weights of Magic Leap are licensed for academic or non-profit research only: "
@@ -70,6 +72,62 @@ class LoadedWeights:
     revision: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Weights that are loaded only where something needs them: transformers takes seconds to import.
+
+    Attributes:
+        ref: Which weights.
+        revision: The resolved commit of a hub id; None for folders.
+        border_px: Keypoints nearer to the edge of the network's input are left out.
+        descriptor_dim: Length of a descriptor.
+        load: Gives the SuperPoint of transformers.
+    """
+
+    ref: WeightsRef
+    revision: str | None
+    border_px: int
+    descriptor_dim: int
+    load: Callable[[], SuperPointForKeypointDetection]
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that holds all there is to know of them; None for a hub id."""
+        return None if self.ref.kind == "hub" else Path(self.ref.location)
+
+
+def find_model(model: str, revision: str | None = None) -> Model:
+    """Find weights; those of the hub are loaded at once, those of a folder when they are asked for.
+
+    Args:
+        model: A bundled name, a local folder or a hub id.
+        revision: Branch, tag or commit of a hub id.
+
+    Raises:
+        ModelError: The weights cannot be found or reached.
+    """
+    ref = find_weights(model)
+    if ref.kind == "hub":
+        loaded = load_weights(model, revision)
+        settings = loaded.model.config
+        return Model(
+            ref,
+            loaded.revision,
+            settings.border_removal_distance,
+            settings.descriptor_decoder_dim,
+            lambda: loaded.model,
+        )
+    _check_revision(ref, revision)
+    config = _read_config(Path(ref.location))
+    return Model(
+        ref,
+        None,
+        _whole(config, "border_removal_distance", _BORDER_PX),
+        _whole(config, "descriptor_decoder_dim", _DESCRIPTOR_DIM),
+        lambda: load_weights(model).model,
+    )
+
+
 def bundled_models() -> dict[str, Path]:
     """Names and folders of the models that come with the package."""
     return {path.name: path for path in sorted(_WEIGHTS_DIR.iterdir()) if (path / "config.json").is_file()}
@@ -109,8 +167,7 @@ def load_weights(model: str, revision: str | None = None) -> LoadedWeights:
         ModelError: The weights cannot be found, reached, read, or are no SuperPoint.
     """
     ref = find_weights(model)
-    if ref.kind != "hub" and revision is not None:
-        raise ModelError(f"--revision goes with a hub id; {model!r} is {ref.kind}")
+    _check_revision(ref, revision)
     if ref.licence == MAGIC_LEAP_LICENCE:
         _say_once(ref.licence)
     with _quiet_transformers():
@@ -134,6 +191,18 @@ def load_weights(model: str, revision: str | None = None) -> LoadedWeights:
         commit = commit or getattr(loaded.config, "_commit_hash", None)
         log.info("%s at commit %s", ref.name, commit or "unknown")
     return LoadedWeights(ref, loaded.eval(), commit)
+
+
+def _check_revision(ref: WeightsRef, revision: str | None) -> None:
+    if ref.kind != "hub" and revision is not None:
+        raise ModelError(f"--revision goes with a hub id; {ref.name!r} is {ref.kind}")
+
+
+def _whole(config: dict[str, Any], name: str, default: int) -> int:
+    value = config.get(name, default)
+    if not isinstance(value, int) or value < 0:
+        raise ModelError(f"config.json has {name} {value!r}, which is no whole number")
+    return value
 
 
 @lru_cache(maxsize=16)

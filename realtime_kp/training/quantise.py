@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.errors import ModelError
-from realtime_kp.features.engines import openvino_graph
 from realtime_kp.features.network import SuperPointNetwork
+from realtime_kp.features.openvino_engine import openvino_graph
 from realtime_kp.features.weights_store import INT8_FILE
 
 if TYPE_CHECKING:
