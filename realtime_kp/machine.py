@@ -7,10 +7,12 @@ import ctypes.util
 import os
 import platform
 import sys
+import threading
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 SYSTEM_LIBRARIES = {"GL": "libgl1", "glib-2.0": "libglib2.0-0", "xcb": "libxcb1"}
+_YIELDING = 10
 _M_MMAP_MAX, _M_TRIM_THRESHOLD, _M_TOP_PAD = -4, -1, -2
 PACKAGES = ("realtime-kp", "torch", "transformers", "openvino", "opencv-python", "av", "numpy")
 
@@ -53,6 +55,15 @@ def keep_freed_memory() -> None:
     libc = ctypes.CDLL(None)
     for parameter, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 2**29)):
         libc.mallopt(parameter, value)
+
+
+def yield_to_others() -> None:
+    """Let this thread, and those that it starts, have what the others of the process leave of the cores.
+
+    On Linux, where threads have priorities of their own (setpriority(2)); elsewhere nothing happens.
+    """
+    if sys.platform.startswith("linux"):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _YIELDING)
 
 
 def peak_memory_mb() -> float | None:

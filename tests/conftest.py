@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -98,6 +99,7 @@ class StubExtractor:
     ) -> None:
         self.depth = depth
         self.batches: list[int] = []
+        self.niceness: int | None = None
         self.fail_at = fail_at
         self.delay_s = delay_s
         self.fail_to_load = fail_to_load
@@ -134,6 +136,8 @@ class StubExtractor:
 
     def submit(self, images_bgr: Sequence[Image], keypoint_threshold: float | None = None) -> Results:
         self.batches.append(len(images_bgr))
+        if sys.platform.startswith("linux"):
+            self.niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         found = [self._extract(keypoint_threshold) for _ in images_bgr]
         return lambda: found
 

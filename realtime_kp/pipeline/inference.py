@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from realtime_kp.features import Extraction, Extractor
 from realtime_kp.features.superpoint import Results
+from realtime_kp.machine import yield_to_others
 from realtime_kp.pipeline.distributor import Distributor
 from realtime_kp.pipeline.shared import Captured, Detected, Shared
 from realtime_kp.timing import StageStarts, StageTimes
@@ -46,6 +47,9 @@ class InferenceWorker:
         self._shared.opened.wait()
         if self._shared.stop.is_set():
             return
+        if not self._frames.in_step:
+            # Nobody waits for the network then, but somebody for every frame.
+            yield_to_others()
         with self._superpoint as superpoint, _one_torch_thread(superpoint.info.engine == "openvino"):
             info = self._shared.info
             if info is not None and info.size_wh is not None and not self._shared.stop.is_set():

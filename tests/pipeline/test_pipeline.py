@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -123,6 +125,20 @@ def test_where_frames_may_be_dropped_the_network_takes_them_one_by_one() -> None
     with make(ListSource(10), extractor, batch=4, policy="drop_oldest") as pipeline:
         list(pipeline)
     assert set(extractor.batches) == {1}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only there threads have priorities")
+@pytest.mark.parametrize(("kind", "yields"), [("hybrid", True), ("descriptor", False)])
+def test_where_nobody_waits_for_the_network_it_yields(
+    kind: Literal["hybrid", "descriptor"], yields: bool
+) -> None:
+    here = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    extractor = StubExtractor()
+    with make(ListSource(10, interval_s=0.01), extractor, kind, policy="drop_oldest") as pipeline:
+        list(pipeline)
+    assert extractor.niceness is not None
+    assert (extractor.niceness > here) == yields
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == here
 
 
 def test_the_number_of_opencv_threads_is_left_as_it_was() -> None:
