@@ -19,6 +19,7 @@ class Frame:
         captured_at_s: `time.perf_counter()` at grab; for paced sources the moment the frame was due.
         image_bgr: `(H, W, 3) uint8`, blue-green-red as OpenCV has it.
         origin: The file this frame came from, where the source is a set of pictures; else empty.
+        session: How often a live source was opened again before it; nothing ties two sessions together.
     """
 
     index: int
@@ -26,6 +27,7 @@ class Frame:
     captured_at_s: float
     image_bgr: NDArray[np.uint8]
     origin: str = ""
+    session: int = 0
 
     def __post_init__(self) -> None:
         if self.index < 0:

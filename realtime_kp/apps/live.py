@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -23,7 +24,7 @@ from realtime_kp.config import AppConfig
 from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pacer, Pipeline, RunMeter, build_pipeline
-from realtime_kp.render import draw_help, render, waiting_picture
+from realtime_kp.render import draw_banner, draw_help, render, waiting_picture
 from realtime_kp.sinks import Window, window_problem
 from realtime_kp.sources import display_name, open_source
 
@@ -52,6 +53,8 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
         if problem is not None:
             log.warning("%s: running without a window, as with --no-window", problem)
             show = False
+    if config.input.reconnect == "auto":
+        config = replace(config, input=replace(config.input, reconnect="forever"))
     pipeline = build_pipeline(
         open_source(source, config.input, demo_frames=None),
         config,
@@ -97,6 +100,7 @@ class _LiveLoop:
         self._tables = Tables(config, pipeline)
         self._last: TrackedFrame | None = None
         self._logged_at_s = time.perf_counter()
+        self._told_lost_s: int | None = None
         self.meter = RunMeter()
         self.recorder = Recorder(config)
         self.lost: SourceError | None = None
@@ -138,6 +142,8 @@ class _LiveLoop:
                     ends_at_s = time.perf_counter() + duration_s
             elif self._pipeline.finished and not self._held_by_still_picture():
                 return "end"
+            else:
+                self._tell_of_loss()
             if ends_at_s is not None and time.perf_counter() >= ends_at_s:
                 return "limit"
             self._log_line()
@@ -145,6 +151,13 @@ class _LiveLoop:
     def _held_by_still_picture(self) -> bool:
         info = self._pipeline.source_info
         return self._window is not None and info is not None and info.still and self._last is not None
+
+    def _tell_of_loss(self) -> None:
+        """Say so on the last picture, once a second, while the source is lost."""
+        lost_s = self._pipeline.source_lost_s
+        told_s, self._told_lost_s = self._told_lost_s, None if lost_s is None else int(lost_s)
+        if self._told_lost_s not in (None, told_s):
+            self._show_again()
 
     def _take(self, tracked: TrackedFrame) -> None:
         self._last = tracked
@@ -176,6 +189,16 @@ class _LiveLoop:
             draw_help(image)
         return image
 
+    def _show_again(self) -> None:
+        """The last picture, as it is to look now."""
+        if self._window is None or self._last is None:
+            return
+        image = self._draw(self._last)
+        lost_s = self._pipeline.source_lost_s
+        if lost_s is not None:
+            draw_banner(image, f"source lost {lost_s:.0f} s ago, trying again")
+        self._window.show(image)
+
     def _user_quits(self, window: Window) -> bool:
         # With nothing more to come the window alone sets the pace.
         key = window.key(wait_ms=20 if self._pipeline.finished else 1)
@@ -193,8 +216,7 @@ class _LiveLoop:
         self.state = press(self.state, key)
         if self.state.controls != before:
             self._pipeline.apply(self.state.controls)
-        if self._last is not None:
-            window.show(self._draw(self._last))
+        self._show_again()
         return self.state.quitting
 
     def _log_line(self) -> None:

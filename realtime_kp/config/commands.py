@@ -31,10 +31,15 @@ class InputConfig:
     timeout_s: float = 3.0
     """How long opening or reading a camera or stream may take."""
 
+    reconnect: Annotated[str, Parameter(name=["--reconnect", "reconnect"])] = "auto"
+    """A camera or stream that is lost is tried again forever, never or N times; auto: in live forever."""
+
     picture_fps: Annotated[float, Parameter(name=["--picture-fps", "picture-fps"])] = 10.0
     """Rate at which a folder of pictures counts as a video."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.reconnect, int) and not isinstance(self.reconnect, bool):
+            object.__setattr__(self, "reconnect", str(self.reconnect))
         check_types(self)
         if self.camera_size is not None:
             parse_size(self.camera_size, "camera_size")
@@ -48,8 +53,20 @@ class InputConfig:
             "camera_fourcc must be four characters such as MJPG",
             self.camera_fourcc,
         )
+        require(
+            re.fullmatch(r"auto|forever|never|\d{1,6}", self.reconnect) is not None,
+            "reconnect must be auto, forever, never or a whole number",
+            self.reconnect,
+        )
         require(0 < self.timeout_s <= 3600, "timeout_s must be above 0, up to 3600", self.timeout_s)
         require(0 < self.picture_fps <= 1000, "picture_fps must be above 0, up to 1000", self.picture_fps)
+
+    @property
+    def reconnect_attempts(self) -> int | None:
+        """How many attempts in a row may fail; None for any number, 0 where there is none."""
+        if self.reconnect == "forever":
+            return None
+        return int(self.reconnect) if self.reconnect.isdecimal() else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,10 @@ class InferenceWorker:
         self._shared.opened.wait()
         if self._shared.stop.is_set():
             return
-        if not self._frames.in_step:
-            # Nobody waits for the network then, but somebody for every frame.
-            yield_to_others()
         with self._superpoint as superpoint, _one_torch_thread(superpoint.info.engine == "openvino"):
+            if not self._frames.in_step:
+                # Nobody waits for the network then, but somebody for every frame.
+                yield_to_others()
             info = self._shared.info
             if info is not None and info.size_wh is not None and not self._shared.stop.is_set():
                 superpoint.warm_up(info.size_wh, 1 / info.fps if info.fps else None)

@@ -21,7 +21,7 @@ from realtime_kp.pipeline.inference import InferenceWorker
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Shared, start_thread
 from realtime_kp.pipeline.workers import CaptureWorker, TrackingWorker
-from realtime_kp.sources import FrameSource, SourceInfo
+from realtime_kp.sources import FrameSource, ReturningSource, SourceInfo
 from realtime_kp.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -90,6 +90,9 @@ class Pipeline:
             policy, queue_size, detect_every, late_is_useful=tracker.takes_late_keypoints
         )
         self._results: Channel[TrackedFrame] = Channel(1)
+        self._returning = source if isinstance(source, ReturningSource) else None
+        if self._returning is not None:
+            self._shared.at_end(self._returning.interrupt)
         self._shared.watch(
             self._frames.to_network, self._frames.to_tracker, self._frames.detected, self._results
         )
@@ -192,6 +195,12 @@ class Pipeline:
     def source_info(self) -> SourceInfo | None:
         """What is known of the source, once it is open."""
         return self._shared.info
+
+    @property
+    def source_lost_s(self) -> float | None:
+        """For how many seconds a live source has been lost; None while it is there."""
+        lost_at_s = None if self._returning is None else self._returning.lost_at_s
+        return None if lost_at_s is None else time.perf_counter() - lost_at_s
 
     @property
     def model_info(self) -> ModelInfo:

@@ -66,7 +66,12 @@ class Shared:
         self.damage: str | None = None
         self.limited = False
         self._lock = threading.Lock()
+        self._wakes: list[Callable[[], None]] = []
         self._channels: list[Channel[Captured] | Channel[Detected] | Channel[TrackedFrame]] = []
+
+    def at_end(self, wake: Callable[[], None]) -> None:
+        """Call this when the run ends, to wake what waits where no channel or event is."""
+        self._wakes.append(wake)
 
     def watch(self, *channels: Channel[Captured] | Channel[Detected] | Channel[TrackedFrame]) -> None:
         """Close these channels when the run ends."""
@@ -85,6 +90,8 @@ class Shared:
         self.ready.set()
         self.opened.set()
         self.gate.release()
+        for wake in self._wakes:
+            wake()
         for channel in self._channels:
             channel.close(discard=True)
 

@@ -1,6 +1,6 @@
 """From a tracked frame to a picture: overlay and HUD."""
 
-from realtime_kp.render.hud import HELP_LINES, HudInfo, draw_help, waiting_picture
+from realtime_kp.render.hud import HELP_LINES, HudInfo, draw_banner, draw_help, waiting_picture
 from realtime_kp.render.overlay import render
 
-__all__ = ["HELP_LINES", "HudInfo", "draw_help", "render", "waiting_picture"]
+__all__ = ["HELP_LINES", "HudInfo", "draw_banner", "draw_help", "render", "waiting_picture"]

@@ -87,6 +87,12 @@ def draw_help(image: Image) -> None:
     draw_panel(image, HELP_LINES, (0, image.shape[0] - height))
 
 
+def draw_banner(image: Image, text: str) -> None:
+    """A line of text in the middle of `image`."""
+    width, height = panel_size(image, (text,))
+    draw_panel(image, (text,), ((image.shape[1] - width) // 2, (image.shape[0] - height) // 2))
+
+
 def waiting_picture(text: str, size_wh: tuple[int, int] = (640, 480)) -> Image:
     """A dark picture with a line of text, for the time before the first frame."""
     image = np.full((size_wh[1], size_wh[0], 3), 48, np.uint8)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from realtime_kp.config import InputConfig
 from realtime_kp.errors import SourceError
-from realtime_kp.sources.base import FrameSource, SourceInfo
+from realtime_kp.sources.base import FrameSource, ReturningSource, SourceInfo
 from realtime_kp.sources.camera import CameraSource
 from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec, is_demo_spec
 from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, read_picture
 from realtime_kp.sources.pictures import PicturesSource, list_pictures
+from realtime_kp.sources.reconnect import ReconnectingSource
 from realtime_kp.sources.scene import Scene, procedural_picture
 from realtime_kp.sources.video import STREAM_SCHEMES, VideoSource, display_name
 
@@ -24,6 +26,8 @@ __all__ = [
     "DemoSpec",
     "FrameSource",
     "PicturesSource",
+    "ReconnectingSource",
+    "ReturningSource",
     "Scene",
     "SourceInfo",
     "VideoSource",
@@ -61,19 +65,23 @@ def open_source(
     text = str(spec)
     if is_demo_spec(text):
         return DemoSource(DemoSpec.parse(text), demo_frames, start_s)
-    if text.isdecimal():
-        return CameraSource(int(text), config)
-    if re.fullmatch(r"/dev/video\d+", text):
-        return CameraSource(text, config)
+    if text.isdecimal() or re.fullmatch(r"/dev/video\d+", text):
+        device = int(text) if text.isdecimal() else text
+        return _returning(lambda: CameraSource(device, config), config)
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
     if scheme is not None:
         if scheme[1].lower() not in STREAM_SCHEMES:
             allowed = ", ".join(f"{s}://" for s in STREAM_SCHEMES)
             raise SourceError(f"{scheme[1]}:// is not an address that can be opened; it takes {allowed}")
-        return VideoSource(text, timeout_s=config.timeout_s)
+        return _returning(lambda: VideoSource(text, timeout_s=config.timeout_s), config)
     if is_picture_spec(text):
         return PicturesSource(text, fps=config.picture_fps, start_s=start_s)
     return VideoSource(Path(text), start_s=start_s)
+
+
+def _returning(make: Callable[[], FrameSource], config: InputConfig) -> FrameSource:
+    attempts = config.reconnect_attempts
+    return make() if attempts == 0 else ReconnectingSource(make, attempts)
 
 
 def is_picture_spec(spec: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from realtime_kp.frame import Frame
 
@@ -52,3 +52,18 @@ class FrameSource(Protocol):
     ) -> None: ...
 
     def __iter__(self) -> Iterator[Frame]: ...
+
+
+@runtime_checkable
+class ReturningSource(Protocol):
+    """A source that may be lost for a while and come back.
+
+    Attributes:
+        lost_at_s: `time.perf_counter()` when it was lost; None while it is there.
+    """
+
+    lost_at_s: float | None
+
+    def interrupt(self) -> None:
+        """Wait for it no more; may be called from any thread."""
+        ...

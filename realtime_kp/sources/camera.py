@@ -105,15 +105,17 @@ class CameraSource:
         assert self._capture is not None
         index, failures = 0, 0
         first_at_s: float | None = None
+        last_at_s = time.perf_counter()
         while True:
             ok, image = self._capture.read()
             grabbed_at_s = time.perf_counter()
             if not ok:
                 failures += 1
-                if failures >= _RETRIES:
+                # A camera that is gone fails at once, one that stalls after the time-out.
+                if failures >= _RETRIES or grabbed_at_s - last_at_s >= self.config.timeout_s:
                     raise SourceError(f"{self._name} gives no frames any more")
                 continue
-            failures = 0
+            failures, last_at_s = 0, grabbed_at_s
             first_at_s = grabbed_at_s if first_at_s is None else first_at_s
             yield Frame(index, grabbed_at_s - first_at_s, grabbed_at_s, _as_bgr(image))
             index += 1

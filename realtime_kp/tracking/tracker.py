@@ -71,7 +71,7 @@ class Tracker:
         self._ledger = Ledger()
         self._method = _make_method(self.config, self._ledger, trail_length)
         self._dim: int | None = None
-        self._size_wh: tuple[int, int] | None = None
+        self._scene: tuple[int, tuple[int, int]] | None = None
         self._last_index: int | None = None
         self._expired = 0
 
@@ -79,7 +79,7 @@ class Tracker:
         """Carry the tracks to a frame.
 
         Args:
-            frame: The frame; another size than before ends all tracks.
+            frame: The frame; another size or session than before ends all tracks.
             keypoints: What was found in it, or in an earlier frame that `keypoints.frame_index` names: such
                 late ones correct the tracks as they stood at that frame and are carried to this one, or are
                 dropped and counted where that frame is forgotten. None where there are none.
@@ -91,9 +91,10 @@ class Tracker:
             ValueError: The descriptors have another length than those before, or the keypoints are of a
                 later frame.
         """
-        if frame.size_wh != self._size_wh:
+        scene = (frame.session, frame.size_wh)
+        if scene != self._scene:
             self.reset()
-            self._size_wh = frame.size_wh
+            self._scene = scene
         # Frames that were dropped before the tracker passed all the same: things moved on meanwhile.
         passed = max(1, frame.index - self._last_index) if self._last_index is not None else 1
         self._last_index = frame.index

@@ -1,0 +1,123 @@
+"""Live sources that are opened again when they are lost."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from realtime_kp.errors import SourceError
+from realtime_kp.frame import Frame
+from realtime_kp.sources.base import FrameSource, SourceInfo
+
+log = logging.getLogger(__name__)
+
+_FIRST_WAIT_S = 0.1
+# A source that comes back is seen no later than after the longest wait and one attempt.
+_LONGEST_WAIT_S = 1.0
+
+
+class ReconnectingSource:
+    """A camera or stream; when it stops, stalls or vanishes it is opened again, with growing pauses.
+
+    Nothing stands in for frames that did not come: the first one after a gap has the time that really
+    passed, and another `session`. Only the first opening must succeed at once. Recordings end as ever.
+
+    Args:
+        make: Makes the source, for every attempt anew.
+        attempts: How many in a row may fail; None tries for ever.
+
+    Attributes:
+        damage: Of a recording; see `FrameSource`.
+        lost_at_s: `time.perf_counter()` when the source was lost; None while it is there.
+    """
+
+    def __init__(self, make: Callable[[], FrameSource], attempts: int | None) -> None:
+        self._make = make
+        self._attempts = attempts
+        self._source: FrameSource | None = None
+        self._info: SourceInfo | None = None
+        self._interrupted = threading.Event()
+        self.damage: str | None = None
+        self.lost_at_s: float | None = None
+
+    @property
+    def info(self) -> SourceInfo:
+        """What the source told when it was opened last."""
+        if self._info is None:
+            raise RuntimeError("a source has no info before it is open")
+        return self._info
+
+    def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        index, session, failures = 0, 0, 0
+        first_at_s: float | None = None
+        while True:
+            try:
+                shift_s: float | None = None
+                for frame in self._opened():
+                    if first_at_s is None:
+                        first_at_s = frame.captured_at_s - frame.time_s
+                    if shift_s is None:
+                        # The source's own clock may begin anew with each session; the wall clock does not.
+                        shift_s = frame.captured_at_s - first_at_s - frame.time_s if session else 0.0
+                        self._found()
+                    failures = 0
+                    yield replace(frame, index=index, time_s=frame.time_s + shift_s, session=session)
+                    index += 1
+                cause = SourceError(f"{self.info.name} ended")
+            except SourceError as exc:
+                if not self.info.live:
+                    raise
+                cause = exc
+            if not self.info.live or self._interrupted.is_set():
+                self.damage = None if self._source is None else self._source.damage
+                return
+            failures += 1
+            session += 1
+            self._lose(cause)
+            if self._attempts is not None and failures > self._attempts:
+                raise SourceError(f"{cause}; it did not come back in {self._attempts} attempts") from cause
+            if self._interrupted.wait(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** min(failures - 1, 10))):
+                return
+
+    def interrupt(self) -> None:
+        """Wake from a pause and try no more; may be called from any thread."""
+        self._interrupted.set()
+
+    def _opened(self) -> FrameSource:
+        return self._source or self._open()
+
+    def _open(self) -> FrameSource:
+        source = self._make()
+        source.__enter__()
+        self._source, self._info = source, source.info
+        return source
+
+    def _close(self) -> None:
+        source, self._source = self._source, None
+        if source is not None:
+            source.__exit__(None, None, None)
+
+    def _lose(self, cause: SourceError) -> None:
+        self._close()
+        if self.lost_at_s is None:
+            self.lost_at_s = time.perf_counter()
+            log.warning("source lost: %s; trying again", cause)
+
+    def _found(self) -> None:
+        if self.lost_at_s is not None:
+            log.warning("%s is back after %.1f s", self.info.name, time.perf_counter() - self.lost_at_s)
+        self.lost_at_s = None
