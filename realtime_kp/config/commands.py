@@ -34,6 +34,9 @@ class InputConfig:
     reconnect: Annotated[str, Parameter(name=["--reconnect", "reconnect"])] = "auto"
     """A camera or stream that is lost is tried again forever, never or N times; auto: in live forever."""
 
+    max_pixels: Annotated[int, Parameter(name=["--max-pixels", "max-pixels"])] = 100_000_000
+    """Frames and pictures that declare more pixels than this are refused before they are decoded."""
+
     picture_fps: Annotated[float, Parameter(name=["--picture-fps", "picture-fps"])] = 10.0
     """Rate at which a folder of pictures counts as a video."""
 
@@ -59,6 +62,7 @@ class InputConfig:
             self.reconnect,
         )
         require(0 < self.timeout_s <= 3600, "timeout_s must be above 0, up to 3600", self.timeout_s)
+        require(self.max_pixels >= 1, "max_pixels must be at least 1", self.max_pixels)
         require(0 < self.picture_fps <= 1000, "picture_fps must be above 0, up to 1000", self.picture_fps)
 
     @property

@@ -73,10 +73,12 @@ def open_source(
         if scheme[1].lower() not in STREAM_SCHEMES:
             allowed = ", ".join(f"{s}://" for s in STREAM_SCHEMES)
             raise SourceError(f"{scheme[1]}:// is not an address that can be opened; it takes {allowed}")
-        return _returning(lambda: VideoSource(text, timeout_s=config.timeout_s), config)
+        return _returning(
+            lambda: VideoSource(text, timeout_s=config.timeout_s, max_pixels=config.max_pixels), config
+        )
     if is_picture_spec(text):
-        return PicturesSource(text, fps=config.picture_fps, start_s=start_s)
-    return VideoSource(Path(text), start_s=start_s)
+        return PicturesSource(text, fps=config.picture_fps, start_s=start_s, max_pixels=config.max_pixels)
+    return VideoSource(Path(text), start_s=start_s, max_pixels=config.max_pixels)
 
 
 def _returning(make: Callable[[], FrameSource], config: InputConfig) -> FrameSource:

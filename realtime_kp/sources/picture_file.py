@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.config import InputConfig
 from realtime_kp.errors import SourceError
 
 PICTURE_SUFFIXES = frozenset(
@@ -16,10 +17,15 @@ PICTURE_SUFFIXES = frozenset(
 )
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
+def read_picture(path: Path, max_pixels: int = InputConfig().max_pixels) -> NDArray[np.uint8]:
     """Read a picture with its EXIF orientation applied.
 
     Sixteen-bit grey is scaled to 8 bits, an alpha channel is laid on black.
+
+    Args:
+        path: The file.
+        max_pixels: A picture that declares more is refused, before it is decoded. Pillow's own limit, of
+            about 90 million, holds besides.
 
     Returns:
         `(H, W, 3) uint8`, BGR.
@@ -34,6 +40,10 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
             # Pillow refuses twice its limit and only warns above it; here both are refusals.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
+                if opened.width * opened.height > max_pixels:
+                    raise SourceError(
+                        f"{path} declares {opened.width}x{opened.height}, more than --max-pixels allows"
+                    )
                 upright = ImageOps.exif_transpose(opened)
                 return _to_bgr(upright)
     except FileNotFoundError as exc:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from realtime_kp.config import InputConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
@@ -26,7 +27,15 @@ class PicturesSource:
     A picture that cannot be read is passed over with a warning and told of in `damage`.
     """
 
-    def __init__(self, location: str | Path, *, fps: float = 10.0, start_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        location: str | Path,
+        *,
+        fps: float = 10.0,
+        start_s: float = 0.0,
+        max_pixels: int = InputConfig().max_pixels,
+    ) -> None:
+        self.max_pixels = max_pixels
         self.location = location
         self.fps = fps
         self.start_s = start_s
@@ -60,7 +69,7 @@ class PicturesSource:
         index, unread = 0, 0
         for path in self._paths:
             try:
-                image = read_picture(path)
+                image = read_picture(path, self.max_pixels)
             except SourceError as exc:
                 if len(self._paths) == 1:
                     raise

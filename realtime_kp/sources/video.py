@@ -16,6 +16,7 @@ import numpy as np
 from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
+from realtime_kp.config import InputConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
@@ -29,7 +30,6 @@ FILE_FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,ogg,gif,"
     "h264,hevc,m4v,ivf,obu,yuv4mpegpipe,mjpeg,mxf,nut,dv,rm,wtv"
 )
-MAX_PIXELS = 100_000_000
 _UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
 _HD_LINES = 720
 _EARLY_END_S = 1.0
@@ -49,7 +49,7 @@ class VideoSource:
         *,
         start_s: float = 0.0,
         timeout_s: float = 3.0,
-        max_pixels: int = MAX_PIXELS,
+        max_pixels: int = InputConfig().max_pixels,
     ) -> None:
         self.location = location
         self.start_s = start_s
@@ -255,7 +255,8 @@ def _prepare(
     if stream.codec_context is None:
         raise SourceError(f"{name} is in a video format that this build cannot decode")
     if stream.width * stream.height > max_pixels:
-        raise SourceError(f"{name} declares frames of {stream.width}x{stream.height}: too many pixels")
+        size = f"{stream.width}x{stream.height}"
+        raise SourceError(f"{name} declares frames of {size}, more than --max-pixels allows")
     stream.codec_context.options = {"max_pixels": str(max_pixels)}
     # Frame threads decode faster but hold frames back, which a live stream must not.
     stream.thread_type = threads

@@ -148,6 +148,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "timeout_s": 1.5,
         "picture_fps": 5.0,
         "reconnect": "5",
+        "max_pixels": 1_000_000,
     },
     "report": {"summary": "s.json", "log": "l.jsonl", "overwrite": True},
     "output": {"tracks": "t.csv", "features": "f.safetensors", "crf": 30, "preset": "slow"},

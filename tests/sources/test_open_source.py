@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import pytest
 
 from realtime_kp.config import InputConfig
 from realtime_kp.errors import ConfigError, SourceError
+from realtime_kp.frame import Frame
 from realtime_kp.sources import (
     CameraSource,
     DemoSource,
@@ -14,6 +16,7 @@ from realtime_kp.sources import (
     is_picture_spec,
     open_source,
 )
+from tests.conftest import numbered_image, write_clip
 
 
 @pytest.mark.parametrize(
@@ -119,3 +122,25 @@ def test_pictures_are_told_from_videos(tmp_path: Path) -> None:
     assert not is_picture_spec("demo?seed=1")
     assert not is_picture_spec("http://host/a?b=*")
     assert not is_picture_spec(str(tmp_path / "take[1].mp4"))
+
+
+@pytest.mark.parametrize("name", ["p.png", "c.mp4"])
+def test_more_pixels_than_allowed_are_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name.endswith("png"):
+        cv2.imwrite(str(path), numbered_image(3))
+    else:
+        write_clip(path, [numbered_image(i) for i in range(3)])
+    for allowed, fits in ((64 * 48, True), (64 * 48 - 1, False)):
+        config = InputConfig(max_pixels=allowed)
+        if fits:
+            with open_source(path, config) as source:
+                assert next(iter(source)).size_wh == (64, 48)
+        else:
+            with pytest.raises(SourceError, match="64x48, more than --max-pixels"):
+                read_all(path, config)
+
+
+def read_all(path: Path, config: InputConfig) -> list[Frame]:
+    with open_source(path, config) as source:
+        return list(source)
