@@ -156,7 +156,13 @@ class _Outputs:
             preset=config.output.preset,
             # Players would show nothing for as long as was left out.
             from_zero=config.video.start_s > 0,
+            sound=self._sound_file(),
         )
+
+    def _sound_file(self) -> Path | None:
+        source = Path(self._job.source)
+        has_sound = self._job.config.video.audio and "://" not in self._job.source and source.is_file()
+        return source if has_sound else None
 
     def _draw(self, tracked: TrackedFrame) -> NDArray[np.uint8] | None:
         if self._job.target is None:

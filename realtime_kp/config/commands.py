@@ -150,6 +150,9 @@ class VideoConfig:
     annotate: Annotated[bool, Parameter(name=["annotate", "--video"], negative="--no-video")] = True
     """Write the annotated output; --no-video leaves it out."""
 
+    audio: Annotated[bool, Parameter(name=["--audio", "audio"])] = True
+    """Keep the sound of a video file in the annotated one; --no-audio leaves it out."""
+
     max_frames: Annotated[int | None, Parameter(name=["--max-frames", "max-frames"])] = None
     """Stop after this many frames of each input."""
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.sinks.base import PartialFile, written
+from realtime_kp.sinks.sound import Sound
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class VideoFileSink:
         crf: Quality, 0 to 51.
         preset: Of the encoder.
         from_zero: Let the first frame's time be 0: a recording begins when it begins.
+        sound: A file whose sound is carried along.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class VideoFileSink:
         crf: int = 20,
         preset: str = "veryfast",
         from_zero: bool = False,
+        sound: Path | None = None,
     ) -> None:
         self.path = path
         self._fps = fps
@@ -57,6 +60,8 @@ class VideoFileSink:
         self._last_pts: int | None = None
         self._zero_s: float | None = None if from_zero else 0.0
         self._scaled = False
+        self._sound = None if sound is None else Sound(sound)
+        self._last_s = 0.0
         self.frames = 0
 
     def __enter__(self) -> Self:
@@ -108,6 +113,8 @@ class VideoFileSink:
             setattr(stream.codec_context, tag, _BT709)
         stream.codec_context.color_range = ColorRange.MPEG
         self._stream = stream
+        if self._sound is not None:
+            self._sound.attach(self._container)
 
     def _fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         size = (image.shape[1], image.shape[0])
@@ -137,7 +144,9 @@ class VideoFileSink:
         pts = round((time_s - self._zero_s) / TIME_BASE)
         if self._last_pts is not None and pts <= self._last_pts:
             pts = self._last_pts + 1  # encoders refuse times that do not grow
-        self._last_pts = pts
+        self._last_pts, self._last_s = pts, time_s
+        if self._sound is not None:
+            self._sound.copy_until(time_s, self._zero_s)
         frame.pts, frame.time_base = pts, TIME_BASE
         self._container.mux(self._stream.encode(frame))
 
@@ -145,6 +154,10 @@ class VideoFileSink:
         assert self._container is not None
         assert self._stream is not None
         try:
+            if self._sound is not None:
+                # The last picture is seen for as long as any.
+                self._sound.copy_until(self._last_s + 1 / (self._fps or 30.0), self._zero_s or 0.0)
+                self._sound.close()
             self._container.mux(self._stream.encode(None))
         finally:
             self._container.close()

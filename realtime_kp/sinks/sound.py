@@ -1,0 +1,92 @@
+"""The sound of the source, carried into the annotated video as it is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+
+from realtime_kp.errors import first_line
+from realtime_kp.sources.video import FILE_FORMATS
+
+log = logging.getLogger(__name__)
+
+# What players expect in MP4; anything else would have to be encoded anew.
+_FITS_MP4 = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "alac", "flac"})
+
+
+class Sound:
+    """Copies the packets of the first sound track of a file; a fault in it costs the sound only.
+
+    Args:
+        path: The file that the frames come from.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._input: av.container.InputContainer | None = None
+        self._output: av.container.OutputContainer | None = None
+        self._stream: av.stream.Stream | None = None
+        self._packets: Iterator[av.Packet[Any]] = iter(())
+        self._next: av.Packet[Any] | None = None
+
+    def attach(self, output: av.container.OutputContainer) -> None:
+        """Open the file and add a track to the output, before anything is written to it."""
+        try:
+            options = {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}
+            self._input = av.open(str(self._path.absolute()), options=options)
+            if not self._input.streams.audio:
+                return
+            source = self._input.streams.audio[0]
+            if source.codec_context is None or source.codec_context.name not in _FITS_MP4:
+                name = "of an unknown kind" if source.codec_context is None else source.codec_context.name
+                log.warning("the sound of %s is %s, which MP4 does not hold: left out", self._path, name)
+                return
+            self._stream = output.add_stream_from_template(source)
+            self._output = output
+            self._packets = self._input.demux(source)
+            self._next = next(self._packets, None)
+        except (av.FFmpegError, OSError, ValueError) as exc:
+            self._give_up(exc)
+
+    def copy_until(self, time_s: float, zero_s: float) -> None:
+        """Write what sounds before a time.
+
+        Args:
+            time_s: On the source's clock.
+            zero_s: What is 0 in the output, on the same clock; what is earlier is left out.
+        """
+        try:
+            while self._next is not None and self._output is not None and self._stream is not None:
+                packet = self._next
+                if packet.pts is not None and packet.time_base is not None:
+                    at_s = float(packet.pts * packet.time_base)
+                    if at_s >= time_s:
+                        return
+                    if at_s >= zero_s:
+                        self._write(packet, round(zero_s / packet.time_base))
+                self._next = next(self._packets, None)
+        except (av.FFmpegError, OSError, ValueError) as exc:
+            self._give_up(exc)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._next = self._output = None
+        if self._input is not None:
+            self._input.close()
+            self._input = None
+
+    def _write(self, packet: av.Packet[Any], shift: int) -> None:
+        assert self._output is not None
+        assert packet.pts is not None
+        packet.pts -= shift
+        packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+        packet.stream = self._stream
+        self._output.mux(packet)
+
+    def _give_up(self, exc: Exception) -> None:
+        log.warning("the sound of %s cannot be carried on: %s", self._path, first_line(exc))
+        self.close()
