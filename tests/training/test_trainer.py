@@ -41,9 +41,12 @@ def parameters(trainer: Trainer) -> torch.Tensor:
 
 def test_the_losses_fall_within_ten_steps(tiles: TileSet) -> None:
     trainer = Trainer(RECIPE, tiles)
-    losses = [trainer.train_step() for _ in range(10)]
-    assert losses[-1].detection < losses[0].detection
-    assert np.mean([s.descriptor for s in losses[-3:]]) < np.mean([s.descriptor for s in losses[:3]])
+    before = [trainer.train_step() for _ in range(10)][:3]
+    # The number of the step decides the views: some pairs are far harder than others.
+    trainer.step = 0
+    after = [trainer.train_step() for _ in range(3)]
+    for name in ("detection", "descriptor"):
+        assert np.mean([getattr(s, name) for s in after]) < np.mean([getattr(s, name) for s in before])
 
 
 def test_resuming_is_exact(tiles: TileSet, tmp_path: Path) -> None:
