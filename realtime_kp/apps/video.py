@@ -26,7 +26,7 @@ from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline, RunMeter, build_pipeline
 from realtime_kp.render import render
 from realtime_kp.sinks import FrameSink, PicturesSink, VideoFileSink
-from realtime_kp.sources import open_source
+from realtime_kp.sources import is_picture_spec, open_source
 
 log = logging.getLogger(__name__)
 
@@ -160,9 +160,10 @@ class _Outputs:
         )
 
     def _sound_file(self) -> Path | None:
-        source = Path(self._job.source)
-        has_sound = self._job.config.video.audio and "://" not in self._job.source and source.is_file()
-        return source if has_sound else None
+        source = self._job.source
+        if not self._job.config.video.audio or "://" in source or is_picture_spec(source):
+            return None
+        return Path(source) if Path(source).is_file() else None
 
     def _draw(self, tracked: TrackedFrame) -> NDArray[np.uint8] | None:
         if self._job.target is None:

@@ -4,6 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -86,6 +87,12 @@ def test_sound_that_mp4_does_not_hold_is_left_out_and_said(
     clip = sounding_clip(tmp_path / "clip.mkv", codec="pcm_s16le")
     assert heard(annotate(clip))[1] == []
     assert "pcm_s16le, which MP4 does not hold" in " ".join(capsys.readouterr().err.split())
+
+
+def test_pictures_are_not_searched_for_sound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cv2.imwrite(str(tmp_path / "picture.png"), numbered_image(3))
+    assert heard(annotate(tmp_path / "picture.png"))[1] == []
+    assert "sound" not in capsys.readouterr().err
 
 
 def test_a_fault_in_the_sound_costs_the_sound_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
