@@ -204,6 +204,8 @@ class TrackedFrame:
         late: What the network found in an earlier frame and the tracks have taken in with this one.
         detection_age: Frames since the newest one that the network has told of; None before the first.
         starts: When the threads began with it; that of the network is of the detection that arrived.
+        tracker_state: The tracker as it stood after this frame, to go on from in another run; None where it
+            was not kept.
     """
 
     frame: Frame
@@ -213,6 +215,7 @@ class TrackedFrame:
     late: Detection | None = None
     detection_age: int | None = None
     starts: StageStarts = field(default_factory=StageStarts)
+    tracker_state: bytes | None = field(default=None, repr=False)
 
     @property
     def found(self) -> Keypoints | None:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+from realtime_kp.apps.resume import RunState
 from realtime_kp.config import AppConfig
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline
@@ -19,13 +20,16 @@ class Tables:
     Args:
         config: Names the files.
         pipeline: Tells which model is running, for the features file.
+        resume: Where an earlier run ended; its files are gone on with.
     """
 
-    def __init__(self, config: AppConfig, pipeline: Pipeline) -> None:
+    def __init__(self, config: AppConfig, pipeline: Pipeline, resume: RunState | None = None) -> None:
         self._config = config
         self._pipeline = pipeline
+        self._resume = resume
         self._stack = ExitStack()
         self._sinks: list[FrameSink] | None = None
+        self._tracks: TracksTableSink | None = None
         self._log: FrameLog | None = None
 
     def __enter__(self) -> Self:
@@ -38,9 +42,7 @@ class Tables:
 
     def write(self, tracked: TrackedFrame) -> None:
         """Add a frame to the tracks table and the features file."""
-        if self._sinks is None:
-            self._sinks = self._open()
-        for sink in self._sinks:
+        for sink in self.open():
             sink.write(None, tracked)
 
     def log(self, tracked: TrackedFrame, times_ms: StageTimes) -> None:
@@ -48,15 +50,33 @@ class Tables:
         if self._log is not None:
             self._log.write(tracked, times_ms)
 
-    def _open(self) -> list[FrameSink]:
+    @property
+    def tracks_mark(self) -> int | None:
+        """Bytes of the tracks table so far; None without one."""
+        return None if self._tracks is None else self._tracks.mark
+
+    @property
+    def log_mark(self) -> int | None:
+        """Bytes of the frame log so far; None without one."""
+        return None if self._log is None else self._log.mark
+
+    def open(self) -> list[FrameSink]:
+        """Open the files if they are not open yet."""
+        if self._sinks is None:
+            self._sinks = self._opened()
+        return self._sinks
+
+    def _opened(self) -> list[FrameSink]:
         output, log = self._config.output, self._config.report.log
+        tracks, lines = (None, None) if self._resume is None else (self._resume.tracks, self._resume.log)
         sinks: list[FrameSink] = []
         if output.tracks is not None:
-            sinks.append(self._stack.enter_context(TracksTableSink(output.tracks)))
+            self._tracks = self._stack.enter_context(TracksTableSink(output.tracks, tracks))
+            sinks.append(self._tracks)
         if output.features is not None:
             model = self._pipeline.model_info
             metadata = {"model": model.model, "revision": model.revision or "", "precision": model.precision}
             sinks.append(self._stack.enter_context(FeaturesSink(output.features, metadata)))
         if log is not None:
-            self._log = self._stack.enter_context(FrameLog(log))
+            self._log = self._stack.enter_context(FrameLog(log, lines))
         return sinks

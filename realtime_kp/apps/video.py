@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED, SOURCE
-from realtime_kp.apps.hud import hud_info
-from realtime_kp.apps.jobs import Job, check_outputs, output_stem, plan_jobs
+from realtime_kp.apps.jobs import Job, output_stem, plan_jobs
+from realtime_kp.apps.outputs import Outputs
+from realtime_kp.apps.resume import RunState, begin, state_path
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import StoppedBy, Summary, print_summary, summarise, write_json
-from realtime_kp.apps.tables import Tables
 from realtime_kp.config import AppConfig
-from realtime_kp.errors import SourceError
+from realtime_kp.errors import SinkError, SourceError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline, RunMeter, build_pipeline
-from realtime_kp.render import render
-from realtime_kp.sinks import FrameSink, PicturesSink, VideoFileSink
-from realtime_kp.sources import is_picture_spec, open_source
+from realtime_kp.sources import open_source
+from realtime_kp.tracking import restore_tracker
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +38,15 @@ def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet:
         RealtimeKpError: What went wrong.
     """
     jobs = plan_jobs(sources, config)
-    for job in jobs:
-        check_outputs(job, sources)
+    begun = [(job, begin(job, sources)) for job in jobs]
     code, failed = DONE, False
     with StopSignals() as signals:
-        for job in jobs:
+        for job, state in begun:
+            if state == "done":
+                log.info("%s is there already: nothing to go on with", job.target or job.config.output.tracks)
+                continue
             try:
-                code = max(code, _run_job(job, console, signals, quiet))
+                code = max(code, _run_job(job, state, console, signals, quiet))
             except SourceError as exc:
                 if len(jobs) == 1:
                     raise
@@ -61,13 +57,11 @@ def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet:
     return SOURCE if failed else code
 
 
-def _run_job(job: Job, console: Console, signals: StopSignals, quiet: bool) -> int:
-    config = job.config
-    source = open_source(job.source, config.input, start_s=config.video.start_s)
-    pipeline = build_pipeline(source, config, policy="block", max_frames=config.video.max_frames)
+def _run_job(job: Job, state: RunState | None, console: Console, signals: StopSignals, quiet: bool) -> int:
+    pipeline = _build(job, state)
     meter = RunMeter()
     lost: SourceError | None = None
-    outputs = _Outputs(job, pipeline, meter)
+    outputs = Outputs(job, pipeline, meter, state)
     with pipeline, _progress(quiet) as progress, outputs:
         task = progress.add_task(output_stem(job.source), total=None, visible=False, shown="")
         while not pipeline.finished and not signals.received:
@@ -80,10 +74,13 @@ def _run_job(job: Job, console: Console, signals: StopSignals, quiet: bool) -> i
                 break
             if tracked is not None:
                 outputs.take(tracked)
-                _advance(progress, task, pipeline, meter)
+                _advance(progress, task, tracked, pipeline, meter)
+        outputs.complete = pipeline.finished and not signals.received and lost is None
     stopped_by = _why_stopped(pipeline, signals, lost)
     name = pipeline.source_info.name if pipeline.source_info else output_stem(job.source)
     summary = summarise("video", name, pipeline, meter, written=outputs.written, stopped_by=stopped_by)
+    if state is not None:
+        summary = replace(summary, values={**summary.values, "resumed_at_frame": state.frames})
     _report(job, summary, console, quiet)
     if lost is not None:
         raise lost
@@ -93,84 +90,33 @@ def _run_job(job: Job, console: Console, signals: StopSignals, quiet: bool) -> i
     return DONE
 
 
+def _build(job: Job, state: RunState | None) -> Pipeline:
+    config = job.config
+    source = open_source(job.source, config.input, start_s=config.video.start_s)
+    tracker = None
+    if state is not None and state.frames:
+        log.info("%s: going on at frame %d", job.source, state.frames)
+        try:
+            tracker = restore_tracker(state.tracker)
+        except ValueError as exc:
+            raise SinkError(f"cannot go on with {job.source}: {exc}; start anew with --overwrite") from exc
+    return build_pipeline(
+        source,
+        config,
+        policy="block",
+        max_frames=config.video.max_frames,
+        skip=0 if state is None else state.frames,
+        tracker=tracker,
+        keep_state_s=None if state_path(job) is None else config.video.keep_every_s,
+    )
+
+
 def _why_stopped(pipeline: Pipeline, signals: StopSignals, lost: SourceError | None) -> StoppedBy:
     if lost is not None:
         return "source_lost"
     if signals.received:
         return "signal"
     return "limit" if pipeline.limited else "end"
-
-
-class _Outputs:
-    """All that is written of one input; opened with the first frame, closed on exit.
-
-    Attributes:
-        written: Annotated frames written.
-    """
-
-    def __init__(self, job: Job, pipeline: Pipeline, meter: RunMeter) -> None:
-        self._job = job
-        self._pipeline = pipeline
-        self._meter = meter
-        self._stack = ExitStack()
-        self._tables = Tables(job.config, pipeline)
-        self._annotated: FrameSink | None = None
-        self.written = 0
-
-    def __enter__(self) -> Self:
-        self._stack.enter_context(self._tables)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
-
-    def take(self, tracked: TrackedFrame) -> None:
-        """Draw and write one frame."""
-        started_s = time.perf_counter()
-        image = self._draw(tracked)
-        drawn_s = time.perf_counter()
-        if self._job.target is not None:
-            if self._annotated is None:
-                self._annotated = self._stack.enter_context(self._make_sink(self._job.target))
-            self._annotated.write(image, tracked)
-            self.written += 1
-        self._tables.write(tracked)
-        times = self._meter.done(
-            tracked,
-            draw_ms=None if image is None else (drawn_s - started_s) * 1e3,
-            output_ms=(time.perf_counter() - drawn_s) * 1e3,
-        )
-        self._tables.log(tracked, times)
-
-    def _make_sink(self, target: Path) -> FrameSink:
-        config, info = self._job.config, self._pipeline.source_info
-        if self._job.pictures:
-            single = not self._job.into_folder
-            return PicturesSink(target, overwrite=config.report.overwrite, single=single)
-        return VideoFileSink(
-            target,
-            fps=info.fps if info else None,
-            crf=config.output.crf,
-            preset=config.output.preset,
-            # Players would show nothing for as long as was left out.
-            from_zero=config.video.start_s > 0,
-            sound=self._sound_file(),
-        )
-
-    def _sound_file(self) -> Path | None:
-        source = self._job.source
-        if not self._job.config.video.audio or "://" in source or is_picture_spec(source):
-            return None
-        return Path(source) if Path(source).is_file() else None
-
-    def _draw(self, tracked: TrackedFrame) -> NDArray[np.uint8] | None:
-        if self._job.target is None:
-            return None
-        drawing = self._job.config.render
-        hud = hud_info(tracked, self._pipeline, self._meter) if "hud" in drawing.layers else None
-        return render(tracked, drawing.layers, trail_length=drawing.trail_length, hud=hud)
 
 
 def _report(job: Job, summary: Summary, console: Console, quiet: bool) -> None:
@@ -193,10 +139,12 @@ def _progress(quiet: bool) -> Progress:
     )
 
 
-def _advance(progress: Progress, task: TaskID, pipeline: Pipeline, meter: RunMeter) -> None:
+def _advance(
+    progress: Progress, task: TaskID, tracked: TrackedFrame, pipeline: Pipeline, meter: RunMeter
+) -> None:
     info = pipeline.source_info
     total = None if info is None else info.frame_count
-    done = pipeline.counts.processed
+    done = tracked.frame.index + 1
     shown = (
         f"{done} of {'?' if total is None else total} frames, {meter.rate.recent(time.perf_counter()):.1f}/s"
     )

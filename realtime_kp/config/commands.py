@@ -156,6 +156,12 @@ class VideoConfig:
     max_frames: Annotated[int | None, Parameter(name=["--max-frames", "max-frames"])] = None
     """Stop after this many frames of each input."""
 
+    resume: Annotated[bool, Parameter(name=["--resume", "resume"], negative="")] = False
+    """Go on where an earlier run of the same command was cut off; what is done already is left alone."""
+
+    keep_every_s: float = 5.0
+    """How often a run notes how far it got, for --resume; a few megabytes each time."""
+
     start_s: Annotated[float, Parameter(name=["--start", "start-s"])] = 0.0
     """Begin at this second of each input."""
 
@@ -164,6 +170,7 @@ class VideoConfig:
         require(
             self.max_frames is None or self.max_frames >= 1, "max_frames must be at least 1", self.max_frames
         )
+        require(0 < self.keep_every_s < math.inf, "keep_every_s must be above 0 seconds", self.keep_every_s)
         require(0 <= self.start_s < math.inf, "start must be at least 0 seconds", self.start_s)
 
 

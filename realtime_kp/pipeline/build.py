@@ -21,6 +21,9 @@ def build_pipeline(
     pacer: Pacer | None = None,
     loop: bool = False,
     max_frames: int | None = None,
+    skip: int = 0,
+    tracker: Tracker | None = None,
+    keep_state_s: float | None = None,
     adaptive: bool = False,
 ) -> Pipeline:
     """Put network, tracker and threads together as the settings say; entering the result starts them.
@@ -33,6 +36,9 @@ def build_pipeline(
         pacer: When frames of recordings are due; None takes them as fast as they come.
         loop: Start the source over at its end.
         max_frames: Read no more frames than this.
+        skip: Frames that an earlier run was done with.
+        tracker: As that run left it.
+        keep_state_s: How often frames carry the state of the tracker.
         adaptive: Let the model `auto` be the small one where the other does not keep up with the source.
     """
     superpoint: Extractor
@@ -44,7 +50,7 @@ def build_pipeline(
     return Pipeline(
         source,
         superpoint,
-        Tracker(config.tracking, trail_length=config.render.trail_length),
+        tracker or Tracker(config.tracking, trail_length=config.render.trail_length),
         policy=policy,
         queue_size=config.pipeline.queue_size,
         batch=config.pipeline.batch,
@@ -52,4 +58,6 @@ def build_pipeline(
         pacer=pacer,
         loop=loop,
         max_frames=max_frames,
+        skip=skip,
+        keep_state_s=keep_state_s,
     )

@@ -25,6 +25,7 @@ class Distributor:
         queue_size: Frames that may wait for the network.
         detect_every: Every how many frames the network looks at one; `auto`: at each it can get.
         late_is_useful: Whether the tracker takes keypoints of earlier frames.
+        first: Index of the first frame.
 
     Attributes:
         to_network: Frames for the network.
@@ -40,10 +41,12 @@ class Distributor:
         detect_every: DetectEvery,
         *,
         late_is_useful: bool,
+        first: int = 0,
     ) -> None:
         self._policy = policy
         self._detect_every = detect_every
         self._late_is_useful = late_is_useful
+        self._first = first
         self._count = 0
         self.to_network: Channel[Captured] = Channel(
             queue_size, "drop_oldest" if policy != "block" else "block"
@@ -93,4 +96,4 @@ class Distributor:
         return len(self.to_network if self.in_step else self.to_tracker)
 
     def _due(self, count: int) -> bool:
-        return self._detect_every == "auto" or count % self._detect_every == 0
+        return self._detect_every == "auto" or (self._first + count) % self._detect_every == 0

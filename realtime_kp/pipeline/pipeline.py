@@ -66,7 +66,9 @@ class Pipeline:
             is tracked all the same.
         pacer: When frames of recordings are due; None takes them as fast as they come.
         loop: Start the source over at its end.
-        max_frames: Read no more frames than this.
+        max_frames: Stop before the frame of this index.
+        skip: Frames of the source that an earlier run was done with: passed over.
+        keep_state_s: How often frames carry the state of the tracker, to go on from in another run.
     """
 
     def __init__(
@@ -82,12 +84,14 @@ class Pipeline:
         pacer: Pacer | None = None,
         loop: bool = False,
         max_frames: int | None = None,
+        skip: int = 0,
+        keep_state_s: float | None = None,
     ) -> None:
         self._superpoint = superpoint
         self._tracker = tracker
         self._shared = Shared()
         self._frames = Distributor(
-            policy, queue_size, detect_every, late_is_useful=tracker.takes_late_keypoints
+            policy, queue_size, detect_every, late_is_useful=tracker.takes_late_keypoints, first=skip
         )
         self._results: Channel[TrackedFrame] = Channel(1)
         self._returning = source if isinstance(source, ReturningSource) else None
@@ -96,11 +100,11 @@ class Pipeline:
         self._shared.watch(
             self._frames.to_network, self._frames.to_tracker, self._frames.detected, self._results
         )
-        self._capture = CaptureWorker(source, self._frames, self._shared, pacer, loop, max_frames)
+        self._capture = CaptureWorker(source, self._frames, self._shared, pacer, loop, max_frames, skip)
         self._inference = InferenceWorker(
             superpoint, self._frames, self._shared, batch if policy == "block" else 1
         )
-        self._tracking = TrackingWorker(tracker, self._frames, self._results, self._shared)
+        self._tracking = TrackingWorker(tracker, self._frames, self._results, self._shared, keep_state_s)
         self._threads: list[threading.Thread] = []
         self._opencv_threads = 0
         self._processed = 0

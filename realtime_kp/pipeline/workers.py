@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 from threadpoolctl import threadpool_limits
 
@@ -17,7 +19,7 @@ from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Captured, Detected, Shared
 from realtime_kp.sources import FrameSource, SourceInfo
 from realtime_kp.timing import StageStarts, StageTimes
-from realtime_kp.tracking import Tracker
+from realtime_kp.tracking import Tracker, save_tracker
 
 _STOOD_STILL_S = 0.005
 
@@ -31,7 +33,8 @@ class CaptureWorker:
         shared: The run.
         pacer: When frames of recordings are due; None takes them as they come.
         loop: Start over at the end.
-        max_frames: Read no more than this many.
+        max_frames: Stop before the frame of this index.
+        skip: Frames to pass over before the first that counts.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class CaptureWorker:
         pacer: Pacer | None = None,
         loop: bool = False,
         max_frames: int | None = None,
+        skip: int = 0,
     ) -> None:
         self._source = source
         self._out = out
@@ -49,6 +53,7 @@ class CaptureWorker:
         self._pacer = pacer
         self._loop = loop
         self._max_frames = max_frames
+        self._skip = skip
 
     def run(self) -> None:
         """Read until the source ends or the run does."""
@@ -66,7 +71,7 @@ class CaptureWorker:
                     frame = self._pacer.wait(frame, self._shared.stop)
                 self._out.put(Captured(frame, grab_at_s, grab_ms, time.perf_counter()))
             self._shared.damage = source.damage
-            if self._shared.read == 0 and not self._shared.stop.is_set():
+            if self._shared.read == 0 and not self._skip and not self._shared.stop.is_set():
                 raise SourceError(f"{info.name} holds no frames")
         self._out.close()
 
@@ -79,9 +84,12 @@ class CaptureWorker:
         else the first ones shown would be as old as the loading took.
         """
         next_time_s = 0.0
-        while True:
+        while not self._limited():
             first_index, first_time_s = self._shared.read, next_time_s
             frames: Iterator[Frame] = iter(source)
+            for _ in islice(frames, self._skip):
+                if self._shared.stop.is_set():
+                    return
             while True:
                 if not info.live:
                     self._wait_while_paused()
@@ -92,15 +100,19 @@ class CaptureWorker:
                 grab_ms = (time.perf_counter() - started_s) * 1e3
                 if not self._shared.ready.is_set():
                     continue
-                frame = replace(frame, index=self._shared.read, time_s=first_time_s + frame.time_s)
+                index = self._skip + self._shared.read
+                frame = replace(frame, index=index, time_s=first_time_s + frame.time_s)
                 self._shared.read += 1
                 yield frame, started_s, grab_ms
                 next_time_s = frame.time_s + 1 / (info.fps or 30.0)
-                if self._shared.read == self._max_frames:
-                    self._shared.limited = True
+                if self._limited():
                     return
             if not self._loop or self._shared.read == first_index or self._shared.stop.is_set():
                 return
+
+    def _limited(self) -> bool:
+        self._shared.limited = self._skip + self._shared.read == self._max_frames
+        return self._shared.limited
 
     def _wait_while_paused(self) -> None:
         # A camera goes on while nobody looks; a recording stands still, and its clock with it.
@@ -118,16 +130,25 @@ class TrackingWorker:
         frames: Gives frames and what was found in them.
         out: Frames with tracks.
         shared: The run.
+        keep_state_s: How often the state of the tracker is handed on with a frame, the first one and those
+            of about so many seconds later; None for never. Kept only where frames come in step.
     """
 
     def __init__(
-        self, tracker: Tracker, frames: Distributor, out: Channel[TrackedFrame], shared: Shared
+        self,
+        tracker: Tracker,
+        frames: Distributor,
+        out: Channel[TrackedFrame],
+        shared: Shared,
+        keep_state_s: float | None = None,
     ) -> None:
         self._tracker = tracker
         self._frames = frames
         self._out = out
         self._shared = shared
         self._newest_detection: int | None = None
+        self._keep_state_s = keep_state_s
+        self._kept_at_s = -math.inf
 
     def run(self) -> None:
         """Track until no more frames come."""
@@ -154,7 +175,13 @@ class TrackingWorker:
         age = self._age(detected.frame, detected.keypoints)
         starts = replace(detected.starts, track=started_s)
         return TrackedFrame(
-            detected.frame, detected.keypoints, tracks, times, detection_age=age, starts=starts
+            detected.frame,
+            detected.keypoints,
+            tracks,
+            times,
+            detection_age=age,
+            starts=starts,
+            tracker_state=self._state(),
         )
 
     def _track_at_once(self, captured: Captured) -> TrackedFrame:
@@ -177,6 +204,13 @@ class TrackingWorker:
         assert late.keypoints is not None
         detection = Detection(late.frame.index, late.frame.time_s, late.frame.size_wh, late.keypoints)
         return TrackedFrame(frame, None, tracks, times, late=detection, detection_age=age, starts=starts)
+
+    def _state(self) -> bytes | None:
+        now_s = time.perf_counter()
+        if self._keep_state_s is None or now_s - self._kept_at_s < self._keep_state_s:
+            return None
+        self._kept_at_s = now_s
+        return save_tracker(self._tracker)
 
     def _late(self) -> Detected | None:
         """What the network has found meanwhile."""

@@ -5,7 +5,7 @@ from realtime_kp.sinks.features_file import FeaturesSink, check_features_name
 from realtime_kp.sinks.frame_log import FrameLog
 from realtime_kp.sinks.pictures import WRITABLE, PicturesSink, picture_targets, write_picture
 from realtime_kp.sinks.tables import TracksTableSink, check_table_name, write_track_rows
-from realtime_kp.sinks.video_file import VideoFileSink
+from realtime_kp.sinks.video_file import VideoFileSink, VideoMark
 from realtime_kp.sinks.window import Window, window_problem
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "PicturesSink",
     "TracksTableSink",
     "VideoFileSink",
+    "VideoMark",
     "Window",
     "check_features_name",
     "check_output",

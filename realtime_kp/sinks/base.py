@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import IO, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,16 +58,25 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[str] = ()) -> 
         raise SinkError(f"cannot write {path}: no permission to write into {parent}")
 
 
+# These are readable only once an index is written at their end: they grow as what is readable at any moment.
+_GROWS_AS = {".mp4": ".mkv", ".parquet": ".csv"}
+
+
 class PartialFile:
-    """A file that carries its final name only when it is whole: `clip.mp4` grows as `clip.partial.mp4`.
+    """A file that carries its final name only when it is whole: `t.csv` grows as `t.partial.csv`.
+
+    MP4 grows as `.partial.mkv` and Parquet as `.partial.csv`, and they are converted at the end.
 
     Args:
         path: The final name.
+        convert: Makes what it is called with second, the whole file, of what grew, the first.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, convert: Callable[[Path, Path], None] | None = None) -> None:
         self.path = path
-        self.partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+        suffix = path.suffix.lower()
+        self.partial = path.with_name(f"{path.stem}.partial{_GROWS_AS.get(suffix, path.suffix)}")
+        self._convert = convert
 
     def commit(self) -> None:
         """Give the whole file its final name.
@@ -76,7 +85,16 @@ class PartialFile:
             SinkError: The file system refuses.
         """
         try:
-            os.replace(self.partial, self.path)
+            if self._convert is not None:
+                whole = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
+                try:
+                    self._convert(self.partial, whole)
+                    os.replace(whole, self.path)
+                finally:
+                    whole.unlink(missing_ok=True)
+                self.partial.unlink()
+            else:
+                os.replace(self.partial, self.path)
         except OSError as exc:
             raise written(self.path, exc) from exc
 
@@ -94,21 +112,26 @@ class PartialFile:
             close: Closes the file.
             error: What the run failed with; it outranks what closing fails with.
             worth_keeping: Whether an abandoned file stays under its partial name.
-            faults: What closing may fail with.
+            faults: What closing and converting may fail with.
 
         Raises:
             SinkError: Closing failed after a run that did not.
         """
         try:
             close()
+            if error is None:
+                self.commit()
+        except SinkError:
+            self.abandon(worth_keeping=worth_keeping)
+            if error is None:
+                raise
+            return
         except faults as exc:
             self.abandon(worth_keeping=worth_keeping)
             if error is None:
                 raise written(self.path, exc) from exc
             return
-        if error is None:
-            self.commit()
-        else:
+        if error is not None:
             self.abandon(worth_keeping=worth_keeping)
 
     def abandon(self, *, worth_keeping: bool) -> None:
@@ -124,6 +147,24 @@ class PartialFile:
 def written(path: Path, exc: Exception) -> SinkError:
     """The error for a write that failed."""
     return SinkError(f"cannot write {path}: {getattr(exc, 'strerror', None) or exc}")
+
+
+def reopen(path: Path, size: int) -> IO[str]:
+    """Open a text file to go on with its first `size` bytes; what an earlier run wrote after them is cut off.
+
+    Raises:
+        SinkError: It is shorter, or the file system refuses.
+    """
+    try:
+        out = open(path, "r+", encoding="utf-8", newline="")  # noqa: SIM115 - closed by whom it is given to
+        if out.seek(0, os.SEEK_END) < size:
+            out.close()
+            raise SinkError(f"cannot go on with {path}: it got shorter; start anew with --overwrite")
+        out.truncate(size)
+        out.seek(size)
+    except OSError as exc:
+        raise written(path, exc) from exc
+    return out
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.sinks.base import written
+from realtime_kp.sinks.base import reopen, written
 from realtime_kp.timing import StageTimes
 
 
@@ -18,15 +18,20 @@ class FrameLog:
 
     Args:
         path: The file.
+        resume: Go on after so many bytes of what an earlier run left, as `mark` told.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, resume: int | None = None) -> None:
         self.path = path
+        self._resume = resume
         self._out: IO[str] | None = None
 
     def __enter__(self) -> Self:
+        if self._resume is not None:
+            self._out = reopen(self.path, self._resume)
+            return self
         try:
-            self._out = open(self.path, "w", encoding="utf-8", buffering=1)
+            self._out = open(self.path, "w", encoding="utf-8")
         except OSError as exc:
             raise written(self.path, exc) from exc
         return self
@@ -41,6 +46,13 @@ class FrameLog:
         except OSError as exc:
             if error is None:
                 raise written(self.path, exc) from exc
+
+    @property
+    def mark(self) -> int:
+        """How far the log is written, bytes; they are in the file now."""
+        assert self._out is not None
+        self._out.flush()
+        return self._out.tell()
 
     def write(self, tracked: TrackedFrame, times_ms: StageTimes) -> None:
         """Add one frame with its complete stage times.
@@ -59,5 +71,6 @@ class FrameLog:
         }
         try:
             self._out.write(json.dumps(line) + "\n")
+            self._out.flush()
         except OSError as exc:
             raise written(self.path, exc) from exc

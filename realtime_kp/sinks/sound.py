@@ -41,8 +41,10 @@ class Sound:
             if not self._input.streams.audio:
                 return
             source = self._input.streams.audio[0]
-            if source.codec_context is None or source.codec_context.name not in _FITS_MP4:
-                name = "of an unknown kind" if source.codec_context is None else source.codec_context.name
+            codec = None if source.codec_context is None else source.codec_context.codec
+            # The decoder's own name may be another: mp3float.
+            name = "of an unknown kind" if codec is None else codec.canonical_name
+            if name not in _FITS_MP4:
                 log.warning("the sound of %s is %s, which MP4 does not hold: left out", self._path, name)
                 return
             self._stream = output.add_stream_from_template(source)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol, Self
+from typing import IO, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.errors import ConfigError
+from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.sinks.base import PartialFile, written
+from realtime_kp.sinks.base import PartialFile, reopen, written
 
 COLUMNS = ("frame", "time_s", "track_id", "x", "y", "score", "length")
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
-_PARQUET_ROWS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +58,34 @@ def track_rows(tracked: TrackedFrame) -> list[TrackRow]:
     ]
 
 
-class _Writer(Protocol):
-    def write(self, rows: list[TrackRow]) -> None: ...
-
-    def close(self) -> None: ...
-
-
 class TracksTableSink:
     """Writes the tracks table; the suffix decides the format.
 
     Args:
         path: `.csv`, `.jsonl` or `.parquet`; the last needs pyarrow (`pip install 'realtime-kp[parquet]'`).
+        resume: Go on after so many bytes of what an earlier run left, as `mark` told.
 
     Raises:
         ConfigError: Another suffix, or pyarrow is missing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, resume: int | None = None) -> None:
         check_table_name(path)
         self.path = path
-        self._file = PartialFile(path)
-        self._writer: _Writer | None = None
+        self._kind = path.suffix.lower()
+        self._file = PartialFile(path, _make_parquet if self._kind == ".parquet" else None)
+        self._resume = resume
+        self._out: IO[str] | None = None
         self._rows = 0
 
     def __enter__(self) -> Self:
+        if self._resume is not None:
+            self._out = self._reopened(self._resume)
+            return self
         try:
-            self._writer = _make_writer(self._file.partial)
+            self._out = open(self._file.partial, "w", encoding="utf-8", newline="")
+            if self._kind != ".jsonl":
+                csv.writer(self._out, lineterminator="\n").writerow(COLUMNS)
         except OSError as exc:
             raise written(self.path, exc) from exc
         return self
@@ -90,8 +93,27 @@ class TracksTableSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._writer is not None
-        self._file.finish(self._writer.close, error, worth_keeping=self._rows > 0)
+        assert self._out is not None
+        keep = self._rows > 0 or bool(self._resume)
+        self._file.finish(self._out.close, error, worth_keeping=keep, faults=self._faults)
+
+    @property
+    def _faults(self) -> tuple[type[Exception], ...]:
+        return (OSError, *_arrow_faults()) if self._kind == ".parquet" else (OSError,)
+
+    @property
+    def mark(self) -> int:
+        """How far the table is written, bytes; they are in the file now.
+
+        Raises:
+            SinkError: The file system refuses.
+        """
+        assert self._out is not None
+        try:
+            self._out.flush()
+            return self._out.tell()
+        except OSError as exc:
+            raise written(self.path, exc) from exc
 
     def write(self, image_bgr: NDArray[np.uint8] | None, tracked: TrackedFrame) -> None:
         """Add the rows of one frame.
@@ -99,13 +121,28 @@ class TracksTableSink:
         Raises:
             SinkError: The file system refuses.
         """
-        assert self._writer is not None
+        assert self._out is not None
         rows = track_rows(tracked)
         try:
-            self._writer.write(rows)
+            if self._kind == ".jsonl":
+                self._out.writelines(json.dumps(asdict(row)) + "\n" for row in rows)
+            else:
+                _write_csv(self._out, rows)
         except OSError as exc:
             raise written(self.path, exc) from exc
         self._rows += len(rows)
+
+    def _reopened(self, size: int) -> IO[str]:
+        grown = self._file.partial
+        try:
+            if not grown.exists() or grown.stat().st_size < size:
+                if self._kind == ".parquet":
+                    _make_csv(self.path, grown)
+                else:
+                    shutil.copyfile(self.path, grown)
+        except self._faults as exc:
+            raise SinkError(f"cannot go on with {self.path}: {exc}") from exc
+        return reopen(grown, size)
 
 
 def check_table_name(path: Path) -> None:
@@ -125,67 +162,44 @@ def check_table_name(path: Path) -> None:
             ) from exc
 
 
-def _make_writer(path: Path) -> _Writer:
-    if path.suffix.lower() == ".csv":
-        return _CsvWriter(path)
-    return _JsonLinesWriter(path) if path.suffix.lower() == ".jsonl" else _ParquetWriter(path)
+def _write_csv(out: IO[str], rows: Iterable[TrackRow]) -> None:
+    csv.writer(out, lineterminator="\n").writerows(
+        (r.frame, f"{r.time_s:.6f}", r.track_id, f"{r.x:.3f}", f"{r.y:.3f}", f"{r.score:.5f}", r.length)
+        for r in rows
+    )
 
 
-class _CsvWriter:
-    def __init__(self, path: Path) -> None:
-        self._out: IO[str] = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closed by close()
-        self._csv = csv.writer(self._out, lineterminator="\n")
-        self._csv.writerow(COLUMNS)
+def _make_parquet(grown: Path, target: Path) -> None:
+    """Convert the CSV file, block by block."""
+    import pyarrow as pa
+    import pyarrow.csv as pc
+    import pyarrow.parquet as pq
 
-    def write(self, rows: list[TrackRow]) -> None:
-        self._csv.writerows(
-            (r.frame, f"{r.time_s:.6f}", r.track_id, f"{r.x:.3f}", f"{r.y:.3f}", f"{r.score:.5f}", r.length)
-            for r in rows
-        )
-
-    def close(self) -> None:
-        self._out.close()
-
-
-class _JsonLinesWriter:
-    def __init__(self, path: Path) -> None:
-        self._out: IO[str] = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed by close()
-
-    def write(self, rows: list[TrackRow]) -> None:
-        self._out.writelines(json.dumps(asdict(row)) + "\n" for row in rows)
-
-    def close(self) -> None:
-        self._out.close()
+    types = (pa.int64(), pa.float64(), pa.int64(), pa.float64(), pa.float64(), pa.float64(), pa.int32())
+    schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
+    options = pc.ConvertOptions(column_types=schema)
+    with (
+        pc.open_csv(grown, convert_options=options) as blocks,
+        pq.ParquetWriter(target, schema) as out,
+    ):
+        for block in blocks:
+            out.write_batch(block)
 
 
-class _ParquetWriter:
-    def __init__(self, path: Path) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+def _make_csv(whole: Path, target: Path) -> None:
+    """Convert a Parquet file back into the CSV file that it was made of, byte by byte the same."""
+    import pyarrow.parquet as pq
 
-        types = (pa.int64(), pa.float64(), pa.int64(), pa.float64(), pa.float64(), pa.float64(), pa.int32())
-        self._schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
-        self._writer: Any = pq.ParquetWriter(path, self._schema)
-        self._waiting: list[TrackRow] = []
+    with pq.ParquetFile(whole) as table, open(target, "w", encoding="utf-8", newline="") as out:
+        csv.writer(out, lineterminator="\n").writerow(COLUMNS)
+        for block in table.iter_batches():
+            _write_csv(out, (TrackRow(**row) for row in block.to_pylist()))
 
-    def write(self, rows: list[TrackRow]) -> None:
-        self._waiting += rows
-        if len(self._waiting) >= _PARQUET_ROWS:
-            self._flush()
 
-    def close(self) -> None:
-        try:
-            self._flush()
-        finally:
-            self._writer.close()
+def _arrow_faults() -> tuple[type[Exception], ...]:
+    import pyarrow as pa
 
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        if self._waiting:
-            columns = {name: [getattr(row, name) for row in self._waiting] for name in COLUMNS}
-            self._writer.write_table(pa.table(columns, schema=self._schema))
-            self._waiting.clear()
+    return (pa.ArrowException,)
 
 
 def write_track_rows(path: Path, tracked: TrackedFrame) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from array import array
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,17 +14,35 @@ from typing import Self
 import av
 import cv2
 import numpy as np
+from av.bitstream import BitStreamFilterContext
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
+from realtime_kp.errors import SinkError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.sinks.base import PartialFile, written
+from realtime_kp.sinks.mp4 import TIME_BASE, picture_packets, place, write_mp4
 from realtime_kp.sinks.sound import Sound
 
 log = logging.getLogger(__name__)
 
-TIME_BASE = Fraction(1, 90_000)
 _BT709 = 1  # value of FFmpeg's AVCOL_PRI_, AVCOL_TRC_ and AVCOL_SPC_BT709
+_FAULTS = (av.FFmpegError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoMark:
+    """How far a video was written, to go on from there.
+
+    Attributes:
+        times: `(N,) int64`, when each picture is shown, ticks of 1/90000 s.
+        size_wh: Of the pictures, pixels, as they came.
+        zero_s: What is 0 in the file, on the clock of the frames.
+    """
+
+    times: NDArray[np.int64]
+    size_wh: tuple[int, int]
+    zero_s: float
 
 
 class VideoFileSink:
@@ -30,13 +51,17 @@ class VideoFileSink:
     The first picture sets the size; later ones of another size are scaled to it. Odd sizes get one repeated
     row or column, as yuv420p needs even ones.
 
+    The file grows beside its final name as `<stem>.partial.mkv`, picture by picture: whatever ends the
+    process, what was written can be played, and gone on with.
+
     Args:
-        path: The final name; the file grows beside it as `<stem>.partial.mp4`.
+        path: The final name.
         fps: Nominal rate, a hint for the encoder's rate control; timestamps are the frames' own.
         crf: Quality, 0 to 51.
         preset: Of the encoder.
         from_zero: Let the first frame's time be 0: a recording begins when it begins.
         sound: A file whose sound is carried along.
+        resume: Go on from here: as many pictures are taken over from what an earlier run left.
     """
 
     def __init__(
@@ -48,23 +73,29 @@ class VideoFileSink:
         preset: str = "veryfast",
         from_zero: bool = False,
         sound: Path | None = None,
+        resume: VideoMark | None = None,
     ) -> None:
         self.path = path
         self._fps = fps
         self._crf = crf
         self._preset = preset
-        self._file = PartialFile(path)
+        self._file = PartialFile(path, self._make_mp4)
         self._container: av.container.OutputContainer | None = None
         self._stream: av.video.stream.VideoStream | None = None
         self._size_wh = (0, 0)
-        self._last_pts: int | None = None
+        self._times = array("q")
         self._zero_s: float | None = None if from_zero else 0.0
         self._scaled = False
         self._sound = None if sound is None else Sound(sound)
-        self._last_s = 0.0
+        self._resume = resume
         self.frames = 0
 
     def __enter__(self) -> Self:
+        if self._resume is not None:
+            try:
+                self._go_on(self._resume)
+            except _FAULTS as exc:
+                raise written(self.path, exc) from exc
         return self
 
     def __exit__(
@@ -72,7 +103,19 @@ class VideoFileSink:
     ) -> None:
         if self._container is None:
             return
-        self._file.finish(self._close, error, worth_keeping=self.frames > 0, faults=(av.FFmpegError, OSError))
+        self._file.finish(self._close, error, worth_keeping=self.frames > 0, faults=_FAULTS)
+        if error is None:
+            self._earlier.unlink(missing_ok=True)
+
+    @property
+    def mark(self) -> VideoMark | None:
+        """How far the video is written; None before the first picture.
+
+        The last picture is sure to be in the file only when the next one was written.
+        """
+        if self._zero_s is None or not self.frames:
+            return None
+        return VideoMark(np.array(self._times, np.int64), self._size_wh, self._zero_s)
 
     def write(self, image_bgr: NDArray[np.uint8] | None, tracked: TrackedFrame) -> None:
         """Encode one picture.
@@ -86,9 +129,13 @@ class VideoFileSink:
             if self._container is None:
                 self._open((image_bgr.shape[1], image_bgr.shape[0]))
             self._encode(self._fit(image_bgr), tracked.frame.time_s)
-        except (av.FFmpegError, OSError) as exc:
+        except _FAULTS as exc:
             raise written(self.path, exc) from exc
         self.frames += 1
+        # The picture before this one is in the new file for sure, and all that were taken over.
+        if self._resume is not None and self.frames >= len(self._resume.times) + 2:
+            self._resume = None
+            self._earlier.unlink(missing_ok=True)
 
     def _open(self, size_wh: tuple[int, int]) -> None:
         self._size_wh = size_wh
@@ -101,9 +148,13 @@ class VideoFileSink:
                 width,
                 height,
             )
-        options = {"crf": str(self._crf), "preset": self._preset}
+        # Frames that the encoder holds back, and clusters that are not full, would be lost with the process.
+        options = {"crf": str(self._crf), "preset": self._preset, "tune": "zerolatency"}
         self._container = av.open(
-            str(self._file.partial.absolute()), "w", format="mp4", options={"movflags": "+faststart"}
+            str(self._file.partial.absolute()),
+            "w",
+            format="matroska",
+            options={"cluster_time_limit": "1", "flush_packets": "1"},
         )
         rate = Fraction(self._fps or 30.0).limit_denominator(100_000)
         stream = self._container.add_stream("libx264", rate=rate, options=options)
@@ -113,8 +164,36 @@ class VideoFileSink:
             setattr(stream.codec_context, tag, _BT709)
         stream.codec_context.color_range = ColorRange.MPEG
         self._stream = stream
-        if self._sound is not None:
-            self._sound.attach(self._container)
+
+    @property
+    def _earlier(self) -> Path:
+        """What an earlier run left, while its pictures are taken over."""
+        return self.path.with_name(f"{self.path.stem}.earlier.mkv")
+
+    def _go_on(self, mark: VideoMark) -> None:
+        # Cut off while it took pictures over, a run leaves less than it found: what it found comes first.
+        if not self._earlier.exists() and self._file.partial.exists():
+            self._file.partial.replace(self._earlier)
+        found = self._earlier if self._earlier.exists() else self.path
+        self._open(mark.size_wh)
+        self._zero_s = mark.zero_s
+        assert self._container is not None
+        assert self._stream is not None
+        with av.open(str(found.absolute())) as container:
+            # Files hold H.264 in another form than encoders give it; the muxer takes the encoder's.
+            as_encoded = BitStreamFilterContext("h264_mp4toannexb", container.streams.video[0])
+            packets = islice(picture_packets(container), len(mark.times))
+            for packet, ticks in zip(packets, mark.times.tolist(), strict=False):
+                for encoded in as_encoded.filter(packet):
+                    place(encoded, self._stream, ticks)
+                    self._container.mux(encoded)
+                self._times.append(ticks)
+                self.frames += 1
+        if self.frames < len(mark.times):
+            raise SinkError(
+                f"cannot go on with {found}: it holds {self.frames} of {len(mark.times)} frames; "
+                "start anew with --overwrite"
+            )
 
     def _fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         size = (image.shape[1], image.shape[0])
@@ -141,24 +220,22 @@ class VideoFileSink:
         )
         if self._zero_s is None:
             self._zero_s = time_s
-        pts = round((time_s - self._zero_s) / TIME_BASE)
-        if self._last_pts is not None and pts <= self._last_pts:
-            pts = self._last_pts + 1  # encoders refuse times that do not grow
-        self._last_pts, self._last_s = pts, time_s
-        if self._sound is not None:
-            self._sound.copy_until(time_s, self._zero_s)
-        frame.pts, frame.time_base = pts, TIME_BASE
+        ticks = round((time_s - self._zero_s) / TIME_BASE)
+        if self._times and ticks <= self._times[-1]:
+            ticks = self._times[-1] + 1  # encoders refuse times that do not grow
+        frame.pts, frame.time_base = ticks, TIME_BASE
         self._container.mux(self._stream.encode(frame))
+        self._times.append(ticks)
 
     def _close(self) -> None:
         assert self._container is not None
         assert self._stream is not None
         try:
-            if self._sound is not None:
-                # The last picture is seen for as long as any.
-                self._sound.copy_until(self._last_s + 1 / (self._fps or 30.0), self._zero_s or 0.0)
-                self._sound.close()
             self._container.mux(self._stream.encode(None))
         finally:
             self._container.close()
             self._container = None
+
+    def _make_mp4(self, grown: Path, target: Path) -> None:
+        frame_s, zero_s = 1 / (self._fps or 30.0), self._zero_s or 0.0
+        write_mp4(grown, target, self._times, frame_s=frame_s, zero_s=zero_s, sound=self._sound)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -28,13 +28,20 @@ class Picture:
 
     index: int
     grey: NDArray[np.uint8]
-    values: FloatArray
+    values: FloatArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", self.grey.astype(np.float32))
 
     @classmethod
     def of(cls, frame: Frame) -> Picture:
         """The grey picture of a frame."""
         grey = np.asarray(cv2.cvtColor(frame.image_bgr, cv2.COLOR_BGR2GRAY), np.uint8)
-        return cls(frame.index, grey, grey.astype(np.float32))
+        return cls(frame.index, grey)
+
+    def __reduce__(self) -> tuple[type[Picture], tuple[int, NDArray[np.uint8]]]:
+        # A kept state would be five times as large with the picture in both forms.
+        return Picture, (self.index, self.grey)
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -92,6 +99,10 @@ class Ring:
 
     def __init__(self, capacity: int) -> None:
         self._moments: deque[Moment] = deque(maxlen=capacity)
+
+    def __getstate__(self) -> dict[str, deque[Moment]]:
+        # States are kept where detections come in step with their frames: only the newest is asked for then.
+        return {"_moments": deque(list(self._moments)[-1:], self._moments.maxlen)}
 
     def push(self, moment: Moment) -> None:
         """Remember a moment; the oldest is forgotten where there is no room."""

@@ -153,7 +153,15 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
     "report": {"summary": "s.json", "log": "l.jsonl", "overwrite": True},
     "output": {"tracks": "t.csv", "features": "f.safetensors", "crf": 30, "preset": "slow"},
     "live": {"window": False, "duration_s": 2.5, "record": "r.mp4", "loop": True, "mirror": True},
-    "video": {"audio": False, "output": "o.mp4", "annotate": False, "max_frames": 7, "start_s": 1.5},
+    "video": {
+        "audio": False,
+        "output": "o.mp4",
+        "annotate": False,
+        "max_frames": 7,
+        "resume": True,
+        "keep_every_s": 2.0,
+        "start_s": 1.5,
+    },
     "bench": {
         "frames": 50,
         "warmup": 3,

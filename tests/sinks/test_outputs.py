@@ -55,7 +55,7 @@ def test_input_is_never_an_output(tmp_path: Path, way: str, overwrite: bool) -> 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_input_is_never_the_file_that_the_output_grows_in(tmp_path: Path, overwrite: bool) -> None:
-    kept = tmp_path / "clip.partial.mp4"
+    kept = tmp_path / "clip.partial.mkv"
     kept.write_text("what an earlier run left")
     with pytest.raises(SinkError, match="the input itself"):
         check_output(tmp_path / "clip.mp4", overwrite=overwrite, inputs=[str(kept)])

@@ -29,8 +29,10 @@ def sounding_clip(path: Path, seconds: int = 2, codec: str = "aac") -> Path:
             container.mux(video.encode(frame))
         time_s = np.arange(RATE * seconds) / RATE
         wave = np.sin(2 * np.pi * 440 * (1 + np.floor(time_s)) * time_s).astype(np.float32) * 0.5
-        samples = wave[None] if codec == "aac" else (wave[None] * 32000).astype(np.int16)
-        tone = av.AudioFrame.from_ndarray(samples, format="fltp" if codec == "aac" else "s16", layout="mono")
+        samples = wave[None] if codec != "pcm_s16le" else (wave[None] * 32000).astype(np.int16)
+        tone = av.AudioFrame.from_ndarray(
+            samples, format="fltp" if codec != "pcm_s16le" else "s16", layout="mono"
+        )
         tone.sample_rate, tone.pts, tone.time_base = RATE, 0, Fraction(1, RATE)
         container.mux(sound.encode(tone))
         container.mux(sound.encode(None))
@@ -75,6 +77,11 @@ def test_a_later_start_and_an_earlier_end_cut_the_sound(tmp_path: Path) -> None:
     assert start_s == pytest.approx(0, abs=0.03)
     assert pitches[:3] == pytest.approx([880, 880, 1320], abs=8)
     assert len(pitches) <= 4
+
+
+def test_sound_goes_by_the_name_of_its_codec_not_of_a_decoder(tmp_path: Path) -> None:
+    clip = sounding_clip(tmp_path / "clip.mkv", codec="libmp3lame")
+    assert heard(annotate(clip))[1] == pytest.approx([440, 440, 880, 880], abs=8)
 
 
 def test_it_can_be_left_out(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from realtime_kp.sinks import TracksTableSink, check_table_name, write_track_row
 from tests.conftest import make_frame
 
 COLUMNS = ["frame", "time_s", "track_id", "x", "y", "score", "length"]
+GROWS_AS = {".csv": ".csv", ".jsonl": ".jsonl", ".parquet": ".csv"}
 SUFFIXES = [".csv", ".jsonl", ".parquet"]
 
 CONFIRMED, TENTATIVE, LOST = TrackState.CONFIRMED, TrackState.TENTATIVE, TrackState.LOST
@@ -167,8 +168,8 @@ def test_failure_leaves_no_final_file(tmp_path: Path, suffix: str) -> None:
         for frame in FRAMES:
             sink.write(None, frame)
         raise KeyError
-    assert files(tmp_path) == [f"t.partial{suffix}"]
-    assert read(tmp_path / f"t.partial{suffix}") == ROWS
+    assert files(tmp_path) == [f"t.partial{GROWS_AS[suffix]}"]
+    assert read(tmp_path / f"t.partial{GROWS_AS[suffix]}") == ROWS
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -198,7 +199,7 @@ def test_missing_folder_is_an_error_of_the_output(tmp_path: Path, suffix: str) -
 def test_full_disk_is_an_error_of_the_output(tmp_path: Path, suffix: str) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
-    (tmp_path / f"t.partial{suffix}").symlink_to("/dev/full")
+    (tmp_path / f"t.partial{GROWS_AS[suffix]}").symlink_to("/dev/full")
     with pytest.raises(SinkError, match="cannot write"):
         write(tmp_path / f"t{suffix}")
     assert not (tmp_path / f"t{suffix}").exists()

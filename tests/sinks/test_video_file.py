@@ -171,9 +171,9 @@ def test_failure_keeps_what_was_written_under_the_partial_name(
         for index in range(5):
             sink.write(numbered_image(index), tracked(index))
         raise KeyError
-    assert files(tmp_path) == ["a.partial.mp4"]
-    assert len(read(tmp_path / "a.partial.mp4")[0]) == 5
-    assert "a.partial.mp4" in caplog.text
+    assert files(tmp_path) == ["a.partial.mkv"]
+    assert len(read(tmp_path / "a.partial.mkv")[0]) == 5
+    assert "a.partial.mkv" in caplog.text
 
 
 def test_failure_leaves_an_older_file_alone(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_final_name_appears_only_with_the_whole_file(tmp_path: Path) -> None:
     with VideoFileSink(tmp_path / "a.mp4") as sink:
         for index in range(60):
             sink.write(numbered_image(index), tracked(index))
-        assert files(tmp_path) == ["a.partial.mp4"]
+        assert files(tmp_path) == ["a.partial.mkv"]
     assert files(tmp_path) == ["a.mp4"]
 
 
@@ -246,7 +246,7 @@ def test_missing_folder_is_an_error_of_the_output(tmp_path: Path) -> None:
 def test_full_disk_is_an_error_of_the_output(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
-    (tmp_path / "a.partial.mp4").symlink_to("/dev/full")
+    (tmp_path / "a.partial.mkv").symlink_to("/dev/full")
     with pytest.raises(SinkError, match=r"cannot write .*a\.mp4"):
         write(tmp_path / "a.mp4", noise(8))
     assert not (tmp_path / "a.mp4").exists()

@@ -1,0 +1,198 @@
+"""How far a run got, kept beside its outputs, so that another run can go on from there."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import numpy as np
+
+from realtime_kp import __version__
+from realtime_kp.apps.jobs import Job, check_outputs
+from realtime_kp.errors import ConfigError, SinkError
+from realtime_kp.sinks import VideoMark
+from realtime_kp.sinks.base import written
+from realtime_kp.sources import is_demo_spec, is_picture_spec
+
+_ENTRY, _TIMES, _TRACKER = "run.json", "times.i64", "tracker"
+# What may change between the runs: it does not show in frames that are written already.
+_FREE = frozenset(
+    {"video.resume", "video.keep_every_s", "video.audio", "video.max_frames", "output.features"}
+)
+_SECTIONS = ("superpoint", "tracking", "pipeline", "render", "output", "video")
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """A run between two frames.
+
+    Attributes:
+        frames: How many are done; the index of the next one.
+        settings: What made them; another run must have the same.
+        tracker: The state of the tracker; empty before the first frame.
+        video: How far the annotated video was written; None without one.
+        tracks: Bytes of the tracks table; None without one.
+        log: Bytes of the frame log; None without one.
+    """
+
+    frames: int
+    settings: dict[str, Any]
+    tracker: bytes
+    video: VideoMark | None
+    tracks: int | None
+    log: int | None
+
+
+def state_path(job: Job) -> Path | None:
+    """Where the state of a job is kept; None where none is kept.
+
+    Sources that come in their own time cannot be gone on with, pictures are whole one by one, and features
+    become a file only at the end.
+    """
+    config = job.config
+    if job.pictures or config.output.features is not None or not _rereadable(job.source):
+        return None
+    main = job.target or config.output.tracks
+    return None if main is None else main.with_name(f"{main.stem}.partial.state")
+
+
+def _rereadable(source: str) -> bool:
+    return is_demo_spec(source) or is_picture_spec(source) or Path(source).is_file()
+
+
+def settings_of(job: Job) -> dict[str, Any]:
+    """All that decides what the frames of a job look like, as plain values by dotted names."""
+    values: dict[str, Any] = {
+        f"{section}.{key}": value
+        for section, keys in job.config.to_dict(_SECTIONS).items()
+        for key, value in keys.items()
+    }
+    values = {name: value for name, value in values.items() if name not in _FREE}
+    values["source"] = job.source
+    if Path(job.source).is_file():
+        status = os.stat(job.source)
+        values["source's size and time of change"] = [status.st_size, status.st_mtime_ns]
+    # Another encoder's pictures do not fit into one stream with those that are there.
+    values["version"] = [__version__, av.__version__]
+    plain: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    return plain
+
+
+def begin(job: Job, sources: list[str]) -> RunState | Literal["done"] | None:
+    """Decide how a job begins, and refuse outputs that cannot or must not be written.
+
+    Args:
+        job: The job.
+        sources: Inputs of the run.
+
+    Returns:
+        Where to go on; None to begin at the beginning; "done" where there is nothing left to do.
+
+    Raises:
+        ConfigError: `--resume` cannot be had, or the settings are others than before; a name is wrong.
+        SinkError: An output exists, is an input, or its folder is missing.
+    """
+    path, config = state_path(job), job.config
+    unfinished = path is not None and path.exists()
+    if config.video.resume:
+        state = find_state(job)
+        if state is not None:
+            return state
+        main = job.target or config.output.tracks
+        if main is not None and main.exists() and not config.report.overwrite:
+            return "done"
+    elif unfinished and not config.report.overwrite:
+        raise SinkError(
+            f"an earlier run with {job.source} was cut off, as {path} tells: --resume goes on with it, "
+            "--overwrite starts anew"
+        )
+    check_outputs(job, sources)
+    if unfinished and path is not None:
+        path.unlink()
+    return None
+
+
+def save_state(path: Path, state: RunState) -> None:
+    """Replace the state in one step: whatever ends the process, there is a whole one.
+
+    Raises:
+        SinkError: The file system refuses.
+    """
+    new = path.with_name(path.name + ".new")
+    entry: dict[str, Any] = {
+        "frames": state.frames,
+        "settings": state.settings,
+        "tracks": state.tracks,
+        "log": state.log,
+    }
+    try:
+        with zipfile.ZipFile(new, "w", zipfile.ZIP_STORED) as file:
+            if state.video is not None:
+                entry["video"] = {"size_wh": state.video.size_wh, "zero_s": state.video.zero_s}
+                # Steps of a constant rate shrink to nothing.
+                steps = np.diff(state.video.times, prepend=0)
+                file.writestr(_TIMES, steps.astype("<i8").tobytes(), zipfile.ZIP_DEFLATED, 1)
+            file.writestr(_TRACKER, state.tracker)
+            file.writestr(_ENTRY, json.dumps(entry))
+        os.replace(new, path)
+    except OSError as exc:
+        new.unlink(missing_ok=True)
+        raise written(path, exc) from exc
+
+
+def load_state(path: Path) -> RunState:
+    """Read what `save_state` wrote.
+
+    Raises:
+        SinkError: The file is no such state.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            entry = json.loads(file.read(_ENTRY))
+            video = None
+            if "video" in entry:
+                times = np.cumsum(np.frombuffer(file.read(_TIMES), "<i8")).astype(np.int64)
+                width, height = entry["video"]["size_wh"]
+                video = VideoMark(times, (int(width), int(height)), float(entry["video"]["zero_s"]))
+            return RunState(
+                int(entry["frames"]),
+                dict(entry["settings"]),
+                file.read(_TRACKER),
+                video,
+                entry["tracks"],
+                entry["log"],
+            )
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as exc:
+        raise SinkError(f"cannot go on from {path}: {exc}; start anew with --overwrite") from exc
+
+
+def find_state(job: Job) -> RunState | None:
+    """What an earlier run of a job left; None where it left nothing.
+
+    Raises:
+        ConfigError: This job keeps no state, or its settings are not those of the earlier run.
+        SinkError: The state cannot be read.
+    """
+    path = state_path(job)
+    if path is None:
+        raise ConfigError(
+            f"--resume cannot go on with {job.source}: it takes a video file, a tracks table or an .mp4 as "
+            "output, and no --features"
+        )
+    if not path.exists():
+        return None
+    state = load_state(path)
+    now = settings_of(job)
+    for name in now.keys() | state.settings.keys():
+        before, wanted = state.settings.get(name), now.get(name)
+        if before != wanted:
+            raise ConfigError(
+                f"--resume needs the settings of the earlier run: {name} was {before!r} and is {wanted!r}; "
+                "change it back, or start anew with --overwrite"
+            )
+    return state

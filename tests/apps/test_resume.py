@@ -1,0 +1,187 @@
+"""Runs that are cut off, and gone on with by the real command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from realtime_kp.apps import resume
+from realtime_kp.cli import main
+from tests.apps.command import Command
+from tests.conftest import DATA, write_clip
+
+pytestmark = pytest.mark.slow
+
+VIDEO = ["video", "long.mp4", "--model", "small", "--resize", "160", "-q", "-o", "out.mp4"]
+OFTEN = ["--video.keep-every-s", "0.1"]
+FRAMES = 180
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a clip, and what an undisturbed run makes of it."""
+    folder = tmp_path_factory.mktemp("whole")
+    with av.open(str(DATA / "box.mp4")) as container:
+        images = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
+    there_and_back = [*images, *images[::-1]]
+    images = [there_and_back[i % len(there_and_back)] for i in range(FRAMES)]
+    times_s = np.cumsum(np.random.default_rng(0).uniform(0.02, 0.05, FRAMES)).tolist()
+    write_clip(folder / "long.mp4", images, times_s=times_s)
+    with Command(folder, *VIDEO, "--tracks", "t.csv", "--log", "l.jsonl") as command:
+        assert command.ended(120)[0] == 0
+    return folder
+
+
+def begun(whole: Path, folder: Path) -> Path:
+    shutil.copy2(whole / "long.mp4", folder / "long.mp4")
+    return folder
+
+
+def shown(path: Path) -> tuple[list[float], np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
+    """Times and pictures of a video."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    pictures = np.stack([frame.to_ndarray(format="gray")[::8, ::8] for frame in frames]).astype(np.float64)
+    return [float(frame.pts * frame.time_base) for frame in frames], pictures
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {"long.mp4"}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_cut_off_again_and_again_it_gives_what_an_undisturbed_run_gives(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    folder = begun(whole, tmp_path)
+    words = [*VIDEO, "--tracks", f"t{suffix}", "--log", "l.jsonl", "--resume", *OFTEN]
+    ends = [signal.SIGKILL, signal.SIGINT, signal.SIGKILL]
+    done = 0
+    for number in ends:
+        with Command(folder, *words) as command:
+            command.wait_for(done + 25)
+            command.send(number)
+            code, errors = command.ended(5)
+        assert code == (130 if number == signal.SIGINT else -signal.SIGKILL), errors
+        before, done = done, resume.load_state(folder / "out.partial.state").frames
+        assert done > before + 5
+    with Command(folder, *words, "--summary", "s.json") as command:
+        code, errors = command.ended(120)
+        assert code == 0, errors
+    assert names(folder) == {"out.mp4", f"t{suffix}", "l.jsonl", "s.json"}
+    assert json.loads((folder / "s.json").read_text())["resumed_at_frame"] == done
+    times_s, pictures = shown(folder / "out.mp4")
+    wanted_s, wanted = shown(whole / "out.mp4")
+    assert times_s == wanted_s
+    assert np.abs(pictures - wanted).mean(axis=(1, 2)).max() < 6
+    frames = [json.loads(line)["frame"] for line in (folder / "l.jsonl").read_text().splitlines()]
+    assert frames == list(range(FRAMES))
+    if suffix == ".csv":
+        assert (folder / "t.csv").read_bytes() == (whole / "t.csv").read_bytes()
+    else:
+        assert rows(folder / f"t{suffix}") == rows(whole / "t.csv")
+
+
+def rows(path: Path) -> list[tuple[float, ...]]:
+    if path.suffix == ".csv":
+        return [tuple(map(float, line.split(","))) for line in path.read_text().splitlines()[1:]]
+    if path.suffix == ".jsonl":
+        return [tuple(map(float, json.loads(line).values())) for line in path.read_text().splitlines()]
+    import pyarrow.parquet as pq
+
+    return [tuple(map(float, row.values())) for row in pq.read_table(path).to_pylist()]
+
+
+def test_killed_it_leaves_all_but_the_last_moment(whole: Path, tmp_path: Path) -> None:
+    folder = begun(whole, tmp_path)
+    with Command(folder, *VIDEO, "--log", "l.jsonl") as command:
+        command.wait_for(60)
+        command.send(signal.SIGKILL)
+        command.ended(5)
+        done = command.logged
+    assert names(folder) == {"out.partial.mkv", "out.partial.state", "l.jsonl"}
+    times_s, _ = shown(folder / "out.partial.mkv")
+    assert done - 2 <= len(times_s) <= done + 1
+    assert times_s == pytest.approx(shown(whole / "out.mp4")[0][: len(times_s)], abs=1e-3)
+
+
+def cut_off(whole: Path, folder: Path) -> list[str]:
+    begun(whole, folder)
+    words = [*VIDEO, "--tracks", "t.csv", "--log", "l.jsonl"]
+    with Command(folder, *words) as command:
+        command.wait_for(10)
+        command.send(signal.SIGTERM)
+        assert command.ended(5)[0] == 130
+    return words
+
+
+def test_it_is_not_begun_anew_unasked(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = cut_off(whole, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 5
+    assert "--resume goes on with it, --overwrite starts anew" in capsys.readouterr().err
+    assert main([*words, "--resume", "--nms-radius", "3"]) == 2
+    assert "superpoint.nms_radius was 4 and is 3" in capsys.readouterr().err
+    assert main([*words, "--overwrite", "--max-frames", "3"]) == 0
+    assert len(shown(Path("out.mp4"))[0]) == 3
+    assert not Path("out.partial.state").exists()
+
+
+def test_what_is_done_is_left_alone(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(begun(whole, tmp_path))
+    words = [word for word in VIDEO if word != "-q"] + ["--max-frames", "3", "--resume"]
+    assert main(words) == 0
+    written = Path("out.mp4").stat()
+    assert main(words) == 0
+    assert "out.mp4 is there already" in capsys.readouterr().err
+    assert Path("out.mp4").stat() == written
+
+
+@pytest.mark.parametrize("damage", ["cut", "nonsense", "other tracker", "video gone"])
+def test_a_damaged_state_is_refused_and_nothing_lost(
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    damage: str,
+) -> None:
+    words = cut_off(whole, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    path = Path("out.partial.state")
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:1000])
+    elif damage == "nonsense":
+        path.write_text("nonsense")
+    elif damage == "other tracker":
+        state = resume.load_state(path)
+        resume.save_state(path, replace(state, tracker=b"none"))
+    else:
+        Path("out.mp4").unlink()
+    kept = Path("t.csv").read_bytes()
+    assert main([*words, "--resume"]) == 5
+    assert "start anew with --overwrite" in capsys.readouterr().err or damage == "video gone"
+    assert Path("t.csv").read_bytes() == kept
+
+
+@pytest.mark.parametrize("words", [["--features", "f.safetensors"], ["--no-video"]])
+def test_what_cannot_be_gone_on_with_is_said(
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+) -> None:
+    monkeypatch.chdir(begun(whole, tmp_path))
+    assert main([*VIDEO, *words, "--resume"]) == 2
+    assert "--resume cannot go on with long.mp4" in capsys.readouterr().err
