@@ -57,6 +57,11 @@ Report = Annotated[ReportConfig, Parameter(group="Report")]
 Output = Annotated[OutputConfig, Parameter(group="Output")]
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        raise  # rich would exit with 1: who reads our exit codes is told the true one
+
+
 class Commands:
     """The four commands.
 
@@ -68,7 +73,7 @@ class Commands:
     def __init__(self) -> None:
         self.quiet = False
         self.print_config = False
-        self._console = Console()
+        self._console = _Output()
 
     def live(
         self,

@@ -28,8 +28,8 @@ class InputConfig:
     camera_fourcc: Annotated[str | None, Parameter(name=["--camera-fourcc", "camera-fourcc"])] = "MJPG"
     """Pixel format asked of a camera; most give their full rate only as MJPG."""
 
-    timeout_s: float = 3.0
-    """How long opening or reading a camera or stream may take."""
+    timeout_s: float = 2.5
+    """For how long a camera or stream may be silent before it counts as lost; opening may take twice that."""
 
     reconnect: Annotated[str, Parameter(name=["--reconnect", "reconnect"])] = "auto"
     """A camera or stream that is lost is tried again forever, never or N times; auto: in live forever."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Callable, Iterable
@@ -145,8 +146,10 @@ class PartialFile:
 
 
 def written(path: Path, exc: Exception) -> SinkError:
-    """The error for a write that failed."""
-    return SinkError(f"cannot write {path}: {getattr(exc, 'strerror', None) or exc}")
+    """The error for a write that failed; it names the system's code for the cause where there is one."""
+    code = errno.errorcode.get(getattr(exc, "errno", None) or 0)
+    cause = getattr(exc, "strerror", None) or str(exc)
+    return SinkError(f"cannot write {path}: {cause}" + (f" ({code})" if code else ""))
 
 
 def reopen(path: Path, size: int) -> IO[str]:

@@ -12,6 +12,7 @@ from realtime_kp.errors import SourceError
 from realtime_kp.sources.base import FrameSource, ReturningSource, SourceInfo
 from realtime_kp.sources.camera import CameraSource
 from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec, is_demo_spec
+from realtime_kp.sources.fake_camera import FakeCamera
 from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, read_picture
 from realtime_kp.sources.pictures import PicturesSource, list_pictures
 from realtime_kp.sources.reconnect import ReconnectingSource
@@ -24,6 +25,7 @@ __all__ = [
     "CameraSource",
     "DemoSource",
     "DemoSpec",
+    "FakeCamera",
     "FrameSource",
     "PicturesSource",
     "ReconnectingSource",

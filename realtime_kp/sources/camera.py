@@ -37,7 +37,7 @@ def open_capture(device: int | str, timeout_s: float) -> Capture:
     """Open a camera with OpenCV, with a bound on how long a read may block where the system has one."""
     if sys.platform.startswith("linux"):
         # Video4Linux takes its time-out from the environment only, in whole seconds.
-        os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(max(1, math.ceil(timeout_s)))
+        os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(max(1, math.floor(timeout_s)))
         return cv2.VideoCapture(device, cv2.CAP_V4L2)
     return cv2.VideoCapture(device)
 
@@ -106,13 +106,14 @@ class CameraSource:
         index, failures = 0, 0
         first_at_s: float | None = None
         last_at_s = time.perf_counter()
+        patience_s = 0.9 * min(self.config.timeout_s, max(1, math.floor(self.config.timeout_s)))
         while True:
             ok, image = self._capture.read()
             grabbed_at_s = time.perf_counter()
             if not ok:
                 failures += 1
-                # A camera that is gone fails at once, one that stalls after the time-out.
-                if failures >= _RETRIES or grabbed_at_s - last_at_s >= self.config.timeout_s:
+                # A camera that is gone fails at once, one that stalls after the time-out of a read.
+                if failures >= _RETRIES or grabbed_at_s - last_at_s >= patience_s:
                     raise SourceError(f"{self._name} gives no frames any more")
                 continue
             failures, last_at_s = 0, grabbed_at_s

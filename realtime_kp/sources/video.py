@@ -48,7 +48,7 @@ class VideoSource:
         location: str | Path,
         *,
         start_s: float = 0.0,
-        timeout_s: float = 3.0,
+        timeout_s: float = 2.5,
         max_pixels: int = InputConfig().max_pixels,
     ) -> None:
         self.location = location
@@ -119,7 +119,8 @@ class VideoSource:
             _check_regular(Path(self.location))
             options |= {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}
         try:
-            timeout = (self.timeout_s, self.timeout_s) if self.is_stream else None
+            # A stream is asked and answers many times until it is open.
+            timeout = (2 * self.timeout_s, self.timeout_s) if self.is_stream else None
             location = self.location if isinstance(self.location, str) else str(self.location.absolute())
             container = av.open(location, options=options, timeout=timeout)
         except (av.FFmpegError, OSError, ValueError) as exc:

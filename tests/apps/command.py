@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,9 +19,10 @@ class Command:
     Args:
         folder: Where it runs; its frame log is expected to be `l.jsonl` there.
         words: What follows `realtime-kp`.
+        prepare: Called in the child before the command starts.
     """
 
-    def __init__(self, folder: Path, *words: str) -> None:
+    def __init__(self, folder: Path, *words: str, prepare: Callable[[], None] | None = None) -> None:
         self.log = folder / "l.jsonl"
         self._process = subprocess.Popen(
             [sys.executable, "-m", "realtime_kp", *words],
@@ -29,6 +31,7 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=prepare,
         )
 
     def __enter__(self) -> Self:

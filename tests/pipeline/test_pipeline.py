@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from realtime_kp import Frame, Pipeline, SourceError, Tracker
+from realtime_kp.features import Extraction
 from realtime_kp.keypoints import Keypoints, TrackedFrame, Tracks
 from realtime_kp.pipeline import Controls, Pacer
 from realtime_kp.sources import SourceInfo, open_source
@@ -219,6 +220,53 @@ def test_an_exception_in_the_render_loop_passes_through() -> None:
     source = ListSource(None)
     with pytest.raises(ZeroDivisionError), make(source) as pipeline:
         [1 / (frame.frame.index - 3) for frame in pipeline]
+    assert source.closed_in is not None
+
+
+STAGES = ("capture", "inference", "tracking", "render")
+
+
+@pytest.mark.parametrize("policy", ["block", "drop_oldest"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_exception_with_full_queues_ends_the_run_within_two_seconds(
+    stage: str, policy: Literal["block", "drop_oldest"]
+) -> None:
+    go = threading.Event()
+
+    def perhaps_fail(here: str) -> None:
+        if here == stage and go.is_set():
+            raise ZeroDivisionError(here)
+
+    class Source(ListSource):
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                perhaps_fail("capture")
+                yield frame
+
+    class Network(StubExtractor):
+        def _extract(self, keypoint_threshold: float | None) -> Extraction:
+            perhaps_fail("inference")
+            return super()._extract(keypoint_threshold)
+
+    class FailingTracker(Tracker):
+        def update(self, frame: Frame, keypoints: Keypoints | None) -> Tracks:
+            perhaps_fail("tracking")
+            return super().update(frame, keypoints)
+
+    source = Source(None, live=policy != "block", interval_s=0.001)
+    started_s = 0.0
+    with (  # noqa: PT012
+        pytest.raises(ZeroDivisionError, match=stage),
+        Pipeline(
+            source, Network(), FailingTracker(kind="descriptor"), policy=policy, queue_size=4
+        ) as pipeline,
+    ):
+        assert within(5, lambda: pipeline.queue_depth == 4)
+        started_s = time.perf_counter()
+        go.set()
+        for _ in pipeline:
+            perhaps_fail("render")
+    assert time.perf_counter() - started_s < 2
     assert source.closed_in is not None
 
 

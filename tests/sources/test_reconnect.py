@@ -4,22 +4,25 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-import cv2
-import numpy as np
 import pytest
 
 from realtime_kp import Frame, Pipeline, SourceError, Tracker
 from realtime_kp.config import InputConfig
 from realtime_kp.sources import ReconnectingSource, SourceInfo, VideoSource, open_source
-from tests.conftest import StubExtractor, make_frame, numbered_image, within
+from tests.conftest import StubExtractor, make_frame, within
+from tests.sources.network_cameras import MjpegCamera, NetworkCamera, RtspCamera, has_rtsp_server
 
 T = TypeVar("T")
-MOVING = [np.roll(numbered_image(i, (96, 64)), i, axis=1) for i in range(8)]
+CAMERAS = [
+    MjpegCamera,
+    pytest.param(
+        RtspCamera, marks=pytest.mark.skipif(not has_rtsp_server(), reason="needs GStreamer's RTSP server")
+    ),
+]
 
 
 class Session:
@@ -170,76 +173,18 @@ def test_tracks_end_at_a_loss_and_ids_are_never_used_again() -> None:
     assert not (seen[0] | seen[1]) & seen[2]
 
 
-class _Camera(BaseHTTPRequestHandler):
-    """MJPEG as network cameras send it."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-        self.end_headers()
-        server = self.server
-        assert isinstance(server, _Server)
-        number = 0
-        while not server.killed.is_set():
-            if server.stalled.is_set():
-                server.killed.wait(0.02)
-                continue
-            _, data = cv2.imencode(".jpg", MOVING[number % len(MOVING)])
-            try:
-                self.wfile.write(
-                    b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data)
-                    + data.tobytes()
-                    + b"\r\n"
-                )
-            except OSError:
-                return
-            number += 1
-            server.killed.wait(0.02)
-
-    def log_message(self, *args: object) -> None:
-        return
-
-
-class _Server(ThreadingHTTPServer):
-    allow_reuse_address = True
-    daemon_threads = False
-
-    def __init__(self, port: int) -> None:
-        self.killed = threading.Event()
-        self.stalled = threading.Event()
-        super().__init__(("127.0.0.1", port), _Camera)
-
-
-class NetworkCamera:
-    """A camera on loopback that can be killed and brought back on its port."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.start()
-
-    def start(self) -> None:
-        self.server = _Server(self.port)
-        self.port = self.server.server_port
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    def kill(self) -> None:
-        self.server.killed.set()
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-
 def descriptors_open() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors in /proc")
+@pytest.mark.slow
 @pytest.mark.parametrize("cycles", [4, pytest.param(20, marks=pytest.mark.soak)])
-def test_a_network_camera_that_comes_and_goes(cycles: int) -> None:
-    camera = NetworkCamera()
+@pytest.mark.parametrize("kind", CAMERAS)
+def test_a_network_camera_that_comes_and_goes(kind: Callable[[], NetworkCamera], cycles: int) -> None:
+    camera = kind()
     try:
-        source = open_source(f"http://127.0.0.1:{camera.port}/cam", InputConfig(reconnect="forever"))
+        source = open_source(camera.address, InputConfig(reconnect="forever"))
         ids: list[set[int]] = []
         with Pipeline(source, StubExtractor(), Tracker(kind="descriptor"), policy="auto") as pipeline:
             threads, descriptors = 0, 0
@@ -261,17 +206,18 @@ def test_a_network_camera_that_comes_and_goes(cycles: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_network_camera_that_stalls_is_noticed_in_time() -> None:
-    camera = NetworkCamera()
+@pytest.mark.parametrize("kind", CAMERAS)
+def test_a_network_camera_that_stalls_is_noticed_in_time(kind: Callable[[], NetworkCamera]) -> None:
+    camera = kind()
     try:
-        source = open_source(f"http://127.0.0.1:{camera.port}/cam", InputConfig(reconnect="forever"))
+        source = open_source(camera.address, InputConfig(reconnect="forever"))
         with Pipeline(source, StubExtractor(), Tracker(kind="descriptor"), policy="auto") as pipeline:
             assert _watch(pipeline, 0)
-            camera.server.stalled.set()
+            camera.stall(True)
             started_s = time.perf_counter()
             assert within(5, lambda: pipeline.poll(0.01) is None and pipeline.source_lost_s is not None)
-            assert time.perf_counter() - started_s < 3.5
-            camera.server.stalled.clear()
+            assert time.perf_counter() - started_s < 3
+            camera.stall(False)
             assert _watch(pipeline, 1)
     finally:
         camera.kill()
@@ -281,7 +227,7 @@ def _watch(pipeline: Pipeline, session: int) -> set[int]:
     """Ids of the tracks of five frames of a session, which must come within 2 s."""
     ids: set[int] = set()
     seen = 0
-    deadline_s = time.perf_counter() + 2.5
+    deadline_s = time.perf_counter() + 2.5  # half a second for the five frames
     while seen < 5 and time.perf_counter() < deadline_s:
         tracked = pipeline.poll(0.05)
         if tracked is not None and tracked.frame.session >= session:
