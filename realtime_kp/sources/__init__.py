@@ -13,7 +13,7 @@ from realtime_kp.sources.base import FrameSource, ReturningSource, SourceInfo
 from realtime_kp.sources.camera import CameraSource
 from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec, is_demo_spec
 from realtime_kp.sources.fake_camera import FakeCamera
-from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, read_picture
+from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, is_picture_file, read_picture
 from realtime_kp.sources.pictures import PicturesSource, list_pictures
 from realtime_kp.sources.reconnect import ReconnectingSource
 from realtime_kp.sources.scene import Scene, procedural_picture
@@ -89,11 +89,11 @@ def _returning(make: Callable[[], FrameSource], config: InputConfig) -> FrameSou
 
 
 def is_picture_spec(spec: str) -> bool:
-    """Whether a text names pictures: a folder, a file with a picture's suffix, or a glob of such files."""
+    """Whether a text names pictures: a folder, a picture, or a glob of files."""
     path = Path(spec)
     if "://" in spec or is_demo_spec(spec):
         return False
-    if os.path.isdir(path) or path.suffix.lower() in PICTURE_SUFFIXES:
+    if os.path.isdir(path) or is_picture_file(path):
         return True
     # A glob may leave the suffix open (frames/*, img_0?); a name in brackets that ends in .mp4 is a video.
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
@@ -15,6 +16,30 @@ from realtime_kp.errors import SourceError
 PICTURE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"}
 )
+
+
+_PICTURE_STARTS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*")
+_VIDEO_STARTS = (b"\x1aE\xdf\xa3", b"FLV\x01", b"\0\0\x01\xba", b"\x30\x26\xb2\x75", b"G@")
+# A row of JPEG pictures without a container begins as a picture does.
+_ROW_SUFFIXES = frozenset({".mjpg", ".mjpeg"})
+
+
+def is_picture_file(path: Path) -> bool:
+    """Whether a file is read as a picture: its first bytes tell, and where they do not, its name."""
+    suffix = path.suffix.lower()
+    if not os.path.isfile(path) or suffix in _ROW_SUFFIXES:
+        return suffix in PICTURE_SUFFIXES
+    try:
+        with open(path, "rb") as file:
+            start = file.read(12)
+    except OSError:
+        start = b""
+    riff = start[:4] == b"RIFF" and start[8:]
+    if start.startswith(_PICTURE_STARTS) or riff == b"WEBP":
+        return True
+    if start.startswith(_VIDEO_STARTS) or riff == b"AVI " or start[4:8] == b"ftyp":
+        return False
+    return suffix in PICTURE_SUFFIXES
 
 
 def read_picture(path: Path, max_pixels: int = InputConfig().max_pixels) -> NDArray[np.uint8]:

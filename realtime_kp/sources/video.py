@@ -20,6 +20,7 @@ from realtime_kp.config import InputConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
+from realtime_kp.sources.deinterlace import progressive
 from realtime_kp.sources.timestamps import in_time_order
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class VideoSource:
             self._seek()
         index = 0
         time_s = 0.0
-        for picture, time_s in in_time_order(self._pictures(), self.info.fps, self._look_ahead):
+        for picture, time_s in in_time_order(progressive(self._pictures()), self.info.fps, self._look_ahead):
             if time_s < self.start_s - 1e-6:
                 continue
             grabbed_at_s = time.perf_counter()
@@ -276,12 +277,22 @@ def _reason(exc: Exception) -> str:
     return re.sub(r"^\[Errno -?\d+\] ", "", str(text)).split(": '")[0].strip().rstrip(".")
 
 
+def _on_black(image_bgra: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay a picture with an alpha channel on black, as pictures of files are."""
+    alpha = image_bgra[..., 3:].astype(np.uint16)
+    return ((image_bgra[..., :3] * alpha + 127) // 255).astype(np.uint8)
+
+
 def _upright_bgr(picture: av.VideoFrame) -> NDArray[np.uint8]:
     colorspace = picture.colorspace
     if colorspace == _UNSPECIFIED:
         # Players take HD for BT.709 and anything smaller for BT.601 where a file does not say.
         colorspace = Colorspace.ITU709 if picture.height >= _HD_LINES else Colorspace.ITU601
-    image = picture.reformat(format="bgr24", src_colorspace=colorspace).to_ndarray()
+    if any(component.is_alpha for component in picture.format.components):
+        with_alpha = picture.reformat(format="bgra", src_colorspace=colorspace).to_ndarray()
+        image = _on_black(np.asarray(with_alpha, np.uint8))
+    else:
+        image = np.asarray(picture.reformat(format="bgr24", src_colorspace=colorspace).to_ndarray(), np.uint8)
     quarter_turns = round(picture.rotation / 90) % 4
     if quarter_turns:
         image = np.rot90(image, quarter_turns)

@@ -29,7 +29,11 @@ def at_random_frames(count: int) -> list[tuple[signal.Signals, int]]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 @pytest.mark.parametrize(
-    "ends", [at_random_frames(4), pytest.param(at_random_frames(20), marks=pytest.mark.soak)]
+    "ends",
+    [
+        at_random_frames(4),
+        pytest.param(at_random_frames(20), marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
+    ],
 )
 def test_a_signal_closes_a_playable_file(tmp_path: Path, ends: list[tuple[signal.Signals, int]]) -> None:
     outputs = ["-o", "out.mp4", "--tracks", "t.csv", "--summary", "s.json", "--log", "l.jsonl"]

@@ -161,7 +161,7 @@ def full_queue() -> Iterator[Pipeline]:
         yield pipeline
 
 
-@pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("times", [5, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
 @pytest.mark.parametrize("blocked", [stalled_camera, unplugged_camera, stalled_stream, full_queue])
 def test_quitting_works_with_a_blocked_source(blocked: Callable[[], Iterator[Pipeline]], times: int) -> None:
     for number in range(times):

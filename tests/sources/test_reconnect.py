@@ -179,7 +179,7 @@ def descriptors_open() -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors in /proc")
 @pytest.mark.slow
-@pytest.mark.parametrize("cycles", [4, pytest.param(20, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("cycles", [4, pytest.param(20, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
 @pytest.mark.parametrize("kind", CAMERAS)
 def test_a_network_camera_that_comes_and_goes(kind: Callable[[], NetworkCamera], cycles: int) -> None:
     camera = kind()
