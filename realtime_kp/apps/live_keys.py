@@ -152,6 +152,7 @@ class Recorder:
                 crf=output.crf,
                 preset=output.preset,
                 from_zero=True,
+                pixel_aspect=info.pixel_aspect if info else None,
             )
             self._sink = self._stack.enter_context(sink)
             log.info("recording to %s", sink.path)

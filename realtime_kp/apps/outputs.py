@@ -140,6 +140,7 @@ class Outputs:
             # Players would show nothing for as long as was left out.
             from_zero=config.video.start_s > 0,
             sound=self._sound_file(),
+            pixel_aspect=info.pixel_aspect if info else None,
             resume=None if self._resume is None else self._resume.video,
         )
 

@@ -61,6 +61,7 @@ class VideoFileSink:
         preset: Of the encoder.
         from_zero: Let the first frame's time be 0: a recording begins when it begins.
         sound: A file whose sound is carried along.
+        pixel_aspect: Width to height of a pixel as players are to show it; None for square ones.
         resume: Go on from here: as many pictures are taken over from what an earlier run left.
     """
 
@@ -73,6 +74,7 @@ class VideoFileSink:
         preset: str = "veryfast",
         from_zero: bool = False,
         sound: Path | None = None,
+        pixel_aspect: Fraction | None = None,
         resume: VideoMark | None = None,
     ) -> None:
         self.path = path
@@ -87,6 +89,7 @@ class VideoFileSink:
         self._zero_s: float | None = None if from_zero else 0.0
         self._scaled = False
         self._sound = None if sound is None else Sound(sound)
+        self._pixel_aspect = pixel_aspect
         self._resume = resume
         self.frames = 0
 
@@ -160,6 +163,8 @@ class VideoFileSink:
         stream = self._container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = TIME_BASE
+        if self._pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = self._pixel_aspect
         for tag in ("color_primaries", "color_trc", "colorspace"):
             setattr(stream.codec_context, tag, _BT709)
         stream.codec_context.color_range = ColorRange.MPEG

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
@@ -21,6 +22,8 @@ class SourceInfo:
         frame_count: About how many frames will come, None where unknown or endless.
         live: Whether frames come in their own time and are lost if nobody takes them.
         still: Whether it is a set of pictures rather than a video.
+        pixel_aspect: Width to height of a pixel as it is to be shown; None where square, or unsaid. Frames
+            come as they are stored: keypoints count in stored pixels.
     """
 
     name: str
@@ -29,6 +32,7 @@ class SourceInfo:
     frame_count: int | None
     live: bool
     still: bool = False
+    pixel_aspect: Fraction | None = None
 
 
 class FrameSource(Protocol):

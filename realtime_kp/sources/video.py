@@ -152,9 +152,11 @@ class VideoSource:
             count = max(0, count - int(self.start_s * fps))
         live = self.is_stream and not duration_s
         size = (stream.width, stream.height) if stream.width and stream.height else None
+        aspect = stream.sample_aspect_ratio or None
         if size is not None and not self.is_stream and self._is_turned():
-            size = size[::-1]
-        return SourceInfo(display_name(self.location), size, fps, count, live)
+            size, aspect = size[::-1], None if aspect is None else 1 / aspect
+        aspect = None if aspect == 1 else aspect
+        return SourceInfo(display_name(self.location), size, fps, count, live, pixel_aspect=aspect)
 
     def _is_turned(self) -> bool:
         # Only a decoded picture tells of the rotation; reading starts over behind it.

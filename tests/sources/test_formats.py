@@ -20,6 +20,7 @@ from realtime_kp.cli import main
 from realtime_kp.errors import SourceError
 from realtime_kp.sources import open_source
 from tests.conftest import StubExtractor, numbered_image, write_clip
+from tests.sources.test_video import copy_packets
 
 Image = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 
@@ -168,6 +169,30 @@ def test_a_change_of_size_on_the_way(tmp_path: Path) -> None:
     assert main(["video", str(joined), "-o", str(out), "--model", "small", "--resize", "64", "-q"]) == 0
     with av.open(str(out)) as container:
         assert {(f.width, f.height) for f in container.decode(video=0)} == {(64, 48)}
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_pixels_that_are_not_square_are_shown_as_they_were(tmp_path: Path, rotated: bool) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(16, 11)
+        for i in range(5):
+            frame = av.VideoFrame.from_ndarray(numbered_image(i), format="bgr24")
+            frame.pts, frame.time_base = i, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    if rotated:
+        path = copy_packets(path, tmp_path / "turned.mp4", rotation=90)
+    wanted = Fraction(11, 16) if rotated else Fraction(16, 11)
+    with open_source(path) as source:
+        assert source.info.pixel_aspect == wanted
+        assert source.info.size_wh == ((48, 64) if rotated else (64, 48))
+    out = tmp_path / "out.mp4"
+    assert main(["video", str(path), "-o", str(out), "--model", "small", "--resize", "64", "-q"]) == 0
+    with av.open(str(out)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == wanted
 
 
 def test_one_frame_is_a_video(tmp_path: Path) -> None:
