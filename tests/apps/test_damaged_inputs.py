@@ -22,6 +22,9 @@ WORDS = ["--model", "small", "--resize", "64", "-o", "out.mp4", "--summary", "s.
 @pytest.mark.parametrize("count", [6, pytest.param(30, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
 def test_mutated_files_through_the_command(tmp_path: Path, count: int) -> None:
     codes = []
+    write_clip(tmp_path / "whole.mp4", [numbered_image(0)])
+    with Command(tmp_path, "video", "whole.mp4", *WORDS) as command:
+        assert command.ended(60)[0] == 0  # converts the network, once for all
     for number in range(count):
         suffix = list(CONTAINERS)[number % len(CONTAINERS)]
         whole = write_clip(tmp_path / f"whole.{suffix}", [numbered_image(i) for i in range(25)])
