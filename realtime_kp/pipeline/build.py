@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
-from realtime_kp.config import AppConfig
-from realtime_kp.features import AdaptiveSuperPoint, Extractor, SuperPoint
+from realtime_kp.config import AppConfig, SuperPointConfig
+from realtime_kp.features import AdaptiveSuperPoint, Extractor, SparingExtractor, SuperPoint
 from realtime_kp.pipeline.channel import Policy
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.pipeline import Pipeline
@@ -41,12 +42,17 @@ def build_pipeline(
         keep_state_s: How often frames carry the state of the tracker.
         adaptive: Let the model `auto` be the small one where the other does not keep up with the source.
     """
-    superpoint: Extractor
-    if adaptive and config.superpoint.model == "auto":
-        superpoint = AdaptiveSuperPoint(config.superpoint)
-    else:
+
+    def extractor(superpoint: SuperPointConfig) -> Extractor:
+        if adaptive and superpoint.model == "auto":
+            return AdaptiveSuperPoint(superpoint)
         # Where every frame counts and none is waited for, all of them sooner beats each one sooner.
-        superpoint = SuperPoint(config.superpoint, latency=policy != "block")
+        return SuperPoint(superpoint, latency=policy != "block")
+
+    superpoint = extractor(config.superpoint)
+    if config.superpoint.device != "cpu":
+        on_cpu = replace(config.superpoint, device="cpu", engine="auto", precision="auto")
+        superpoint = SparingExtractor(superpoint, lambda: extractor(on_cpu))
     return Pipeline(
         source,
         superpoint,

@@ -1,0 +1,125 @@
+"""What to do when a GPU's memory is not enough: smaller batches, then the CPU."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.errors import ModelError
+from realtime_kp.features.superpoint import Extraction, Extractor, ModelInfo, Results
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class SparingExtractor:
+    """An extractor that goes on when the memory of its device runs out.
+
+    The first time a batch does not fit it is halved, and no larger one is tried again. What does not fit
+    alone is done by another extractor, for the rest of the run. Both are said once.
+
+    Args:
+        first: Runs as long as it can.
+        make_second: Makes the one for the CPU.
+    """
+
+    def __init__(self, first: Extractor, make_second: Callable[[], Extractor]) -> None:
+        self._now = first
+        self._make_second = make_second
+        self._fell_back = False
+        self._largest: int | None = None
+
+    @property
+    def info(self) -> ModelInfo:
+        """What is running."""
+        return self._now.info
+
+    def __enter__(self) -> Self:
+        if _attempt(self._now.__enter__) is None:
+            self._fall_back()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._now.__exit__(kind, error, trace)
+
+    def network_size(self, source_wh: tuple[int, int]) -> tuple[int, int]:
+        """The network's input size for a source size."""
+        return self._now.network_size(source_wh)
+
+    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None) -> None:
+        """Compile for a source size before its first frame."""
+
+        def warmed() -> bool:
+            self._now.warm_up(source_wh, interval_s)
+            return True
+
+        if _attempt(warmed) is None:
+            self._fall_back()
+            warmed()
+
+    @property
+    def in_flight(self) -> int:
+        """How many times `submit` may be called before the first of its results is asked for."""
+        return self._now.in_flight
+
+    def submit(
+        self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None = None
+    ) -> Results:
+        """Begin with images of one size, as a batch or as several smaller ones."""
+        by, begun = self._now, None
+        if self._largest is None or len(images_bgr) <= self._largest:
+            begun = _attempt(lambda: by.submit(images_bgr, keypoint_threshold))
+
+        def results() -> list[Extraction]:
+            found = None if begun is None or by is not self._now else _attempt(begun)
+            return self._piecemeal(images_bgr, keypoint_threshold) if found is None else found
+
+        return results
+
+    def _piecemeal(
+        self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None
+    ) -> list[Extraction]:
+        """Do now what did not fit at once."""
+        count = len(images_bgr)
+        if count == 1:
+            while (found := _attempt(lambda: self._now.submit(images_bgr, keypoint_threshold)())) is None:
+                self._fall_back()
+            return found
+        if self._largest is None:
+            log.warning("%s has no memory for %d frames at once: fewer", self.info.device, count)
+        half = self._largest = max(1, min(count // 2, self._largest or count))
+        parts = [images_bgr[i : i + half] for i in range(0, count, half)]
+        return [one for part in parts for one in self.submit(part, keypoint_threshold)()]
+
+    def _fall_back(self) -> None:
+        if self._fell_back:
+            raise ModelError("there is not enough memory for one frame, on the CPU either")
+        self._fell_back = True
+        log.warning("the device has no memory for one frame: going on with the CPU")
+        before, self._now = self._now, self._make_second()
+        before.__exit__(None, None, None)
+        self._now.__enter__()
+
+
+def _attempt(work: Callable[[], T]) -> T | None:
+    """What work gives; None where the memory of the device ran out.
+
+    Whoever reacts does so outside the `except`: in there the traceback still holds what took the memory.
+    """
+    import torch
+
+    try:
+        return work()
+    except torch.OutOfMemoryError:
+        pass
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None

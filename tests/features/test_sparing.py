@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from realtime_kp.errors import ModelError
+from realtime_kp.features import SparingExtractor
+from realtime_kp.features.superpoint import Extraction, Results
+from tests.conftest import StubExtractor
+
+Image = NDArray[np.uint8]
+
+
+class Block:
+    """Memory that somebody holds."""
+
+
+class SmallDevice(StubExtractor):
+    """A device that holds so many frames at once; it fails when asked, or when waited for."""
+
+    def __init__(self, room: int, *, late: bool = False) -> None:
+        super().__init__()
+        self.room = room
+        self.late = late
+        self.held: weakref.ref[Block] | None = None
+        self.exits = 0
+
+    def __exit__(self, *error: object) -> None:
+        self.exits += 1
+
+    def submit(self, images_bgr: Sequence[Image], keypoint_threshold: float | None = None) -> Results:
+        found = super().submit(images_bgr, keypoint_threshold)
+
+        def run() -> list[Extraction]:
+            block = Block()
+            self.held = weakref.ref(block)
+            if len(images_bgr) > self.room:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return found()
+
+        if self.late:
+            return run
+        result = run()
+        return lambda: result
+
+
+def images(count: int) -> list[Image]:
+    return [np.zeros((48, 64, 3), np.uint8) for _ in range(count)]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_batch_that_does_not_fit_is_halved_once_for_all(
+    late: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    device = SmallDevice(3, late=late)
+    with SparingExtractor(device, StubExtractor) as sparing:
+        assert len(sparing.submit(images(8))()) == 8
+        first = list(device.batches)
+        assert len(sparing.submit(images(8))()) == 8
+    assert first[0] == 8
+    assert max(device.batches[len(first) :]) == 2
+    assert [record.message for record in caplog.records] == ["cpu has no memory for 8 frames at once: fewer"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_does_not_fit_alone_goes_to_the_cpu_for_good(
+    late: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    device, cpu = SmallDevice(0, late=late), StubExtractor()
+
+    def make() -> StubExtractor:
+        assert sys.exc_info() == (None, None, None)
+        assert device.held is not None
+        assert device.held() is None, "the failure still holds its memory"
+        return cpu
+
+    with SparingExtractor(device, make) as sparing:
+        waiting = [sparing.submit(images(2)), sparing.submit(images(2))]
+        assert [len(results()) for results in waiting] == [2, 2]
+        assert len(sparing.submit(images(1))()) == 1
+    assert sum(cpu.batches) == 5
+    assert device.exits == 1
+    messages = [record.message for record in caplog.records]
+    assert messages.count("the device has no memory for one frame: going on with the CPU") == 1
+    assert len(messages) == 2
+
+
+def test_a_model_that_does_not_fit_goes_to_the_cpu() -> None:
+    class Full(SmallDevice):
+        def __enter__(self) -> Full:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    cpu = StubExtractor()
+    with SparingExtractor(Full(0), lambda: cpu) as sparing:
+        assert len(sparing.submit(images(1))()) == 1
+    assert cpu.batches == [1]
+
+
+def test_when_the_cpu_fails_too_it_is_said() -> None:
+    sparing = SparingExtractor(SmallDevice(0), lambda: SmallDevice(0))
+    with pytest.raises(ModelError, match="on the CPU either"), sparing:
+        sparing.submit(images(1))()
+
+
+def test_other_errors_pass_through() -> None:
+    sparing = SparingExtractor(StubExtractor(fail_at=0), StubExtractor)
+    with pytest.raises(RuntimeError, match="as ordered"), sparing:
+        sparing.submit(images(1))()
