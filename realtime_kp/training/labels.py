@@ -18,7 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.training.blobs import MAX_BLOBS, NMS_PX, FloatArray, GreyImage, find_blobs, highest_peaks
+from realtime_kp.training.blobs import (
+    MAX_BLOBS,
+    NMS_PX,
+    FloatArray,
+    GreyImage,
+    distinctness,
+    find_blobs,
+    highest_peaks,
+)
 
 if TYPE_CHECKING:
     from realtime_kp.features.superpoint import SuperPoint
@@ -129,7 +137,7 @@ def label_tile(
     rng: np.random.Generator,
     detect: Detect = find_blobs,
 ) -> tuple[FloatArray, FloatArray]:
-    """What is found again, and strong.
+    """What is found again, strong, and distinct in the tile itself.
 
     Args:
         tile: `(S, S) uint8`.
@@ -157,7 +165,10 @@ def label_tile(
     # A bump of the height 1 wherever all views agree on one place and find it as strong as can be.
     bumps = cv2.GaussianBlur(found, (0, 0), _BLUR_SIGMA_PX) * (2 * np.pi * _BLUR_SIGMA_PX**2)
     mean = np.where(shown >= WARPS / 4, bumps / np.maximum(shown, 1), 0)
-    return _peaks(np.minimum(1, mean / _SURE).astype(np.float32))
+    xy, mass = _peaks(np.minimum(1, mean / _SURE).astype(np.float32))
+    mass = mass * distinctness(tile, xy)
+    order = np.argsort(-mass, kind="stable")
+    return xy[order], mass[order]
 
 
 def _worse(view: GreyImage, rng: np.random.Generator) -> GreyImage:

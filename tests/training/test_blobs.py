@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from realtime_kp.sources import procedural_picture
-from realtime_kp.training.blobs import MAX_BLOBS, NMS_PX, blob_response, find_blobs
+from realtime_kp.training.blobs import MAX_BLOBS, NMS_PX, blob_response, distinctness, find_blobs
 
 EVERYWHERE = np.ones((200, 240), np.uint8)
 
@@ -49,6 +49,17 @@ def test_an_edge_is_no_blob() -> None:
     edge = np.full((200, 240), 50, np.uint8)
     edge[:, 120:] = 200
     assert float(blob_response(edge)[20:-20].max()) < 0.02
+
+
+def test_faint_places_are_less_distinct_and_edges_are_not(centres: NDArray[np.float64]) -> None:
+    xy = centres.astype(np.float32)
+    strong, faint = (distinctness(dots(centres, contrast), xy) for contrast in (120, 10))
+    assert (strong > 2 * faint).all()
+    assert (faint > 0).all()
+    assert strong.max() <= 1
+    edge = np.zeros((200, 240), np.uint8)
+    edge[:, 120:] = 200
+    assert distinctness(edge, np.array([[120, 100]], np.float32))[0] < 0.05
 
 
 def test_more_light_finds_the_same() -> None:

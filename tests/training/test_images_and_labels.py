@@ -63,6 +63,20 @@ def test_noise_weaker_than_a_camera_s_has_hardly_any_labels() -> None:
     assert len(label_tile(noise, rng)[0]) < 0.2 * len(label_tile(board, rng)[0])
 
 
+def test_what_stands_out_more_is_more_surely_a_keypoint() -> None:
+    """Blobs are judged against what is around them; how they stand out from the noise counts besides."""
+    tile = np.full((160, 160), 60, np.uint8)
+    for x, grey in ((40, 220), (120, 80)):
+        for y in range(20, 160, 30):
+            cv2.circle(tile, (x, y), 4, grey, -1, cv2.LINE_AA)
+    xy, mass = label_tile(tile, np.random.default_rng(0))
+    assert (np.diff(mass) <= 0).all()
+    strong, faint = (mass[np.abs(xy[:, 0] - x) < 10] for x in (40, 120))
+    assert len(strong) >= 5
+    assert len(faint) >= 3
+    assert strong[:5].min() > 1.5 * faint.max()
+
+
 def test_equal_seeds_give_equal_labels() -> None:
     tiles = cv2.cvtColor(procedural_picture((352, 352), 2), cv2.COLOR_BGR2GRAY)[None]
     done: list[int] = []
