@@ -59,12 +59,12 @@ class Outputs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if self._resume is not None and error is None:
+        if error is None and self._resume is not None:
+            with self._stack:
                 self._open()  # nothing may be left to do but to finish what is there
-        finally:
+        else:
             self._stack.__exit__(kind, error, trace)
-            self._leave_state()
+        self._leave_state()
 
     @property
     def written(self) -> int:

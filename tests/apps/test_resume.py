@@ -185,3 +185,16 @@ def test_what_cannot_be_gone_on_with_is_said(
     monkeypatch.chdir(begun(whole, tmp_path))
     assert main([*VIDEO, *words, "--resume"]) == 2
     assert "--resume cannot go on with long.mp4" in capsys.readouterr().err
+
+
+def test_what_cannot_all_be_gone_on_with_is_left_as_it_was(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = cut_off(whole, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").unlink()
+    shutil.copy("out.mp4", "before.mp4")
+    assert main([*words, "--resume"]) == 5
+    assert "cannot go on with t.csv" in capsys.readouterr().err
+    assert Path("out.mp4").read_bytes() == Path("before.mp4").read_bytes()
+    assert Path("out.partial.state").exists()
