@@ -97,7 +97,11 @@ class VideoFileSink:
         if self._resume is not None:
             try:
                 self._go_on(self._resume)
+            except SinkError:
+                self._give_up()
+                raise
             except _FAULTS as exc:
+                self._give_up()
                 raise written(self.path, exc) from exc
         return self
 
@@ -130,6 +134,7 @@ class VideoFileSink:
             return
         try:
             if self._container is None:
+                self._earlier.unlink(missing_ok=True)
                 self._open((image_bgr.shape[1], image_bgr.shape[0]))
             self._encode(self._fit(image_bgr), tracked.frame.time_s)
         except _FAULTS as exc:
@@ -199,6 +204,11 @@ class VideoFileSink:
                 f"cannot go on with {found}: it holds {self.frames} of {len(mark.times)} frames; "
                 "start anew with --overwrite"
             )
+
+    def _give_up(self) -> None:
+        if self._container is not None:
+            self._container.close()
+            self._file.partial.unlink(missing_ok=True)  # all of it is where it was taken from
 
     def _fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         size = (image.shape[1], image.shape[0])

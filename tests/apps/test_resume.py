@@ -198,3 +198,29 @@ def test_what_cannot_all_be_gone_on_with_is_left_as_it_was(
     assert "cannot go on with t.csv" in capsys.readouterr().err
     assert Path("out.mp4").read_bytes() == Path("before.mp4").read_bytes()
     assert Path("out.partial.state").exists()
+
+
+def test_what_is_left_of_an_older_run_is_not_taken_for_this_one(whole: Path, tmp_path: Path) -> None:
+    folder = begun(whole, tmp_path)
+    shutil.copy(whole / "long.mp4", folder / "out.earlier.mkv")
+    with Command(folder, *VIDEO, "--log", "l.jsonl") as command:
+        command.wait_for(20)
+        command.send(signal.SIGKILL)
+        command.ended(5)
+    assert not (folder / "out.earlier.mkv").exists()
+
+
+def test_a_video_that_lost_frames_is_not_gone_on_with(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = cut_off(whole, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    state = resume.load_state(Path("out.partial.state"))
+    assert state.video is not None
+    times = np.arange(500, dtype=np.int64) * 3000
+    resume.save_state(Path("out.partial.state"), replace(state, video=replace(state.video, times=times)))
+    before = Path("out.mp4").read_bytes()
+    assert main([*words, "--resume"]) == 5
+    assert "of 500 frames; start anew with --overwrite" in capsys.readouterr().err
+    assert Path("out.mp4").read_bytes() == before
+    assert not Path("out.partial.mkv").exists()
