@@ -69,10 +69,10 @@ def decode(
     """
     heat = heatmap(logits)
     peaks = trim_border(non_maximum_suppression(heat, settings.nms_radius), settings.border)
-    xy, scores = top_keypoints(peaks, settings.max_keypoints, settings.nms_radius)
-    if scores.device.type == "cpu":
-        count = int((scores > threshold).sum(dim=1).max())
-        xy, scores = xy[:, :count], scores[:, :count]
+    if peaks.device.type == "cpu":
+        xy, scores = top_keypoints_on_cpu(peaks, settings.max_keypoints, settings.nms_radius, threshold)
+    else:
+        xy, scores = top_keypoints(peaks, settings.max_keypoints, settings.nms_radius)
     if settings.subpixel:
         xy = refine(heat, xy)
     return DecodedBatch(xy, scores, sample_descriptors(descriptor_map, xy, settings.descriptor_grid))
@@ -117,7 +117,7 @@ def top_keypoints(peaks: torch.Tensor, count: int, radius: int) -> tuple[torch.T
         `(B, K, 2) float32` places (x, y) and `(B, K)` scores, best first; rows of score 0 are void.
     """
     width = peaks.shape[2]
-    block = next(b for b in (8, 4, 2, 1) if b <= radius + 1)
+    block = _block_px(radius)
     if block == 1:
         values, places = peaks.flatten(1), None
     else:
@@ -128,6 +128,48 @@ def top_keypoints(peaks: torch.Tensor, count: int, radius: int) -> tuple[torch.T
     flat = ranked if places is None else places.gather(1, ranked)
     xy = torch.stack([flat % width, flat.div(width, rounding_mode="floor")], dim=2).float()
     return xy, scores
+
+
+def _block_px(radius: int) -> int:
+    return next(b for b in (8, 4, 2, 1) if b <= radius + 1)
+
+
+def top_keypoints_on_cpu(
+    peaks: torch.Tensor, count: int, radius: int, threshold: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same without a fixed number of rows: only what survived above the threshold is ranked.
+
+    Args:
+        peaks: As above, on the CPU.
+        count: K at the most.
+        radius: The radius of the suppression.
+        threshold: What scores no more is left out.
+
+    Returns:
+        As above, with as many rows as the image with most keypoints has.
+    """
+    width = peaks.shape[2]
+    flat = peaks.flatten(1).numpy()
+    best = [_ranked(one, width, count, radius, max(threshold, 0.0)) for one in flat]
+    rows = max(len(places) for places in best)
+    xy, scores = np.zeros((len(flat), rows, 2), np.float32), np.zeros((len(flat), rows), np.float32)
+    for i, places in enumerate(best):
+        xy[i, : len(places), 1], xy[i, : len(places), 0] = np.divmod(places, width)
+        scores[i, : len(places)] = flat[i, places]
+    return torch.from_numpy(xy), torch.from_numpy(scores)
+
+
+def _ranked(
+    flat: NDArray[np.float32], width: int, count: int, radius: int, threshold: float
+) -> NDArray[np.intp]:
+    places = np.flatnonzero(flat > threshold)
+    places = places[np.argsort(-flat[places], kind="stable")]
+    # Of exact ties side by side, which half precision knows, one is enough.
+    block = _block_px(radius)
+    y, x = np.divmod(places, width)
+    first = np.unique((y // block) * width + x // block, return_index=True)[1]
+    first.sort()
+    return np.asarray(places[first[:count]])
 
 
 def refine(heat: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:

@@ -23,8 +23,11 @@ WORDS = ["--model", "small", "--resize", "64", "-o", "out.mp4", "--summary", "s.
 def test_mutated_files_through_the_command(tmp_path: Path, count: int) -> None:
     codes = []
     write_clip(tmp_path / "whole.mp4", [numbered_image(0)])
-    with Command(tmp_path, "video", "whole.mp4", *WORDS) as command:
-        assert command.ended(60)[0] == 0  # converts the network, once for all
+    for _ in range(2):  # the first run converts the network, the second tells what starting takes
+        started_s = time.perf_counter()
+        with Command(tmp_path, "video", "whole.mp4", *WORDS) as command:
+            assert command.ended(60)[0] == 0
+        start_s = time.perf_counter() - started_s
     for number in range(count):
         suffix = list(CONTAINERS)[number % len(CONTAINERS)]
         whole = write_clip(tmp_path / f"whole.{suffix}", [numbered_image(i) for i in range(25)])
@@ -35,7 +38,7 @@ def test_mutated_files_through_the_command(tmp_path: Path, count: int) -> None:
         started_s = time.perf_counter()
         with Command(tmp_path, "video", mutant.name, *WORDS) as command:
             code, errors = command.ended(30)
-        assert time.perf_counter() - started_s < EACH_S, f"number {number}"
+        assert time.perf_counter() - started_s < start_s + EACH_S, f"number {number}"
         codes.append(code)
         assert "Traceback" not in errors
         assert code in (0, 3, 6), (number, errors)
