@@ -1,8 +1,6 @@
 """`python -m realtime_kp`."""
 
-import sys
-
-from realtime_kp.cli import main
+from realtime_kp.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

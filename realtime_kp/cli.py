@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import yaml
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -230,6 +231,14 @@ class Commands:
         if self.print_config:
             sys.stdout.write(yaml.safe_dump(config.to_dict(SECTIONS[command]), sort_keys=False))
         return self.print_config
+
+
+def run() -> NoReturn:
+    """The command: `main` as a process of its own."""
+    code = main()
+    # What the large libraries leave behind lives until the end; to look through all of it takes a second.
+    gc.freeze()
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
