@@ -159,7 +159,7 @@ def test_the_window_shows_tracks_and_obeys_its_keys(screen: Screen) -> None:
     assert within(3, lambda: len(list(screen.folder.glob("snapshot_*.csv"))) == 1)
     screen.press("space", "v")
     assert within(5, lambda: list(screen.folder.glob("recording_*.partial.mkv")))
-    assert within(5, lambda: next(screen.folder.glob("recording_*.mp4")).stat().st_size > 0)
+    assert within(5, lambda: next(screen.folder.glob("recording_*.partial.mkv")).stat().st_size > 0)
     screen.press("v")
     assert within(5, lambda: not list(screen.folder.glob("*.partial.mkv")))
     screen.press("q")

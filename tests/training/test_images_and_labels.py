@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from realtime_kp.errors import SourceError
-from realtime_kp.sources import procedural_picture
+from realtime_kp.sources import open_source, procedural_picture
 from realtime_kp.training.images import TILE_PX, load_tiles
 from realtime_kp.training.labels import label_tile, label_tiles, label_tiles_anew
+from tests.conftest import DATA
 
 
 def write_picture(path: Path, size_wh: tuple[int, int], seed: int = 0) -> None:
@@ -88,7 +89,9 @@ def test_equal_seeds_give_equal_labels() -> None:
 
 
 def test_a_network_labels_what_it_finds_again() -> None:
-    tiles = cv2.cvtColor(procedural_picture((352, 352), 2), cv2.COLOR_BGR2GRAY)[None]
+    with open_source(DATA / "box.mp4") as source:
+        image = next(iter(source)).image_bgr
+    tiles = cv2.cvtColor(cv2.resize(image, (480, 360))[:352, 64:416], cv2.COLOR_BGR2GRAY)[None]
     done: list[int] = []
     labels = label_tiles_anew(tiles, "small", seed=3, progress=done.append)
     sure = labels.mass[0][labels.mass[0] > 0]
