@@ -36,7 +36,7 @@ from realtime_kp.config import (
     read_yaml,
 )
 from realtime_kp.errors import ConfigError, ModelError, RealtimeKpError, SinkError, SourceError
-from realtime_kp.machine import keep_freed_memory, missing_system_packages
+from realtime_kp.machine import missing_system_packages
 
 log = logging.getLogger("realtime_kp")
 
@@ -235,7 +235,6 @@ class Commands:
 
 def run() -> NoReturn:
     """The command: `main` as a process of its own."""
-    keep_freed_memory()
     code = main()
     # What the large libraries leave behind lives until the end; to look through all of it takes a second.
     gc.freeze()

@@ -49,8 +49,7 @@ def keep_freed_memory() -> None:
     """Let this process keep large blocks that it frees, where the C library is glibc.
 
     By default each is given back and comes anew as pages that the system must clear first, which is a quarter
-    of the time of a training step on a CPU, and a fifth of that of finding keypoints in the heads' outputs.
-    (mallopt(3): `M_MMAP_MAX`, `M_TRIM_THRESHOLD`, `M_TOP_PAD`.)
+    of the time of a training step on a CPU. (mallopt(3): `M_MMAP_MAX`, `M_TRIM_THRESHOLD`, `M_TOP_PAD`.)
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -20,6 +20,7 @@ from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.config import TrainConfig
 from realtime_kp.errors import ConfigError, ModelError, SinkError
+from realtime_kp.machine import keep_freed_memory
 
 if TYPE_CHECKING:
     from realtime_kp.training.labels import Labels
@@ -63,6 +64,7 @@ def run_train(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise SinkError(f"cannot make the folder {out}: {exc.strerror}") from exc
+    keep_freed_memory()
     with StopSignals() as signals, _progress(quiet) as bars:
         tiles = _tile_set(images, out, config, bars)
         trainer = _trainer(tiles, checkpoint, config)
