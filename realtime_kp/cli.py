@@ -214,12 +214,13 @@ class Commands:
         data: Path | None = None,
         evaluate: Annotated[EvaluateConfig, Parameter(name="*", group="Pairs")] = EvaluateConfig(),  # noqa: B008
     ) -> int:
-        """Hold methods against each other on pairs of pictures with known homographies.
+        """Hold methods against each other on pairs of pictures with known homographies, and on video.
 
         Args:
             against: What --model is compared with: orb, sift, xfeat, or whatever --model takes.
             data: Folder or zip file of pictures, warped in pairs, and of real pairs with homographies
-                (H_1_2 beside 1.ppm and 2.ppm; H1to3p.xml beside graf1.png and graf3.png).
+                (H_1_2 beside 1.ppm and 2.ppm; H1to3p.xml beside graf1.png and graf3.png). Of videos
+                in it, frames half a second and a second apart are judged by their epipolar geometry.
         """
         from realtime_kp.apps.evaluate import run_evaluate
 

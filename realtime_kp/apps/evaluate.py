@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import Progress
@@ -25,6 +25,13 @@ from realtime_kp.bench.features import FeatureMethod
 from realtime_kp.bench.known_motion import make_clips, measure_known_motion
 from realtime_kp.bench.methods import CLASSICAL, open_method
 from realtime_kp.bench.pairs import Kind, Pair, make_pairs
+from realtime_kp.bench.video_pairs import (
+    VIDEO_SUFFIXES,
+    VideoPair,
+    VideoScores,
+    evaluate_videos,
+    video_pairs,
+)
 from realtime_kp.config import EvaluateConfig, ReportConfig, SuperPointConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.machine import describe_machine
@@ -38,14 +45,16 @@ _CLIP_FRAMES = 45
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Of one method and one seed: scores by kind of pair, and tracks on clips where it is a network."""
+    """Of one method and one seed: scores by kind of pair and by video, and tracks on clips of a network."""
 
     pairs: dict[Kind, PairScores]
+    videos: dict[str, VideoScores]
     tracks: TrackAccuracy | None
 
     def figures(self) -> dict[str, dict[str, float]]:
-        """Name and value of each figure, by kind of pair and `known_motion`."""
+        """Name and value of each figure, by kind of pair, name of the video, and `known_motion`."""
         found = {str(kind): asdict(scores) for kind, scores in self.pairs.items()}
+        found |= {name: asdict(scores) for name, scores in self.videos.items()}
         return found if self.tracks is None else {**found, "known_motion": asdict(self.tracks)}
 
 
@@ -68,6 +77,7 @@ class Spread:
 
 
 Figures = dict[str, dict[str, Spread]]
+P = TypeVar("P", Pair, VideoPair)
 
 
 def run_evaluate(
@@ -84,7 +94,8 @@ def run_evaluate(
 
     Args:
         names: `orb`, `sift`, `xfeat`, or what `--model` takes.
-        data: A folder or zip file of pictures, see `make_pairs`; the demo scene's pictures without one.
+        data: A folder or zip file of pictures, see `make_pairs`, and videos; the demo scene's pictures
+            without one.
         config: How many keypoints and pairs.
         superpoint: Device, engine and precision.
         report: Where the figures go.
@@ -106,23 +117,28 @@ def run_evaluate(
         _folder(data) as folder,
     ):
         seeds = range(config.seed, config.seed + config.repeats)
+        videos = _videos(folder)
         pairs = {seed: list(make_pairs(folder, config.max_pairs, seed)) for seed in seeds}
+        if not videos and not pairs[config.seed]:
+            raise SourceError(f"{data} holds no pictures, and no videos whose frames match")
+        total = sum(map(len, pairs.values())) + sum(map(len, videos.values()))
         for name in names:
-            task = bars.add_task(name, total=sum(map(len, pairs.values())))
+            task = bars.add_task(name, total=total)
+            counted = partial(_counted, signals=signals, advance=partial(bars.advance, task))
             with open_method(name, config.keypoints, superpoint) as method:
-                found = [
-                    evaluate(method, _counted(some, signals, partial(bars.advance, task)))
-                    for some in pairs.values()
-                ]
+                found = [evaluate(method, counted(some)) for some in pairs.values()]
+                seen = evaluate_videos(method, {video: counted(some) for video, some in videos.items()})
             if signals.received:
                 break
             tracks = _tracks(name, folder, seeds, superpoint) if config.video else [None] * len(seeds)
-            results[name] = _spread([Result(*both) for both in zip(found, tracks, strict=True)])
+            results[name] = _spread(
+                [Result(scores, seen, tracked) for scores, tracked in zip(found, tracks, strict=True)]
+            )
     first = pairs[config.seed]
     if report.summary is not None:
         write_json(report.summary, _to_dict(results, config, len(first), interrupted=signals.received))
     if not quiet:
-        for table in _tables(results, first):
+        for table in _tables(results, first, {video: len(some) for video, some in videos.items()}):
             console.print(table)
     return INTERRUPTED if signals.received else DONE
 
@@ -135,7 +151,13 @@ def _spread(results: list[Result]) -> Figures:
     }
 
 
-def _counted(pairs: list[Pair], signals: StopSignals, advance: Any) -> Iterator[Pair]:
+def _videos(folder: Path) -> dict[str, list[VideoPair]]:
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    found = {path.relative_to(folder).as_posix(): list(video_pairs(path)) for path in files}
+    return {name: pairs for name, pairs in found.items() if pairs}
+
+
+def _counted(pairs: list[P], signals: StopSignals, advance: Any) -> Iterator[P]:
     for pair in pairs:
         if signals.received:
             return
@@ -226,9 +248,10 @@ _SCORE_HEADS = {
     "≤ 3": "homography_3px",
     "≤ 5 px": "homography_5px",
 }
+_VIDEO_HEADS = {"right": "right", "of all, ≤ 1": "matches_1px", "≤ 3 px": "matches_3px"}
 
 
-def _tables(results: dict[str, Figures], pairs: list[Pair]) -> Iterator[Table]:
+def _tables(results: dict[str, Figures], pairs: list[Pair], videos: dict[str, int]) -> Iterator[Table]:
     for kind in ("illumination", "viewpoint", "real"):
         count = sum(pair.kind == kind for pair in pairs)
         if count == 0:
@@ -238,6 +261,13 @@ def _tables(results: dict[str, Figures], pairs: list[Pair]) -> Iterator[Table]:
             if kind in result:
                 figures = (result[kind][field] for field in _SCORE_HEADS.values())
                 table.add_row(name, *(figure.text(2 if i == 1 else 3) for i, figure in enumerate(figures)))
+        yield table
+    for video, count in videos.items():
+        table = figures_table(f"{count} pairs of {video}", "method", _VIDEO_HEADS)
+        for name, result in results.items():
+            if video in result:
+                right, *shares = (result[video][field] for field in _VIDEO_HEADS.values())
+                table.add_row(name, right.text(0), *(share.text(3) for share in shares))
         yield table
     tracked = {name: result["known_motion"] for name, result in results.items() if "known_motion" in result}
     if tracked:

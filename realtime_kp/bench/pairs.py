@@ -50,13 +50,11 @@ def make_pairs(folder: Path, max_pairs: int, seed: int) -> Iterator[Pair]:
         seed: Of warps and light.
 
     Raises:
-        SourceError: There are no pictures.
+        SourceError: A homography or one of its pictures cannot be read.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     real = sorted({path.parent for path in files if _homography_name(path)})
     pictures = [p for p in files if p.suffix.lower() in PICTURE_SUFFIXES and p.parent not in real]
-    if not real and not pictures:
-        raise SourceError(f"{folder} holds no pictures")
     for sequence in real:
         yield from _real_pairs(sequence)
     chosen = np.unique(np.linspace(0, len(pictures) - 1, min(max_pairs, len(pictures))).round().astype(int))

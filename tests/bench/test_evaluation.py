@@ -17,7 +17,7 @@ from realtime_kp.bench.methods import open_method
 from realtime_kp.bench.pairs import Pair, make_pairs, warped_pair
 from realtime_kp.cli import main
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.errors import ModelError, SourceError
+from realtime_kp.errors import ModelError
 from realtime_kp.sources import procedural_picture
 from realtime_kp.tracking.matching import Pairs
 from realtime_kp.tracking.motion import warp
@@ -113,9 +113,9 @@ def test_pairs_of_a_folder(tmp_path: Path) -> None:
     assert len(list(make_pairs(tmp_path, 3, 0))) == 5
 
 
-def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no pictures"):
-        list(make_pairs(tmp_path, 10, 0))
+def test_an_empty_folder_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--data", str(tmp_path)]) == 3
+    assert "holds no pictures" in capsys.readouterr().err
 
 
 @pytest.mark.slow
