@@ -24,7 +24,7 @@ from realtime_kp.bench.evaluation import PairScores, evaluate
 from realtime_kp.bench.features import FeatureMethod
 from realtime_kp.bench.known_motion import make_clips, measure_known_motion
 from realtime_kp.bench.methods import CLASSICAL, open_method
-from realtime_kp.bench.pairs import Kind, Pair, make_pairs
+from realtime_kp.bench.pairs import Kind, Pair, make_pairs, pictures_to_warp
 from realtime_kp.bench.video_pairs import (
     VIDEO_SUFFIXES,
     VideoPair,
@@ -171,7 +171,8 @@ def _tracks(
     """For each seed; nothing where descriptors are none that a tracker takes."""
     if name in CLASSICAL:
         return [None] * len(seeds)
-    pictures = [path for path in list_pictures(str(folder / "**" / "*")) if path.parent.name != "graf"]
+    folders = sorted({path.parent for path in pictures_to_warp(folder)})
+    pictures = [path for place in folders for path in list_pictures(place)]
     shown: Sequence[Path | None] = pictures[: _CLIPS * 8 : 8] or [None]
     with open_method(name, superpoint.max_keypoints, superpoint, threshold=True) as method:
         return [_track(method, shown, seed) for seed in seeds]

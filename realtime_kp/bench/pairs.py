@@ -52,16 +52,21 @@ def make_pairs(folder: Path, max_pairs: int, seed: int) -> Iterator[Pair]:
     Raises:
         SourceError: A homography or one of its pictures cannot be read.
     """
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    real = sorted({path.parent for path in files if _homography_name(path)})
-    pictures = [p for p in files if p.suffix.lower() in PICTURE_SUFFIXES and p.parent not in real]
-    for sequence in real:
+    for sequence in _real_folders(folder):
         yield from _real_pairs(sequence)
+    pictures = pictures_to_warp(folder)
     chosen = np.unique(np.linspace(0, len(pictures) - 1, min(max_pairs, len(pictures))).round().astype(int))
     for number, i in enumerate(chosen.tolist()):
         image = cv2.imread(str(pictures[i]))
         if image is not None:
             yield warped_pair(image, np.random.default_rng((seed, number)), turn=number % 2 == 1)
+
+
+def pictures_to_warp(folder: Path) -> list[Path]:
+    """The pictures of a folder, and of all below it, that do not lie beside homographies."""
+    real = _real_folders(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES and path.parent not in real]
 
 
 def warped_pair(image: Image, rng: np.random.Generator, *, turn: bool) -> Pair:
@@ -107,6 +112,10 @@ def _relight(image: Image, rng: np.random.Generator) -> Image:
     light = cv2.GaussianBlur(light, (0, 0), float(rng.uniform(0.3, 1.0)))
     light = light + rng.normal(0, rng.uniform(0.005, 0.025), light.shape)
     return np.asarray(np.clip(light * 255, 0, 255).round(), np.uint8)
+
+
+def _real_folders(folder: Path) -> list[Path]:
+    return sorted({path.parent for path in folder.rglob("*") if path.is_file() and _homography_name(path)})
 
 
 def _homography_name(path: Path) -> re.Match[str] | None:

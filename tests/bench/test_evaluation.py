@@ -150,11 +150,16 @@ def test_several_seeds_give_means_and_their_spread(tmp_path: Path, monkeypatch: 
     for i in range(2):
         cv2.imwrite(f"pictures/{i}.png", procedural_picture((240, 160), i))
     found = []
-    for extra in (["--seed", "3"], ["--seed", "4"], ["--seed", "3", "--repeats", "2"]):
-        command = ["evaluate", "--model", "small", "--data", "pictures", "--no-video", "--keypoints", "64"]
+    for extra in (
+        ["--seed", "3"],
+        ["--seed", "4", "--no-video"],
+        ["--seed", "3", "--repeats", "2", "--no-video"],
+    ):
+        command = ["evaluate", "--model", "small", "--data", "pictures", "--keypoints", "64"]
         assert main([*command, *extra, "--summary", "s.json", "--overwrite", "-q"]) == 0
         found.append(json.loads(Path("s.json").read_text()))
     name = "small"
+    assert "known_motion" in found[0]["methods"][name]
     one, other, both = (report["methods"][name]["viewpoint"]["localisation_px"] for report in found)
     assert one != other
     assert both == pytest.approx((one + other) / 2)
