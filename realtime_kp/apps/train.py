@@ -7,6 +7,7 @@ import logging
 import time
 import zlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -170,15 +171,15 @@ def _labels(tiles: NDArray[np.uint8], path: Path, config: TrainConfig, bars: Pro
         with np.load(path) as kept:
             if "mark" in kept and str(kept["mark"]) == mark:
                 return Labels(kept["xy"], kept["mass"])
-    task = bars.add_task("labelling", total=len(tiles), shown="")
 
-    def progress(done: int) -> None:
-        bars.update(task, completed=done)
+    def progress(what: str) -> Callable[[int], None]:
+        task = bars.add_task(what, total=len(tiles), shown="")
+        return lambda done: bars.update(task, completed=done)
 
-    if config.labels_from is None:
-        labels = label_tiles(tiles, config.seed, progress=progress)
-    else:
-        labels = label_tiles_anew(tiles, config.labels_from, config.seed, progress)
+    labels = label_tiles(tiles, config.seed, progress=progress("labelling"))
+    if config.labels_from is not None:
+        again = progress(f"labelling with {config.labels_from}")
+        labels = label_tiles_anew(tiles, labels, config.labels_from, config.seed, again)
     np.savez_compressed(path, xy=labels.xy, mass=labels.mass, mark=mark)
     return labels
 

@@ -38,7 +38,8 @@ class TrainConfig:
     """Checkpoint of another run to begin with; its network may be the narrower one. None begins at random."""
 
     labels_from: Annotated[str | None, Parameter(name="--labels-from")] = None
-    """Model whose keypoints, found again under random warps, are the labels. None takes blobs."""
+    """Model whose keypoints, found again under random warps, are the labels where they are blobs as well.
+    None takes blobs alone."""
 
     seed: Annotated[int, Parameter(name="--seed")] = 0
     """Of weights, labels and views."""

@@ -36,11 +36,32 @@ MAX_LABELS = 500
 # Few places reach more than this share of the strength that there could be.
 _SURE = 0.25
 _LEAST_MASS = 0.1
+_LEAST_SCORE = 0.004
+_SAME_PLACE_PX = 2.5
+_NO_BLOB = 0.05
 _BLUR_SIGMA_PX = 1.0
 _MARGIN_PX = 4
 
 # From a view, and where it shows the tile, to `(K, 2)` places and `(K,)` strengths, 0 to 1.
 Detect = Callable[[GreyImage, GreyImage], tuple[FloatArray, FloatArray]]
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """What labels are made with.
+
+    Attributes:
+        find: Finds places in a view.
+        zoom: Views show the tile up to so many times larger or smaller.
+        least: Mean strength below which a place is none.
+    """
+
+    find: Detect
+    zoom: float
+    least: float
+
+
+BLOBS = Detector(find_blobs, zoom=1.6, least=_SURE * _LEAST_MASS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +102,19 @@ def label_tiles(
 
 def label_tiles_anew(
     tiles: NDArray[np.uint8],
+    blobs: Labels,
     model: str,
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Labels:
-    """Label all tiles with the keypoints of a trained network in the same way.
+    """Label all tiles with the keypoints of a trained network, as far as they are blobs as well.
+
+    Found again under many homographies, a network's keypoints stay nearer to their places than blobs do when
+    the picture shrinks; ranked by that alone, they come back less often.
 
     Args:
         tiles: `(N, S, S) uint8`.
+        blobs: Their labels of the first round.
         model: A bundled name, or a Hugging Face folder.
         seed: Of the homographies.
         progress: Called with the number of tiles done.
@@ -104,9 +130,45 @@ def label_tiles_anew(
         keypoint_threshold=0.005,
     )
     with SuperPoint(config) as superpoint:
-        detect = partial(find_keypoints, superpoint=superpoint)
-        found = (label_tile(tile, np.random.default_rng((seed, i)), detect) for i, tile in enumerate(tiles))
-        return _gather(found, len(tiles), progress)
+        keypoints = Detector(partial(find_keypoints, superpoint=superpoint), zoom=2.0, least=_LEAST_SCORE)
+        rngs = (np.random.default_rng((seed, i)) for i in range(len(tiles)))
+        found = (find_again(tile, rng, keypoints) for tile, rng in zip(tiles, rngs, strict=True))
+        return sure_of_both(_gather(found, len(tiles), progress), blobs)
+
+
+def sure_of_both(found: Labels, blobs: Labels) -> Labels:
+    """Places of the one, and the geometric mean of how sure both are.
+
+    Args:
+        found: Of a network; its scores stand for the masses of the same rank among the blobs'.
+        blobs: Labels of the same tiles.
+
+    Returns:
+        Surest first.
+    """
+    scores = found.mass.ravel()
+    ranked = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores)]
+    masses = np.sort(blobs.mass[blobs.mass > 0])[::-1][: len(ranked)]
+    own = np.zeros_like(found.mass)
+    own.ravel()[ranked[: len(masses)]] = masses
+    near = np.stack([_mass_near(*tile) for tile in zip(found.xy, blobs.xy, blobs.mass, strict=True)])
+    mass = np.sqrt(own * np.maximum(near, _NO_BLOB))
+    mass[mass < _LEAST_MASS] = 0
+    order = np.argsort(-mass, axis=1, kind="stable")
+    return Labels(
+        np.take_along_axis(found.xy, order[:, :, np.newaxis], axis=1), np.take_along_axis(mass, order, axis=1)
+    )
+
+
+def _mass_near(places: FloatArray, blobs: FloatArray, mass: FloatArray) -> FloatArray:
+    """For each place the mass of the nearest blob; 0 where there is none within 2.5 px."""
+    blobs, mass = blobs[mass > 0], mass[mass > 0]
+    if len(blobs) == 0:
+        return np.zeros(len(places), np.float32)
+    gaps = np.linalg.norm(places[:, np.newaxis] - blobs, axis=2)
+    nearest = gaps.argmin(axis=1)
+    there = gaps[np.arange(len(places)), nearest] < _SAME_PLACE_PX
+    return np.asarray(np.where(there, mass[nearest], 0), np.float32)
 
 
 def _gather(
@@ -132,26 +194,40 @@ def find_keypoints(view: GreyImage, mask: GreyImage, superpoint: SuperPoint) -> 
     return found.xy[inside], found.scores[inside]
 
 
-def label_tile(
-    tile: GreyImage,
-    rng: np.random.Generator,
-    detect: Detect = find_blobs,
-) -> tuple[FloatArray, FloatArray]:
-    """What is found again, strong, and distinct in the tile itself.
+def label_tile(tile: GreyImage, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Blobs that are found again, strong, and distinct in the tile itself.
 
     Args:
         tile: `(S, S) uint8`.
         rng: Draws the homographies.
-        detect: Finds places in a view.
 
     Returns:
         `(K, 2) float32`, surest first, and `(K,) float32`, how surely each is a keypoint, 0 to 1.
+    """
+    xy, strength = find_again(tile, rng, BLOBS)
+    mass = np.minimum(1, strength / _SURE) * distinctness(tile, xy)
+    order = np.argsort(-mass, kind="stable")
+    return xy[order], mass[order]
+
+
+def find_again(
+    tile: GreyImage, rng: np.random.Generator, detector: Detector
+) -> tuple[FloatArray, FloatArray]:
+    """What is found under many homographies.
+
+    Args:
+        tile: `(S, S) uint8`.
+        rng: Draws the homographies, and worsens the views.
+        detector: Finds places.
+
+    Returns:
+        `(K, 2) float32`, strongest first, and `(K,) float32`, the mean strength in all views that show it.
     """
     side = tile.shape[0]
     found, shown = np.zeros(tile.shape, np.float32), np.zeros(tile.shape, np.float32)
     inside = np.ones(tile.shape, np.uint8)
     for number in range(WARPS):
-        matrix = np.eye(3) if number == 0 else _random_homography(side, rng)
+        matrix = np.eye(3) if number == 0 else _random_homography(side, rng, detector.zoom)
         view = cv2.warpPerspective(tile, matrix, (side, side), flags=cv2.INTER_LINEAR)
         mask = cv2.warpPerspective(inside, matrix, (side, side), flags=cv2.INTER_NEAREST)
         mask = cv2.erode(mask, np.ones((2 * _MARGIN_PX + 1,) * 2), borderValue=0)
@@ -159,16 +235,13 @@ def label_tile(
             view = _worse(view, rng)
         back = np.linalg.inv(matrix)
         shown += cv2.warpPerspective(mask, back, (side, side), flags=cv2.INTER_NEAREST)
-        xy, strength = detect(view, mask)
+        xy, strength = detector.find(view, mask)
         if len(xy):
             _splat(found, cv2.perspectiveTransform(xy[:, np.newaxis], back)[:, 0], strength)
     # A bump of the height 1 wherever all views agree on one place and find it as strong as can be.
     bumps = cv2.GaussianBlur(found, (0, 0), _BLUR_SIGMA_PX) * (2 * np.pi * _BLUR_SIGMA_PX**2)
     mean = np.where(shown >= WARPS / 4, bumps / np.maximum(shown, 1), 0)
-    xy, mass = _peaks(np.minimum(1, mean / _SURE).astype(np.float32))
-    mass = mass * distinctness(tile, xy)
-    order = np.argsort(-mass, kind="stable")
-    return xy[order], mass[order]
+    return _peaks(mean.astype(np.float32), detector.least)
 
 
 def _worse(view: GreyImage, rng: np.random.Generator) -> GreyImage:
@@ -189,8 +262,8 @@ def _splat(sums: FloatArray, xy: FloatArray, weights: FloatArray) -> None:
         np.add.at(sums, (y[good], x[good]), weight[good])
 
 
-def _peaks(mass: FloatArray) -> tuple[FloatArray, FloatArray]:
-    x, y = highest_peaks(mass, mass >= _LEAST_MASS, _MARGIN_PX, MAX_LABELS)
+def _peaks(mass: FloatArray, least: float) -> tuple[FloatArray, FloatArray]:
+    x, y = highest_peaks(mass, mass >= least, _MARGIN_PX, MAX_LABELS)
     # The centre of mass of 5×5 pixels says where between the pixels it is.
     steps = np.arange(-2, 3)
     dy, dx = (grid.ravel() for grid in np.meshgrid(steps, steps, indexing="ij"))
@@ -200,10 +273,10 @@ def _peaks(mass: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.asarray(np.stack([x, y], axis=1) + shift, np.float32), mass[y, x]
 
 
-def _random_homography(side: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Turned by up to 45°, scaled by 0.6 to 1.6, squeezed along one direction to 0.45 at the least, bent."""
+def _random_homography(side: int, rng: np.random.Generator, zoom: float) -> NDArray[np.float64]:
+    """Turned by up to 45°, scaled by up to zoom either way, squeezed along one direction to 0.45, bent."""
     angle, direction = np.deg2rad(rng.uniform(-45, 45)), rng.uniform(0, np.pi)
-    scale, squeeze = np.exp(rng.uniform(np.log(0.6), np.log(1.6))), rng.uniform(0.45, 1)
+    scale, squeeze = np.exp(rng.uniform(-np.log(zoom), np.log(zoom))), rng.uniform(0.45, 1)
     across = _turn(direction)
     matrix = scale * _turn(angle) @ across @ np.diag([squeeze, 1]) @ across.T
     corners = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float64)
