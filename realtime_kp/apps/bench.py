@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
 
 from realtime_kp.apps.bench_summary import bench_dict, print_bench
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED, SLOWER
+from realtime_kp.apps.progress import progress_bars
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import changes_table, write_json
 from realtime_kp.bench.baseline import compare, read_baseline, regressions
 from realtime_kp.bench.comparison import Comparison, planned, run_comparison
 from realtime_kp.bench.latency import LoopResult, measure
 from realtime_kp.bench.pieces import PieceCost, measure_pieces
-from realtime_kp.bench.report import report_page
+from realtime_kp.bench.report import check_plotly, report_page
 from realtime_kp.bench.trace import trace
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import ConfigError
@@ -41,6 +41,8 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
     for file in (config.report.summary, config.bench.html, config.bench.profile):
         if file is not None:
             check_output(file, overwrite=config.report.overwrite, inputs=[source])
+    if config.bench.html is not None:
+        check_plotly()
     before = None if config.bench.baseline is None else read_baseline(config.bench.baseline)
     further = planned(config)
     with StopSignals() as signals:
@@ -97,7 +99,7 @@ def _measure(
     source: str, config: AppConfig, rate: float | None, signals: StopSignals, quiet: bool
 ) -> LoopResult | None:
     label = "closed loop" if rate is None else f"open loop at {rate:g}/s"
-    with Progress(console=Console(stderr=True), disable=quiet) as bars:
+    with progress_bars(quiet) as bars:
         task = bars.add_task(label, total=config.bench.warmup + config.bench.frames)
         return measure(
             source,
@@ -111,7 +113,7 @@ def _measure(
 def _compare(
     source: str, config: AppConfig, total: int, signals: StopSignals, quiet: bool
 ) -> Comparison | None:
-    with Progress(console=Console(stderr=True), disable=quiet) as bars:
+    with progress_bars(quiet) as bars:
         task = bars.add_task("comparison", total=total)
         return run_comparison(
             source,

@@ -13,10 +13,10 @@ from statistics import fmean
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
+from realtime_kp.apps.progress import progress_bars
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import figures_table, write_json
 from realtime_kp.bench.accuracy import TrackAccuracy
@@ -113,7 +113,7 @@ def run_evaluate(
     results: dict[str, Figures] = {}
     with (
         StopSignals() as signals,
-        Progress(console=Console(stderr=True), disable=quiet) as bars,
+        progress_bars(quiet) as bars,
         _folder(data) as folder,
     ):
         seeds = range(config.seed, config.seed + config.repeats)

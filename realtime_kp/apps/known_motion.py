@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
 
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
+from realtime_kp.apps.progress import progress_bars
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import figures_table, write_json
 from realtime_kp.bench.known_motion import Row, make_clips, measure_known_motion
@@ -40,7 +40,7 @@ def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *
         check_output(summary, overwrite=config.report.overwrite, inputs=pictures)
     scenes = _what_to_show(pictures)
     clips = make_clips(scenes)
-    with StopSignals() as signals, Progress(console=Console(stderr=True), disable=quiet) as bars:
+    with StopSignals() as signals, progress_bars(quiet) as bars:
         task = bars.add_task("clips", total=len(clips))
         with SuperPoint(config.superpoint) as superpoint:
             rows = measure_known_motion(

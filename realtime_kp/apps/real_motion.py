@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
+from realtime_kp.apps.progress import progress_bars
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import figures_table, model_entries, write_json
 from realtime_kp.bench.point_trackers import make_trackers
@@ -46,7 +46,7 @@ def run_real_motion(videos: list[str], config: AppConfig, console: Console, *, q
     results: Results = {}
     with (
         StopSignals() as signals,
-        Progress(console=Console(stderr=True), disable=quiet) as bars,
+        progress_bars(quiet) as bars,
         SuperPoint(config.superpoint) as superpoint,
     ):
         for video in videos or ["demo"]:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
+from realtime_kp.apps.progress import telling_bars
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.config import TrainConfig
-from realtime_kp.errors import ConfigError, ModelError, SinkError
+from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.machine import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def run_train(
     except OSError as exc:
         raise SinkError(f"cannot make the folder {out}: {exc.strerror}") from exc
     keep_freed_memory()
-    with StopSignals() as signals, _progress(quiet) as bars:
+    with StopSignals() as signals, telling_bars(quiet, counts=True) as bars:
         tiles = _tile_set(images, out, config, bars)
         trainer = _trainer(tiles, checkpoint, config)
         _train(trainer, out, signals, bars)
@@ -144,14 +145,13 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
 def _tile_set(images: list[Path], out: Path, config: TrainConfig, bars: Progress) -> TileSet:
     import torch
 
+    from realtime_kp.features.engines import choose_device
     from realtime_kp.training.images import load_tiles
     from realtime_kp.training.views import TileSet
 
-    device = config.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    elif device.startswith("cuda") and not torch.cuda.is_available():
-        raise ModelError(f"--device {device}: this machine has no CUDA device that torch can use")
+    device = choose_device(config.device)
+    if device == "mps":
+        device = "cpu"  # nobody has tried to train on Apple's GPUs
     tiles = load_tiles(images, config.max_images)
     labels = _labels(tiles, out / "labels.npz", config, bars)
     log.info("%d tiles, %.0f labels each, on %s", len(tiles), (labels.mass > 0).sum(axis=1).mean(), device)
@@ -182,15 +182,3 @@ def _labels(tiles: NDArray[np.uint8], path: Path, config: TrainConfig, bars: Pro
         labels = label_tiles_anew(tiles, labels, config.labels_from, config.seed, again)
     np.savez_compressed(path, xy=labels.xy, mass=labels.mass, mark=mark)
     return labels
-
-
-def _progress(quiet: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[shown]}"),
-        console=Console(stderr=True),
-        disable=quiet,
-    )

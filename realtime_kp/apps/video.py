@@ -7,11 +7,12 @@ import time
 from dataclasses import replace
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 
 from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED, SOURCE
 from realtime_kp.apps.jobs import Job, output_stem, plan_jobs
 from realtime_kp.apps.outputs import Outputs
+from realtime_kp.apps.progress import telling_bars
 from realtime_kp.apps.resume import RunState, begin, state_path
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import StoppedBy, Summary, print_summary, summarise, write_json
@@ -62,7 +63,7 @@ def _run_job(job: Job, state: RunState | None, console: Console, signals: StopSi
     meter = RunMeter()
     lost: SourceError | None = None
     outputs = Outputs(job, pipeline, meter, state)
-    with pipeline, _progress(quiet) as progress, outputs:
+    with pipeline, telling_bars(quiet, counts=False) as progress, outputs:
         task = progress.add_task(output_stem(job.source), total=None, visible=False, shown="")
         while not pipeline.finished and not signals.received:
             try:
@@ -126,17 +127,6 @@ def _report(job: Job, summary: Summary, console: Console, quiet: bool) -> None:
         print_summary(summary, console)
         if job.target is not None and summary.values["frames"]["written"]:
             console.print(f"annotated: {job.target}", highlight=False)
-
-
-def _progress(quiet: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[shown]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=quiet,
-    )
 
 
 def _advance(

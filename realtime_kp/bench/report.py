@@ -40,6 +40,18 @@ th {{ font-weight: 600; border-bottom: 1px solid #ccc; }} td.n, th.n {{ text-ali
 """
 
 
+def check_plotly() -> None:
+    """Find out before a long measurement whether its page can be drawn.
+
+    Raises:
+        ConfigError: plotly is not installed.
+    """
+    try:
+        import plotly.io  # noqa: F401
+    except ImportError as exc:
+        raise ConfigError("--report needs plotly: pip install 'realtime-kp[report]'") from exc
+
+
 def report_page(values: Mapping[str, Any], loops: Mapping[str, Sequence[FrameRecord]]) -> str:
     """The page.
 
@@ -53,10 +65,9 @@ def report_page(values: Mapping[str, Any], loops: Mapping[str, Sequence[FrameRec
     Raises:
         ConfigError: plotly is not installed.
     """
-    try:
-        import plotly.io as pio
-    except ImportError as exc:
-        raise ConfigError("--report needs plotly: pip install 'realtime-kp[report]'") from exc
+    check_plotly()
+    import plotly.io as pio
+
     sections = (
         ("Latency", _LATENCY_NOTE, _latency_figure(loops)),
         (f"The first {TIMELINE_S:g} seconds, thread by thread", _TIMELINE_NOTE, _timeline_figure(loops)),

@@ -78,7 +78,7 @@ def choose_engine(config: SuperPointConfig) -> EngineChoice:
     Raises:
         ModelError: The machine lacks what was asked for, or the combination does not exist.
     """
-    device = _choose_device(config.device)
+    device = choose_device(config.device)
     engine = _choose_engine(config.engine, device)
     return EngineChoice(engine, device, _choose_precision(config.precision, engine, device))
 
@@ -148,7 +148,12 @@ class TorchEngine:
         del self._network
 
 
-def _choose_device(asked: str) -> str:
+def choose_device(asked: str) -> str:
+    """Resolve `auto` and number a CUDA device: `cpu`, `cuda:N` or `mps`.
+
+    Raises:
+        ModelError: The machine has no such device.
+    """
     if asked == "cpu":
         return "cpu"
     if asked.startswith("cuda"):

@@ -10,7 +10,6 @@ import pytest
 from realtime_kp.bench.report import report_page
 from realtime_kp.bench.trace import FrameRecord
 from realtime_kp.cli import main
-from realtime_kp.errors import ConfigError
 from realtime_kp.timing import StageStarts, StageTimes
 
 
@@ -87,10 +86,14 @@ def test_names_of_sources_cannot_become_markup() -> None:
     assert "&lt;b&gt;clip" in page
 
 
-def test_without_plotly_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_plotly_it_says_how_to_get_it_before_it_measures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(sys.modules, "plotly.io", None)
-    with pytest.raises(ConfigError, match="realtime-kp\\[report\\]"):
-        report_page(values(), {"closed loop": records(5)})
+    page = str(tmp_path / "report.html")
+    # So many frames would take hours.
+    assert main(["bench", "demo", "--frames", "1000000", "--report", page]) == 2
+    assert "realtime-kp[report]" in capsys.readouterr().err
 
 
 @pytest.mark.slow
