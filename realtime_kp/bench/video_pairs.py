@@ -66,9 +66,9 @@ class VideoScores:
 
 
 def video_pairs(path: Path) -> Iterator[VideoPair]:
-    """Frames half a second and a second apart, beginning every second, 30 pairs at most.
+    """Frames half a second and a second apart, beginning every second: the first 30 pairs.
 
-    What SIFT cannot tell the geometry of, as across a cut, is left out.
+    Those that SIFT cannot tell the geometry of, as across a cut, are left out.
 
     Args:
         path: A video file.
@@ -77,7 +77,7 @@ def video_pairs(path: Path) -> Iterator[VideoPair]:
         SourceError: It cannot be read.
     """
     waiting: list[tuple[float, Image]] = []
-    next_s, given = -math.inf, 0
+    next_s, tried = -math.inf, 0
     with open_source(path) as source:
         for frame in source:
             now_s = frame.time_s + _HARDLY_S
@@ -85,12 +85,14 @@ def video_pairs(path: Path) -> Iterator[VideoPair]:
             if not due and now_s < next_s:
                 continue
             image = _fit(frame.image_bgr)
-            for pair in filter(None, (_pair(first, image) for first in due)):
-                yield pair
-                given += 1
-                if given == PAIRS_A_VIDEO:
-                    return
-            waiting = [pair for pair in waiting if pair[0] > now_s]
+            for first in due[: PAIRS_A_VIDEO - tried]:
+                pair = _pair(first, image)
+                if pair is not None:
+                    yield pair
+            tried += len(due)
+            if tried >= PAIRS_A_VIDEO:
+                return
+            waiting = [(due_s, first) for due_s, first in waiting if due_s > now_s]
             if now_s >= next_s:
                 waiting += [(frame.time_s + gap_s, image) for gap_s in GAPS_S]
                 next_s = frame.time_s + _EVERY_S
