@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig
+from realtime_kp.tracking.matching import nearest
 from realtime_kp.training.blobs import (
     MAX_BLOBS,
     NMS_PX,
@@ -165,10 +166,9 @@ def _mass_near(places: FloatArray, blobs: FloatArray, mass: FloatArray) -> Float
     blobs, mass = blobs[mass > 0], mass[mass > 0]
     if len(blobs) == 0:
         return np.zeros(len(places), np.float32)
-    gaps = np.linalg.norm(places[:, np.newaxis] - blobs, axis=2)
-    nearest = gaps.argmin(axis=1)
-    there = gaps[np.arange(len(places)), nearest] < _SAME_PLACE_PX
-    return np.asarray(np.where(there, mass[nearest], 0), np.float32)
+    rows = nearest(places, blobs)
+    there = np.linalg.norm(places - blobs[rows], axis=1) < _SAME_PLACE_PX
+    return np.asarray(np.where(there, mass[rows], 0), np.float32)
 
 
 def _gather(
