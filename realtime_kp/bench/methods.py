@@ -38,7 +38,7 @@ def open_method(
         ModelError: A package that the method needs is missing, or there is no such model.
     """
     if name in CLASSICAL:
-        yield _OpenCvMethod(name, keypoints)
+        yield OpenCvMethod(name, keypoints)
     elif name == "xfeat":
         yield XFeatMethod(keypoints, _XFEAT_THRESHOLD if threshold else 0.0, base.resize)
     else:
@@ -60,7 +60,14 @@ class _SuperPointMethod:
         return mutual_nearest_neighbours(first.descriptors, second.descriptors, -1.0)
 
 
-class _OpenCvMethod:
+class OpenCvMethod:
+    """ORB or SIFT.
+
+    Args:
+        name: `orb` or `sift`.
+        keypoints: How many it finds in a picture.
+    """
+
     def __init__(self, name: str, keypoints: int) -> None:
         if name == "orb":
             self._detector: Any = cv2.ORB.create(keypoints)
@@ -71,6 +78,7 @@ class _OpenCvMethod:
         self._keypoints = keypoints
 
     def features(self, image_bgr: NDArray[np.uint8]) -> Features:
+        """The best keypoints of a picture."""
         points, descriptors = self._detector.detectAndCompute(image_bgr, None)
         if descriptors is None:
             return Features(np.zeros((0, 2), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.uint8))
@@ -80,6 +88,7 @@ class _OpenCvMethod:
         return Features(xy, scores, descriptors[order])
 
     def match(self, first: Features, second: Features) -> Pairs:
+        """Mutual nearest neighbours."""
         if len(first.xy) == 0 or len(second.xy) == 0:
             return Pairs(np.zeros(0, np.intp), np.zeros(0, np.intp))
         found = self._matcher.match(first.descriptors, second.descriptors)

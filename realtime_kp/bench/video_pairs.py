@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.bench.features import FeatureMethod
+from realtime_kp.bench.features import FeatureMethod, Features
+from realtime_kp.bench.methods import OpenCvMethod
 from realtime_kp.sources import open_source
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".ts"})
@@ -76,7 +77,7 @@ def video_pairs(path: Path) -> Iterator[VideoPair]:
     Raises:
         SourceError: It cannot be read.
     """
-    waiting: list[tuple[float, Image]] = []
+    waiting: list[tuple[float, _Described]] = []
     next_s, tried = -math.inf, 0
     with open_source(path) as source:
         for frame in source:
@@ -84,9 +85,9 @@ def video_pairs(path: Path) -> Iterator[VideoPair]:
             due = [first for due_s, first in waiting if due_s <= now_s]
             if not due and now_s < next_s:
                 continue
-            image = _fit(frame.image_bgr)
+            described = _describe(_fit(frame.image_bgr))
             for first in due[: PAIRS_A_VIDEO - tried]:
-                pair = _pair(first, image)
+                pair = _pair(first, described)
                 if pair is not None:
                     yield pair
             tried += len(due)
@@ -94,7 +95,7 @@ def video_pairs(path: Path) -> Iterator[VideoPair]:
                 return
             waiting = [(due_s, first) for due_s, first in waiting if due_s > now_s]
             if now_s >= next_s:
-                waiting += [(frame.time_s + gap_s, image) for gap_s in GAPS_S]
+                waiting += [(frame.time_s + gap_s, described) for gap_s in GAPS_S]
                 next_s = frame.time_s + _EVERY_S
 
 
@@ -144,19 +145,28 @@ def epipolar_px(
     return np.asarray(np.abs((b * lines_b).sum(axis=1)) / np.maximum(slope, 1e-12))
 
 
-def _pair(first: Image, second: Image) -> VideoPair | None:
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """A frame and its SIFT features: both of its pairs, and those it ends, need them."""
+
+    image: Image
+    features: Features
+
+
+def _describe(image: Image) -> _Described:
+    return _Described(image, OpenCvMethod("sift", _SIFT_FEATURES).features(image))
+
+
+def _pair(first: _Described, second: _Described) -> VideoPair | None:
     """None where too few features agree on a geometry."""
-    sift = cv2.SIFT.create(_SIFT_FEATURES)
-    points_a, descriptors_a = sift.detectAndCompute(first, None)
-    points_b, descriptors_b = sift.detectAndCompute(second, None)
-    if min(len(points_a), len(points_b)) < _LEAST_AGREEING:
+    a, b = first.features, second.features
+    if min(len(a.xy), len(b.xy)) < _LEAST_AGREEING:
         return None
-    nearest_two = cv2.BFMatcher(cv2.NORM_L2).knnMatch(descriptors_a, descriptors_b, k=2)
+    nearest_two = cv2.BFMatcher(cv2.NORM_L2).knnMatch(a.descriptors, b.descriptors, k=2)
     clear = [best for best, next_best in nearest_two if best.distance < _SIFT_RATIO * next_best.distance]
     if len(clear) < _LEAST_AGREEING:
         return None
-    xy_a = np.array([points_a[match.queryIdx].pt for match in clear])
-    xy_b = np.array([points_b[match.trainIdx].pt for match in clear])
+    xy_a, xy_b = a.xy[[match.queryIdx for match in clear]], b.xy[[match.trainIdx for match in clear]]
     try:
         fundamental, agree = cv2.findFundamentalMat(
             xy_a, xy_b, cv2.USAC_MAGSAC, _AGREE_PX, confidence=0.9999, maxIters=20_000
@@ -165,7 +175,7 @@ def _pair(first: Image, second: Image) -> VideoPair | None:
         return None  # what OpenCV says of some degenerate sets instead of finding nothing
     if fundamental is None or int(agree.sum()) < _LEAST_AGREEING:
         return None
-    return VideoPair(first, second, fundamental)
+    return VideoPair(first.image, second.image, fundamental)
 
 
 def _fit(image_bgr: Image) -> Image:
