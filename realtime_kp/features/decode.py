@@ -18,6 +18,8 @@ from realtime_kp.features.suppression import non_maximum_suppression
 CELL = 8
 _SUBPIXEL_REACH = 2
 
+HostArrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
@@ -44,16 +46,30 @@ class DecodedBatch:
     scores: torch.Tensor
     descriptors: torch.Tensor
 
-    def to_host(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    def to_host(self) -> HostArrays:
         """Places, scores and descriptors as NumPy arrays, in one transfer."""
         if self.xy.device.type == "cpu":
             return self.xy.numpy(), self.scores.numpy(), self.descriptors.numpy()
-        packed = torch.cat([self.xy, self.scores.unsqueeze(2), self.descriptors], dim=2).cpu().numpy()
-        return packed[..., :2], packed[..., 2], packed[..., 3:]
+        return unpack(self.packed().cpu())
+
+    def packed(self) -> torch.Tensor:
+        """All three in one piece: `(B, K, 3 + D) float32`."""
+        return torch.cat([self.xy, self.scores.unsqueeze(2), self.descriptors], dim=2)
+
+
+def unpack(packed: torch.Tensor) -> HostArrays:
+    """What `DecodedBatch.packed` has put together, from host memory; views, not copies."""
+    whole = packed.numpy()
+    return whole[..., :2], whole[..., 2], whole[..., 3:]
 
 
 def decode(
-    logits: torch.Tensor, descriptor_map: torch.Tensor, settings: DecodeSettings, threshold: float = 0.0
+    logits: torch.Tensor,
+    descriptor_map: torch.Tensor,
+    settings: DecodeSettings,
+    threshold: float = 0.0,
+    *,
+    fixed_rows: bool = False,
 ) -> DecodedBatch:
     """Turn the raw outputs of both heads into the best keypoints of each image.
 
@@ -63,13 +79,14 @@ def decode(
         settings: Radius, border and size of the result.
         threshold: On a CPU rows at the end that score no more than this in any image are left out; on a GPU
             asking for their number would have to wait for it.
+        fixed_rows: Do as on a GPU, wherever this runs.
 
     Returns:
         Keypoints in network pixels.
     """
     heat = heatmap(logits)
     peaks = trim_border(non_maximum_suppression(heat, settings.nms_radius), settings.border)
-    if peaks.device.type == "cpu":
+    if peaks.device.type == "cpu" and not fixed_rows:
         xy, scores = top_keypoints_on_cpu(peaks, settings.max_keypoints, settings.nms_radius, threshold)
     else:
         xy, scores = top_keypoints(peaks, settings.max_keypoints, settings.nms_radius)

@@ -115,7 +115,8 @@ class TorchEngine:
         self._choice = choice
         self._device = torch.device(choice.device)
         dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[choice.precision]
-        self._network = network.to(device=self._device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(device=self._device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = network
 
     @property
     def choice(self) -> EngineChoice:
@@ -126,6 +127,16 @@ class TorchEngine:
     def in_flight(self) -> int:
         """One at a time."""
         return 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self._device
+
+    @property
+    def network(self) -> SuperPointNetwork:
+        """What `submit` runs, for pictures that are on the device."""
+        return self._network
 
     def submit(self, grey: NDArray[np.uint8]) -> Outputs:
         """Run the network; on a GPU it works on when this returns."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -48,3 +49,18 @@ def to_source(
     """Map network pixels to source pixels, centre to centre: `(x + 0.5) * w_src / w_net - 0.5`."""
     scale = np.array(source_wh, np.float32) / np.array(size_wh, np.float32)
     return np.asarray((xy + np.float32(0.5)) * scale - np.float32(0.5), np.float32)
+
+
+def common_size(images_bgr: Sequence[NDArray[np.uint8]]) -> tuple[int, int]:
+    """Width and height of the images of a batch.
+
+    Raises:
+        ValueError: They differ in size, or one is no `(H, W, 3) uint8`.
+    """
+    for image in images_bgr:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"an image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
+    sizes = {(image.shape[1], image.shape[0]) for image in images_bgr}
+    if len(sizes) > 1:
+        raise ValueError(f"the images of a batch must have one size, got {sorted(sizes)}")
+    return sizes.pop()

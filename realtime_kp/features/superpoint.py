@@ -6,25 +6,31 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig, config_or_keywords
-from realtime_kp.features.resize import network_size, to_network, to_source
+from realtime_kp.features.resize import common_size, network_size, to_network, to_source
 from realtime_kp.keypoints import Keypoints
 
 if TYPE_CHECKING:
     import torch
 
-    from realtime_kp.features.decode import DecodeSettings
+    from realtime_kp.features.decode import DecodeSettings, HostArrays
     from realtime_kp.features.engines import Engine
+    from realtime_kp.features.finding import Finder
+
+_Part = TypeVar("_Part")
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """Keypoints of one image and what finding them took, in milliseconds."""
+    """Keypoints of one image and what finding them took, in milliseconds.
+
+    On an NVIDIA GPU one graph holds the network and the decoding of its outputs: `network_ms` is both.
+    """
 
     keypoints: Keypoints
     resize_ms: float
@@ -122,19 +128,19 @@ class SuperPoint:
         self._latency = latency
         self.config = config_or_keywords(SuperPointConfig, config, settings, "SuperPoint")
         self._engine: Engine | None = None
+        self._finder: Finder | None = None
         self._decode: DecodeSettings | None = None
         self._info: ModelInfo | None = None
 
     @property
     def info(self) -> ModelInfo:
         """What is running; valid between enter and exit."""
-        if self._info is None:
-            raise RuntimeError("SuperPoint is not loaded: use it as `with SuperPoint(...) as superpoint:`")
-        return self._info
+        return _loaded(self._info)
 
     def __enter__(self) -> Self:
         from realtime_kp.features.decode import DecodeSettings
         from realtime_kp.features.engines import choose_engine, make_engine
+        from realtime_kp.features.finding import make_finder
         from realtime_kp.features.weights_store import find_model
 
         choice = choose_engine(self.config)
@@ -147,6 +153,7 @@ class SuperPoint:
             subpixel=self.config.subpixel,
             descriptor_grid=self.config.descriptor_grid,
         )
+        self._finder = make_finder(self._engine, self._decode, latency=self._latency)
         self._info = ModelInfo(
             model.ref.name,
             model.revision,
@@ -163,7 +170,7 @@ class SuperPoint:
     ) -> None:
         if self._engine is not None:
             self._engine.close()
-        self._engine = None
+        self._engine = self._finder = None
 
     def __call__(self, image_bgr: NDArray[np.uint8]) -> Keypoints:
         """Keypoints of one `(H, W, 3) uint8` BGR image, in its pixels."""
@@ -191,7 +198,7 @@ class SuperPoint:
     @property
     def in_flight(self) -> int:
         """How many times `submit` may be called before the first of its results is asked for."""
-        return self._loaded.in_flight
+        return _loaded(self._finder).in_flight
 
     def submit(
         self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None = None
@@ -208,13 +215,14 @@ class SuperPoint:
         started_s = time.perf_counter()
         grey = self.prepare(images_bgr)
         resized_s = time.perf_counter()
-        wait = self._loaded.submit(grey)
+        threshold = self._threshold(keypoint_threshold)
+        wait = _loaded(self._finder).submit(grey, threshold)
         source_wh = (images_bgr[0].shape[1], images_bgr[0].shape[0])
 
         def results() -> list[Extraction]:
-            outputs = wait()
-            ran_s = time.perf_counter()
-            found = self.decode(*outputs, source_wh=source_wh, keypoint_threshold=keypoint_threshold)
+            finding = wait()
+            ran_s = finding.network_done_s
+            found = self._in_source(finding.arrays, source_wh, threshold)
             done_s = time.perf_counter()
             share = 1e3 / len(found)
             times = ((resized_s - started_s) * share, (ran_s - resized_s) * share, (done_s - ran_s) * share)
@@ -238,7 +246,7 @@ class SuperPoint:
         Raises:
             ValueError: The images differ in size, or one is no `(H, W, 3) uint8`.
         """
-        size_wh = self.network_size(_common_size(images_bgr))
+        size_wh = self.network_size(common_size(images_bgr))
         return np.stack([to_network(image, size_wh) for image in images_bgr])
 
     def run(self, grey: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -246,7 +254,7 @@ class SuperPoint:
 
         They are there when this returns, on a GPU as well, and may live until the next run only.
         """
-        return self._loaded.submit(grey)()
+        return _loaded(self._engine).submit(grey)()
 
     def decode(
         self,
@@ -264,33 +272,28 @@ class SuperPoint:
             source_wh: Width and height of the images.
             keypoint_threshold: Instead of the configured one.
         """
-        if self._decode is None:
-            raise RuntimeError("SuperPoint is not loaded: use it as `with SuperPoint(...) as superpoint:`")
         from realtime_kp.features.decode import decode
 
+        threshold = self._threshold(keypoint_threshold)
+        decoded = decode(logits, descriptor_map, _loaded(self._decode), threshold)
+        return self._in_source(decoded.to_host(), source_wh, threshold)
+
+    def _in_source(self, arrays: HostArrays, source_wh: tuple[int, int], threshold: float) -> list[Keypoints]:
+        """What scores above the threshold, in pixels of the source."""
         size_wh = self.network_size(source_wh)
-        threshold = self.config.keypoint_threshold if keypoint_threshold is None else keypoint_threshold
-        xy, scores, descriptors = decode(logits, descriptor_map, self._decode, threshold).to_host()
         found = []
-        for i in range(len(xy)):
+        for xy, scores, descriptors in zip(*arrays, strict=True):
             # Sorted best first: what passes the threshold is a leading slice. Score 0 marks a void row.
-            count = int(np.count_nonzero((scores[i] > threshold) & (scores[i] > 0)))
-            places = to_source(xy[i, :count], source_wh, size_wh)
-            found.append(Keypoints(places, scores[i, :count].copy(), descriptors[i, :count].copy()))
+            count = int(np.count_nonzero((scores > threshold) & (scores > 0)))
+            places = to_source(xy[:count], source_wh, size_wh)
+            found.append(Keypoints(places, scores[:count].copy(), descriptors[:count].copy()))
         return found
 
-    @property
-    def _loaded(self) -> Engine:
-        if self._engine is None:
-            raise RuntimeError("SuperPoint is not loaded: use it as `with SuperPoint(...) as superpoint:`")
-        return self._engine
+    def _threshold(self, asked: float | None) -> float:
+        return self.config.keypoint_threshold if asked is None else asked
 
 
-def _common_size(images_bgr: Sequence[NDArray[np.uint8]]) -> tuple[int, int]:
-    for image in images_bgr:
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"an image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
-    sizes = {(image.shape[1], image.shape[0]) for image in images_bgr}
-    if len(sizes) > 1:
-        raise ValueError(f"the images of a batch must have one size, got {sorted(sizes)}")
-    return sizes.pop()
+def _loaded(part: _Part | None) -> _Part:
+    if part is None:
+        raise RuntimeError("SuperPoint is not loaded: use it as `with SuperPoint(...) as superpoint:`")
+    return part

@@ -1,0 +1,107 @@
+"""From grey pictures to keypoints in network pixels: step by step, or on a GPU in one go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.features.decode import DecodeSettings, HostArrays, decode
+from realtime_kp.features.engines import Engine, TorchEngine
+from realtime_kp.features.graphed import GraphedKeypoints
+
+_GRAPHS_IN_FLIGHT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Keypoints of a batch on the host.
+
+    Attributes:
+        arrays: Places, scores and descriptors, as `DecodedBatch.to_host` has them.
+        network_done_s: When the network had finished, by `time.perf_counter`; where a graph holds the
+            decoding as well, when all had.
+    """
+
+    arrays: HostArrays
+    network_done_s: float
+
+
+class Finder(Protocol):
+    """Runs the network and decodes its outputs."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many runs may be begun before the first one's results are asked for."""
+        ...
+
+    def submit(self, grey: NDArray[np.uint8], threshold: float) -> Callable[[], Finding]:
+        """Begin with `(B, H, W) uint8`; calling what comes back waits for the keypoints.
+
+        Rows that score no more than `threshold` may be left out at the end.
+        """
+        ...
+
+
+def make_finder(engine: Engine, settings: DecodeSettings, *, latency: bool = True) -> Finder:
+    """The fastest way there is with this engine.
+
+    Args:
+        engine: Runs the network.
+        settings: How to decode.
+        latency: Finish each run as soon as can be; else as many as can be.
+    """
+    if isinstance(engine, TorchEngine) and engine.device.type == "cuda":
+        in_flight = 1 if latency else _GRAPHS_IN_FLIGHT
+        return GraphFinder(GraphedKeypoints(engine.network, settings, engine.device, in_flight))
+    return StepFinder(engine, settings)
+
+
+class StepFinder:
+    """The network, and when its outputs are there the decoding."""
+
+    def __init__(self, engine: Engine, settings: DecodeSettings) -> None:
+        self._engine = engine
+        self._settings = settings
+
+    @property
+    def in_flight(self) -> int:
+        """As many as the engine takes."""
+        return self._engine.in_flight
+
+    def submit(self, grey: NDArray[np.uint8], threshold: float) -> Callable[[], Finding]:
+        """Begin with the network; decoding begins when the results are asked for."""
+        wait = self._engine.submit(grey)
+
+        def results() -> Finding:
+            outputs = wait()
+            network_done_s = time.perf_counter()
+            return Finding(decode(*outputs, self._settings, threshold).to_host(), network_done_s)
+
+        return results
+
+
+class GraphFinder:
+    """Both at once; nothing tells when the network's part of it ends."""
+
+    def __init__(self, graphed: GraphedKeypoints) -> None:
+        self._graphed = graphed
+
+    @property
+    def in_flight(self) -> int:
+        """As many as there are buffers."""
+        return self._graphed.in_flight
+
+    def submit(self, grey: NDArray[np.uint8], threshold: float) -> Callable[[], Finding]:
+        """Begin with all of it; every row comes back, whatever the threshold."""
+        wait = self._graphed.submit(grey)
+
+        def results() -> Finding:
+            arrays = wait()
+            return Finding(arrays, time.perf_counter())
+
+        return results

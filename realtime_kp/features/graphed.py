@@ -1,0 +1,174 @@
+"""On a GPU: the network and the decoding of its outputs as one CUDA graph, on a stream of its own.
+
+At one frame at a time launching some 80 kernels takes longer than running them; a graph launches them at
+once. Memory that both sides see is pinned, so that copies pass beside the work, and nothing but the wait for
+a run's own event makes the host stand still.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from realtime_kp.features.decode import DecodeSettings, HostArrays, decode, unpack
+
+log = logging.getLogger(__name__)
+
+_WARM_UPS = 3
+_KEPT_SHAPES = 4
+_SAME = 1e-3
+
+Network = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """What one run holds on the host's side until its results are fetched."""
+
+    grey: torch.Tensor
+    packed: torch.Tensor
+    done: torch.cuda.Event | None
+
+    def wait(self) -> None:
+        if self.done is not None:
+            self.done.synchronize()
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """Fixed places on the device, and what fills `packed` from `grey`."""
+
+    grey: torch.Tensor
+    packed: torch.Tensor
+    replay: Callable[[], None]
+    slots: deque[_Slot]
+
+
+class GraphedKeypoints:
+    """From grey pictures to keypoints in one go; one graph a batch shape, the latest four are kept.
+
+    What cannot be captured, or does not give what the same steps give one by one, runs one by one. On a CPU,
+    where there are no graphs, it always does: same buffers, same results.
+
+    Args:
+        network: `(B, H, W) uint8` on the device to logits and descriptor map, as `SuperPointNetwork`.
+        settings: How to decode.
+        device: Where `network` runs.
+        in_flight: How many runs may be begun before the first one's results are asked for.
+    """
+
+    def __init__(
+        self, network: Network, settings: DecodeSettings, device: torch.device, in_flight: int = 1
+    ) -> None:
+        self._network = network
+        self._settings = settings
+        self._device = device
+        self._in_flight = in_flight
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        self._programs: OrderedDict[tuple[int, ...], _Program] = OrderedDict()
+
+    @property
+    def in_flight(self) -> int:
+        """How many runs may be begun before the first one's results are asked for."""
+        return self._in_flight
+
+    def submit(self, grey: NDArray[np.uint8]) -> Callable[[], HostArrays]:
+        """Begin a run.
+
+        Args:
+            grey: `(B, H, W) uint8`.
+
+        Returns:
+            Waits for places, scores and descriptors, as `DecodedBatch.to_host` has them; they live until
+            `in_flight` further runs are begun.
+        """
+        program = self._program(grey.shape)
+        slot = program.slots[0]
+        program.slots.rotate(-1)
+        slot.wait()
+        with torch.inference_mode(), self._on_stream():
+            slot.grey.copy_(torch.from_numpy(grey))
+            program.grey.copy_(slot.grey, non_blocking=True)
+            program.replay()
+            slot.packed.copy_(program.packed, non_blocking=True)
+            if slot.done is not None:
+                slot.done.record()
+
+        def results() -> HostArrays:
+            slot.wait()
+            return unpack(slot.packed)
+
+        return results
+
+    def _on_stream(self) -> AbstractContextManager[object]:
+        return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
+
+    def _program(self, shape: tuple[int, ...]) -> _Program:
+        program = self._programs.get(shape)
+        if program is None:
+            program = self._prepare(shape)
+            self._programs[shape] = program
+            if len(self._programs) > _KEPT_SHAPES:
+                self._programs.popitem(last=False)
+        self._programs.move_to_end(shape)
+        return program
+
+    def _prepare(self, shape: tuple[int, ...]) -> _Program:
+        pinned = self._device.type == "cuda"
+        # Fastest algorithms are chosen by trial: the shape stays, so the trial pays.
+        trials = torch.backends.cudnn.flags(enabled=True, benchmark=True)
+        with torch.inference_mode(), self._on_stream(), trials:
+            grey = torch.randint(256, shape, dtype=torch.uint8, device=self._device)
+            for _ in range(_WARM_UPS if pinned else 1):
+                packed = self._find(grey)
+            slots = deque(
+                _Slot(
+                    torch.empty(shape, dtype=torch.uint8, pin_memory=pinned),
+                    torch.empty(packed.shape, pin_memory=pinned),
+                    torch.cuda.Event() if pinned else None,  # type: ignore[no-untyped-call]
+                )
+                for _ in range(self._in_flight)
+            )
+            if self._stream is not None:
+                captured = self._captured(grey, packed, self._stream)
+                if captured is not None:
+                    return _Program(grey, *captured, slots)
+
+            def run_one_by_one() -> None:
+                packed.copy_(self._find(grey))
+
+            return _Program(grey, packed, run_one_by_one, slots)
+
+    def _captured(
+        self, grey: torch.Tensor, expected: torch.Tensor, stream: torch.cuda.Stream
+    ) -> tuple[torch.Tensor, Callable[[], None]] | None:
+        """A graph that gives for `grey` what is expected; None where there cannot be one."""
+        graph = torch.cuda.CUDAGraph()
+        try:
+            # Other threads may use the device meanwhile: only this one's calls are forbidden to wait.
+            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+                packed = self._find(grey)
+            graph.replay()
+            stream.synchronize()
+        except RuntimeError as exc:
+            log.info("no CUDA graph: the steps run one by one (%s)", exc)
+            return None
+        if not _same_keypoints(packed, expected):
+            log.warning("the CUDA graph gave other keypoints than its steps: they run one by one")
+            return None
+        return packed, graph.replay
+
+    def _find(self, grey: torch.Tensor) -> torch.Tensor:
+        return decode(*self._network(grey), self._settings, fixed_rows=True).packed()
+
+
+def _same_keypoints(packed: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Equal scores down the ranks; places may trade ranks where scores tie."""
+    return torch.allclose(packed[..., 2], expected[..., 2], atol=_SAME)

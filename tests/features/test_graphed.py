@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from realtime_kp import SuperPoint
+from realtime_kp.features.decode import DecodeSettings, HostArrays, decode
+from realtime_kp.features.engines import EngineChoice, TorchEngine
+from realtime_kp.features.finding import StepFinder, make_finder
+from realtime_kp.features.graphed import GraphedKeypoints
+from realtime_kp.features.network import SuperPointNetwork
+from realtime_kp.features.weights_store import find_model
+from realtime_kp.sources import procedural_picture
+
+SETTINGS = DecodeSettings(max_keypoints=100, nms_radius=4, border=4, subpixel=True, descriptor_grid="exact")
+
+
+def picture(seed: int, size_wh: tuple[int, int] = (160, 120)) -> NDArray[np.uint8]:
+    grey = cv2.cvtColor(procedural_picture(size_wh, seed=seed), cv2.COLOR_BGR2GRAY)
+    return np.asarray(grey[None], np.uint8)
+
+
+@pytest.fixture(scope="module")
+def engine() -> TorchEngine:
+    network = SuperPointNetwork(find_model("small", None).load())
+    return TorchEngine(network, EngineChoice("torch", "cpu", "fp32"))
+
+
+def one_by_one(engine: TorchEngine, grey: NDArray[np.uint8]) -> HostArrays:
+    return decode(*engine.submit(grey)(), SETTINGS).to_host()
+
+
+def assert_same_keypoints(got: HostArrays, expected: HostArrays, within: float = 1e-4) -> None:
+    count = expected[0].shape[1]
+    assert got[0].shape == (expected[0].shape[0], 100, 2)
+    for mine, theirs in zip(got, expected, strict=True):
+        np.testing.assert_allclose(mine[:, :count], theirs, atol=within)
+    assert not got[1][:, count:].any()
+
+
+def test_the_same_keypoints_as_step_by_step(engine: TorchEngine) -> None:
+    graphed = GraphedKeypoints(engine.network, SETTINGS, engine.device)
+    grey = np.concatenate([picture(1), picture(2)])
+    expected = one_by_one(engine, grey)
+    assert expected[0].shape[1] > 30
+    assert_same_keypoints(graphed.submit(grey)(), expected)
+
+
+def test_results_of_runs_in_flight_stay_apart(engine: TorchEngine) -> None:
+    graphed = GraphedKeypoints(engine.network, SETTINGS, engine.device, in_flight=3)
+    assert graphed.in_flight == 3
+    pictures = [picture(seed) for seed in range(3)]
+    waits = [graphed.submit(grey) for grey in pictures]
+    results = [wait() for wait in reversed(waits)][::-1]
+    for grey, found in zip(pictures, results, strict=True):
+        assert_same_keypoints(found, one_by_one(engine, grey))
+
+
+def test_more_shapes_than_are_kept(engine: TorchEngine) -> None:
+    graphed = GraphedKeypoints(engine.network, SETTINGS, engine.device)
+    sizes = [(96 + 16 * i, 96) for i in range(6)]
+    for size_wh in [*sizes, *sizes[:2]]:
+        grey = picture(7, size_wh)
+        assert_same_keypoints(graphed.submit(grey)(), one_by_one(engine, grey))
+
+
+def test_a_buffer_is_used_again_with_what_is_new(engine: TorchEngine) -> None:
+    graphed = GraphedKeypoints(engine.network, SETTINGS, engine.device)
+    for seed in (4, 5, 4):
+        assert_same_keypoints(graphed.submit(picture(seed))(), one_by_one(engine, picture(seed)))
+
+
+def test_a_cpu_goes_step_by_step(engine: TorchEngine) -> None:
+    assert isinstance(make_finder(engine, SETTINGS), StepFinder)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("latency", [True, False])
+def test_on_a_gpu_the_graph_finds_what_the_steps_find(latency: bool) -> None:
+    image = procedural_picture((320, 240), seed=3)
+    with SuperPoint(device="cuda", resize="320", latency=latency) as superpoint:
+        outputs = superpoint.run(superpoint.prepare([image]))
+        expected = superpoint.decode(*outputs, source_wh=(320, 240))[0]
+        waits = [superpoint.submit([image]) for _ in range(superpoint.in_flight)]
+        found = [wait()[0].keypoints for wait in waits]
+    for keypoints in found:
+        assert abs(len(keypoints) - len(expected)) <= 0.02 * len(expected)
+        gaps = np.linalg.norm(keypoints.xy[:, None] - expected.xy[None], axis=2).min(axis=1)
+        assert np.quantile(gaps, 0.98) < 0.05
