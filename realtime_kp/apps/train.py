@@ -126,6 +126,7 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
         rate=config.rate,
         seed=config.seed,
         agreement=config.agreement,
+        ranking=config.ranking,
     )
     if config.minutes is not None:
         trial = Trainer(recipe, tiles)

@@ -34,6 +34,10 @@ class TrainConfig:
     agreement: Annotated[float, Parameter(name="--agreement")] = 1.0
     """Weight of the distance between the places that two views give a keypoint, beside the labels."""
 
+    ranking: Annotated[float, Parameter(name="--ranking")] = 0.0
+    """Weight of ranking keypoints that come back in the other view above those that do not; 1 for a network
+    that --start-from has taught already."""
+
     start_from: Annotated[Path | None, Parameter(name="--start-from")] = None
     """Checkpoint of another run to begin with; its network may be the narrower one. None begins at random."""
 
@@ -62,6 +66,7 @@ class TrainConfig:
         require(1 <= self.batch <= 1024, "batch must be 1 to 1024", self.batch)
         require(0 < self.rate <= 1, "rate must be above 0 and at most 1", self.rate)
         require(0 <= self.agreement <= 100, "agreement must be 0 to 100", self.agreement)
+        require(0 <= self.ranking <= 100, "ranking must be 0 to 100", self.ranking)
         require(0 <= self.seed < 2**31, "seed must be 0 to 2147483647", self.seed)
         require(
             re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,

@@ -14,6 +14,7 @@ import torch
 from realtime_kp.errors import ModelError
 from realtime_kp.training.architecture import SHAPES, Arch, TrainableSuperPoint
 from realtime_kp.training.losses import agreement_loss, descriptor_loss, detection_loss, detection_targets
+from realtime_kp.training.ranking import ranking_loss
 from realtime_kp.training.views import TileSet, make_views
 from realtime_kp.training.widen import widen
 
@@ -38,6 +39,7 @@ class Recipe:
         rate: Highest learning rate.
         seed: Of the weights and of all views.
         agreement: Weight of the agreement of the two views beside the labels.
+        ranking: Weight of ranking keypoints that come back above those that do not.
     """
 
     arch: Arch
@@ -47,6 +49,7 @@ class Recipe:
     rate: float = 2e-3
     seed: int = 0
     agreement: float = 0.0
+    ranking: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,14 @@ class StepLosses:
         detection: Cross entropy of the cells.
         descriptor: InfoNCE.
         agreement: Pixels between a keypoint's places in the two views.
+        ranking: How often, as a logistic loss, a keypoint that is lost ranks above one that comes back.
         right: Share of the points whose nearest descriptor in the other view is their own.
     """
 
     detection: float
     descriptor: float
     agreement: float
+    ranking: float
     right: float
 
 
@@ -106,16 +111,19 @@ class Trainer:
         targets = detection_targets(views.xy.flatten(0, 1), visible_mass, self.recipe.size_wh)
         detection = detection_loss(logits, targets, views.shown.flatten(0, 1))
         agreement = agreement_loss(logits, views)
+        ranking = ranking_loss(logits, views)
         pairs = descriptors.view(2, -1, *descriptors.shape[1:])
         description, right = descriptor_loss(pairs, views, self._log_temperature, generator)
-        loss = detection + _DESCRIPTOR_WEIGHT * description + self.recipe.agreement * agreement
+        weights = self.recipe
+        loss = detection + weights.agreement * agreement + weights.ranking * ranking
+        loss = loss + _DESCRIPTOR_WEIGHT * description
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), _CLIP)
         self._optimiser.step()
         self._update_average()
         self.step += 1
-        return StepLosses(*torch.stack([detection, description, agreement, right]).tolist())
+        return StepLosses(*torch.stack([detection, description, agreement, ranking, right]).tolist())
 
     def _rate(self) -> float:
         warm = min(1.0, (self.step + 1) / _WARM_UP_STEPS)

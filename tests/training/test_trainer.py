@@ -120,3 +120,9 @@ def test_the_folder_is_loaded_by_transformers_and_by_the_product(tmp_path: Path)
     image = procedural_picture((128, 96), 0)
     with SuperPoint(model=str(tmp_path / "model"), resize="128x96", keypoint_threshold=0.0) as superpoint:
         assert superpoint(image).descriptors.shape[1] == 128
+
+
+def test_ranking_changes_what_is_learned(tiles: TileSet) -> None:
+    without, ranked = Trainer(RECIPE, tiles), Trainer(replace(RECIPE, ranking=1.0), tiles)
+    assert without.train_step().ranking == ranked.train_step().ranking > 0
+    assert not torch.equal(parameters(without), parameters(ranked))
