@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -38,8 +37,9 @@ class TrainConfig:
     """Weight of ranking keypoints that come back in the other view above those that do not; 1 for a network
     that --start-from has taught already."""
 
-    start_from: Annotated[Path | None, Parameter(name="--start-from")] = None
-    """Checkpoint of another run to begin with; its network may be the narrower one. None begins at random."""
+    start_from: Annotated[str | None, Parameter(name="--start-from")] = None
+    """Checkpoint of another run to begin with, or a model as this command writes it: a folder, base or small.
+    Its network may be the narrower one. None begins at random."""
 
     labels_from: Annotated[str | None, Parameter(name="--labels-from")] = None
     """Model whose keypoints, found again under random warps, are the labels where they are blobs as well.

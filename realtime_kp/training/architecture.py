@@ -88,7 +88,7 @@ class TrainableSuperPoint(nn.Module):
         )
         model = SuperPointForKeypointDetection(config).eval()
         with torch.no_grad():
-            for target, source in zip(_plain_convolutions(model), self._layers(), strict=True):
+            for target, source in zip(plain_convolutions(model), self._layers(), strict=True):
                 weight, bias = _fold(source)
                 target.weight.copy_(weight)
                 assert target.bias is not None
@@ -108,7 +108,8 @@ def _convolution(before: int, after: int) -> nn.Sequential:
     )
 
 
-def _plain_convolutions(model: SuperPointForKeypointDetection) -> Iterator[nn.Conv2d]:
+def plain_convolutions(model: SuperPointForKeypointDetection) -> Iterator[nn.Conv2d]:
+    """Its convolutions: the encoder's, the keypoint head's two, the descriptor head's two."""
     for block in model.encoder.conv_blocks:
         yield from (block.conv_a, block.conv_b)
     yield from (model.keypoint_decoder.conv_score_a, model.keypoint_decoder.conv_score_b)

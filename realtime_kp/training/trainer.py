@@ -12,9 +12,11 @@ from typing import Any
 import torch
 
 from realtime_kp.errors import ModelError
+from realtime_kp.features.weights_store import load_weights
 from realtime_kp.training.architecture import SHAPES, Arch, TrainableSuperPoint
 from realtime_kp.training.losses import agreement_loss, descriptor_loss, detection_loss, detection_targets
 from realtime_kp.training.ranking import ranking_loss
+from realtime_kp.training.unfold import unfold
 from realtime_kp.training.views import TileSet, make_views
 from realtime_kp.training.widen import widen
 
@@ -22,6 +24,7 @@ _WARM_UP_STEPS = 100
 _FINAL_RATE = 0.01
 _EMA = 0.998
 _CLIP = 5.0
+_UNFOLDING_PAIRS = 16
 _DESCRIPTOR_WEIGHT = 0.5
 # What reading a file that is no checkpoint, or one of something else, raises.
 _BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError)
@@ -142,23 +145,38 @@ class Trainer:
             else:
                 kept.copy_(latest)
 
-    def start_from(self, path: Path) -> None:
+    def start_from(self, model: Path | str) -> None:
         """Begin with what another run has learned; its network may be a narrower one.
 
+        Args:
+            model: A checkpoint; or a model as `train` writes it: a folder, or the name of a bundled one.
+
         Raises:
-            ModelError: The file is no checkpoint, or its network is the wider one.
+            ModelError: It is neither, was not made by `train`, or its network is the wider one.
         """
-        device = self._tiles.images.device
+        path = Path(model)
         try:
-            state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-            other = TrainableSuperPoint(SHAPES[state["recipe"]["arch"]]).to(device)
-            other.load_state_dict(state["average"])
-            widen(other, self.model)
+            other = self._from_checkpoint(path) if path.is_file() else self._from_model(str(model))
+            widen(other.to(self._tiles.images.device), self.model)
             self.average.load_state_dict(self.model.state_dict())
-            with torch.no_grad():
-                self._log_temperature.copy_(state["log_temperature"])
         except _BROKEN as exc:
-            raise ModelError(f"{path} is no checkpoint to start from: {exc}") from exc
+            raise ModelError(f"{model} is nothing to start from: {exc}") from exc
+
+    def _from_checkpoint(self, path: Path) -> TrainableSuperPoint:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        other = TrainableSuperPoint(SHAPES[state["recipe"]["arch"]])
+        other.load_state_dict(state["average"])
+        with torch.no_grad():
+            self._log_temperature.copy_(state["log_temperature"])
+        return other
+
+    def _from_model(self, name: str) -> TrainableSuperPoint:
+        model = load_weights(name).model
+        if getattr(model.config, "descriptor_grid", None) != "exact":
+            raise ValueError("its config.json has no descriptor_grid: exact, so that `train` did not make it")
+        generator = torch.Generator().manual_seed(self.recipe.seed)
+        views = make_views(self._tiles, _UNFOLDING_PAIRS, self.recipe.size_wh, generator)
+        return unfold(model, views.grey.flatten(0, 1).cpu())
 
     def save(self, path: Path) -> None:
         """Write all that resuming needs; the file is replaced only when whole."""

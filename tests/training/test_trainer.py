@@ -11,6 +11,7 @@ import torch
 from realtime_kp import SuperPoint
 from realtime_kp.errors import ModelError
 from realtime_kp.features.network import SuperPointNetwork
+from realtime_kp.features.weights_store import load_weights
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.architecture import SHAPES, TrainableSuperPoint
 from realtime_kp.training.export import export
@@ -81,6 +82,34 @@ def test_a_wide_network_starts_with_the_keypoints_of_a_narrow_one(tiles: TileSet
     assert not bool(listening.any())
     wide.train_step()
     assert bool(listening.any())
+
+
+@pytest.mark.parametrize("arch", ["small", "base"])
+def test_a_shipped_network_is_gone_on_with(arch: str, tiles: TileSet) -> None:
+    """Its normalisations were folded away; with new ones it says the same, and learns."""
+    trainer = Trainer(replace(RECIPE, arch=arch), tiles)  # type: ignore[arg-type]
+    before = trainer.train_step()
+    trainer = Trainer(replace(RECIPE, arch=arch), tiles)  # type: ignore[arg-type]
+    trainer.start_from("small")
+    grey = torch.randint(0, 256, (2, 64, 96), dtype=torch.uint8)
+    with torch.no_grad():
+        logits, descriptors = trainer.average(grey.unsqueeze(1) / 255)
+        expected = SuperPointNetwork(load_weights("small").model)(grey)
+    torch.testing.assert_close(logits, expected[0], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(descriptors.permute(0, 2, 3, 1)[..., :128], expected[1], atol=1e-3, rtol=1e-3)
+    # What is used in a step goes by the means of its own images, which are near to those of others.
+    losses = trainer.train_step()
+    assert losses.detection < 0.8 * before.detection
+    assert losses.right > 0.5 > before.right
+
+
+def test_a_network_made_elsewhere_is_not_gone_on_with(tiles: TileSet, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    export(TrainableSuperPoint(SHAPES["small"]), folder)
+    config = (folder / "config.json").read_text().replace('"exact"', '"transformers"')
+    (folder / "config.json").write_text(config)
+    with pytest.raises(ModelError, match=r"descriptor_grid: exact"):
+        Trainer(RECIPE, tiles).start_from(folder)
 
 
 def test_a_narrow_network_cannot_start_from_a_wide_one(tiles: TileSet, tmp_path: Path) -> None:
