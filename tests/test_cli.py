@@ -286,12 +286,35 @@ def test_bench_measures_both_loops() -> None:
     summary = json.loads(Path("s.json").read_text())
     assert summary["measured_frames"] == summary["open_loop"]["measured_frames"] == 12
     assert summary["fps"] > 0
+    assert summary["measured_dropped"] == 0
     for loop in (summary, summary["open_loop"]):
+        assert 0 <= loop["measured_dropped"] <= loop["frames"]["dropped"]
         assert loop["frames"]["read"] == loop["frames"]["processed"] + loop["frames"]["dropped"]
         found = loop["latency_ms"]["end_to_end"]
         assert 0 < found["p50"] <= found["p95"] <= found["p99"] <= found["max"]
     assert summary["machine"]["cores"] >= 1
     assert "torch" in summary["machine"]["versions"]
+
+
+def test_bench_counts_what_is_dropped_while_it_measures() -> None:
+    arguments = [
+        "--frames",
+        "20",
+        "--warmup",
+        "2",
+        "--rate",
+        "2000",
+        "--detect-every",
+        "1",
+        "--summary",
+        "s.json",
+    ]
+    assert main(["bench", "demo:?frames=50", *arguments, *FAST]) == 0
+    loop = json.loads(Path("s.json").read_text())["open_loop"]
+    assert loop["measured_dropped"] > 0
+    share = loop["measured_dropped"] / (loop["measured_dropped"] + loop["measured_frames"])
+    assert share == pytest.approx(loop["frames"]["dropped"] / loop["frames"]["read"], abs=0.3)
+    assert loop["detections_per_s"] == pytest.approx(loop["fps"], rel=0.3)
 
 
 @pytest.mark.slow

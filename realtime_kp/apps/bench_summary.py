@@ -71,8 +71,10 @@ def _loop_dict(result: LoopResult) -> dict[str, Any]:
     return {
         "frames": frame_entries(result.counts, written=0),
         "measured_frames": result.frames,
+        "measured_dropped": result.dropped,
         "warmup_s": round(result.warmup_s, 3),
         "fps": round(result.fps, 3),
+        "detections_per_s": round(result.detections_per_s, 3),
         "jitter_ms": round(result.jitter_ms, 3),
         "core_ms": round(result.core_ms, 3),
         "latency_ms": {stage: found.to_dict() for stage, found in result.latency.items()},
@@ -120,10 +122,13 @@ def _heading(closed: LoopResult, values: Mapping[str, Any]) -> Iterator[str]:
 
 def _print_loop(console: Console, title: str, result: LoopResult) -> None:
     console.print(latency_table(f"{title}: latency, ms", result.latency))
-    dropped = "" if result.rate is None else f", {result.counts.dropped} of {result.counts.read} dropped"
+    due = result.frames + result.dropped
+    dropped = "" if result.rate is None else f", {result.dropped} of {due} dropped"
     console.print(
-        f"{title}: {result.fps:.2f} FPS over {result.frames} frames, jitter {result.jitter_ms:.1f} ms, "
-        f"{result.core_ms:.0f} core-ms a frame{dropped}; loading and warm-up {result.warmup_s:.1f} s",
+        f"{title}: {result.fps:.2f} FPS over {result.frames} frames, "
+        f"{result.detections_per_s:.1f} detections a second, jitter {result.jitter_ms:.1f} ms, "
+        f"{result.core_ms:.0f} core-ms a frame{dropped}; "
+        f"loading and warm-up {result.warmup_s:.1f} s",
         highlight=False,
     )
 

@@ -39,13 +39,15 @@ class LoopResult:
     Attributes:
         rate: Frames a second that were offered; None in the closed loop.
         frames: Frames measured, warm-up excluded.
+        dropped: Frames that came meanwhile and were not taken.
         source: Name of the source, without credentials.
         warmup_s: How long loading, compiling and the warm-up frames took.
         fps: Frames a second.
+        detections_per_s: Frames a second whose keypoints came in time for use.
         jitter_ms: Standard deviation of the interval between finished frames.
         core_ms: Processor time of all threads a frame, mean: two cores busy for a millisecond are two.
         latency: Percentiles by stage.
-        counts: Frames of the run, warm-up included.
+        counts: Frames of the run, warm-up and what was on its way at the end included.
         tracks: Tracks of the run.
         keypoints_per_frame: Mean.
         model: What ran.
@@ -57,9 +59,11 @@ class LoopResult:
 
     rate: float | None
     frames: int
+    dropped: int
     source: str
     warmup_s: float
     fps: float
+    detections_per_s: float
     jitter_ms: float
     core_ms: float
     latency: Mapping[str, Percentiles]
@@ -125,9 +129,11 @@ def measure(
     return LoopResult(
         rate=rate,
         frames=meter.seen - bench.warmup,
+        dropped=meter.dropped,
         source=pipeline.source_info.name if pipeline.source_info else "?",
         warmup_s=meter.warmup_s,
         fps=meter.measured.rate.overall,
+        detections_per_s=meter.measured.detections.overall,
         jitter_ms=meter.jitter_ms,
         core_ms=meter.core_ms,
         latency=meter.measured.stages.percentiles(),
@@ -171,6 +177,11 @@ class _Meter:
             self.records.append(_record(tracked, times, draw_at_s))
             self._done_s.append(time.perf_counter())
             self._cores_s = time.process_time() - self._cores_at_s
+
+    @property
+    def dropped(self) -> int:
+        """Gaps between the frames that were measured."""
+        return self.records[-1].index - self.records[0].index + 1 - len(self.records)
 
     @property
     def core_ms(self) -> float:

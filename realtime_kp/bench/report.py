@@ -192,9 +192,10 @@ def _figures_table(values: Mapping[str, Any]) -> str:
     for name, loop in rows:
         latency = loop["latency_ms"]["end_to_end"]
         numbers = [f"{loop['fps']:.1f}", *(f"{latency[p]:.0f}" for p in ("p50", "p95", "p99", "max"))]
-        numbers += [f"{loop['jitter_ms']:.1f}", f"{loop['frames']['dropped']} of {loop['frames']['read']}"]
+        lost, due = loop["measured_dropped"], loop["measured_frames"] + loop["measured_dropped"]
+        numbers += [f"{loop['detections_per_s']:.1f}", f"{loop['jitter_ms']:.1f}", f"{lost} of {due}"]
         cells.append((name, numbers))
-    heads = ("frames/s", "p50 ms", "p95 ms", "p99 ms", "max ms", "jitter ms", "dropped")
+    heads = ("frames/s", "p50 ms", "p95 ms", "p99 ms", "max ms", "detections/s", "jitter ms", "dropped")
     table = _table(("", *heads), cells)
     if "compare" in values:
         theirs = values["compare"]

@@ -28,7 +28,8 @@ def records(count: int) -> list[FrameRecord]:
 
 def values(source: str = "demo") -> dict[str, Any]:
     latency = {"end_to_end": {"p50": 41.2, "p95": 57.0, "p99": 59.0, "max": 61.0}}
-    loop = {"fps": 20.0, "jitter_ms": 1.5, "latency_ms": latency, "frames": {"dropped": 3, "read": 90}}
+    loop = {"fps": 20.0, "detections_per_s": 12.5, "jitter_ms": 1.5, "latency_ms": latency}
+    loop |= {"measured_frames": 87, "measured_dropped": 3}
     return {
         **loop,
         "source": source,
@@ -50,6 +51,7 @@ def test_the_page_holds_plots_figures_and_the_machine_and_needs_no_network() -> 
         "20.0 frames a second",
         "open loop, 30 frames a second due",
         "3 of 90",
+        "12.5",
         "13.3",
         "A processor",
     ):
