@@ -50,9 +50,9 @@ class Views:
 def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: torch.Generator) -> Views:
     """Draw tiles and look at each twice.
 
-    In half of the pairs the second view is as near to the first as two frames of a video; in the others it
-    turns by σ 30°, scales by 0.5 to 2, is squeezed along one direction to half its width at the least, as
-    what is looked at from 60° aside, and tilts. Both differ in light, blur and noise.
+    In a third of the pairs the second view is as near to the first as two frames of a video; in the others it
+    turns by σ 30°, scales by 0.5 to 2, is squeezed along one direction to 0.35 of its width at the least, as
+    what is looked at from 70° aside, and tilts. Both differ in light, blur and noise.
 
     Args:
         tiles: Where from.
@@ -64,10 +64,10 @@ def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: 
     device, side = tiles.images.device, tiles.images.shape[1]
     chosen = torch.randint(len(tiles.images), (batch,), generator=generator).to(device)
     first = _random_homographies(batch, side, size_wh, generator, angle_deg=15, zoom=0.25, bend=0.06)
-    near = torch.arange(batch) % 2 == 0
+    near = torch.arange(batch) % 3 == 0
     small = _random_homographies(batch, size_wh, size_wh, generator, angle_deg=3, zoom=0.06, bend=0.02)
     large = _random_homographies(
-        batch, size_wh, size_wh, generator, angle_deg=30, zoom=0.4, bend=0.2, squeeze=0.5
+        batch, size_wh, size_wh, generator, angle_deg=30, zoom=0.5, bend=0.2, squeeze=0.35
     )
     second = torch.where(near.view(-1, 1, 1), small, large) @ first
     homographies = torch.stack([first, second]).to(device)

@@ -45,7 +45,7 @@ def test_labels_lie_on_the_same_points_in_both_views(tiles: TileSet, monkeypatch
             xy = views.xy[k, b][both].numpy()
             patches.append(cv2.remap(image, xy[:, 0].copy(), xy[:, 1].copy(), cv2.INTER_LINEAR).ravel())
         differences.append(np.abs(patches[0] - patches[1]))
-        if b % 2 == 0 and both.sum() > 10:
+        if b % 3 == 0 and both.sum() > 10:
             shuffled = np.abs(patches[0] - np.roll(patches[1], 1))
             assert np.median(differences[-1]) < 0.5 * np.median(shuffled)
     assert np.median(np.concatenate(differences)) < 0.03
@@ -59,8 +59,9 @@ def test_far_views_are_squeezed_and_near_ones_are_not(tiles: TileSet) -> None:
     steps = torch.stack([moved[:, 1] - moved[:, 0], moved[:, 2] - moved[:, 0]], dim=2)
     longest, shortest = torch.linalg.svdvals(steps).T
     ratios = shortest / longest
-    assert float(ratios[::2].min()) > 0.85
-    assert 0.3 < float(ratios[1::2].min()) < 0.55
+    far = torch.arange(64) % 3 > 0
+    assert float(ratios[~far].min()) > 0.85
+    assert 0.2 < float(ratios[far].min()) < 0.45
 
 
 def test_the_homographies_lead_from_one_view_to_the_other(tiles: TileSet) -> None:
@@ -71,12 +72,13 @@ def test_the_homographies_lead_from_one_view_to_the_other(tiles: TileSet) -> Non
     torch.testing.assert_close(apply(across, views.xy[0])[both], views.xy[1][both], atol=1e-2, rtol=0)
 
 
-def test_every_other_pair_is_near(tiles: TileSet) -> None:
+def test_every_third_pair_is_near(tiles: TileSet) -> None:
     views = make_views(tiles, 16, (256, 192), torch.Generator().manual_seed(0))
     moved = (views.xy[0] - views.xy[1]).norm(dim=2)
     shown = views.visible.all(dim=0)
-    mean = [float(moved[b][shown[b]].mean()) for b in range(16) if shown[b].any()]
-    assert np.median(mean[::2]) < 0.5 * np.median(mean[1::2])
+    mean = np.array([float(moved[b][shown[b]].mean()) for b in range(16)])
+    near = np.arange(16) % 3 == 0
+    assert np.nanmedian(mean[near]) < 0.5 * np.nanmedian(mean[~near])
 
 
 def test_what_lies_off_the_tile_is_not_shown(tiles: TileSet) -> None:
