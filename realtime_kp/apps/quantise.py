@@ -38,9 +38,10 @@ def run_quantise(
     if weights.ref.kind == "hub" and out is None:
         raise ConfigError(f"{model} comes from the hub: name a folder with --out")
     folder = Path(weights.ref.location) if out is None else out
+    tiles = load_tiles(images, TILES)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path = quantise(weights.model, load_tiles(images, TILES), folder)
+        path = quantise(weights.model, tiles, folder)
     except OSError as exc:
         raise SinkError(f"cannot write to {folder}: {exc.strerror}") from exc
     if not quiet:

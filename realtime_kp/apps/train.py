@@ -5,28 +5,25 @@ from __future__ import annotations
 import json
 import logging
 import time
-import zlib
 from collections import deque
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
 from realtime_kp.apps.progress import telling_bars
 from realtime_kp.apps.signals import StopSignals
+from realtime_kp.apps.train_labels import labels_of
 from realtime_kp.config import TrainConfig
-from realtime_kp.errors import ConfigError, SinkError
+from realtime_kp.errors import ConfigError, ModelError, SinkError, first_line
 from realtime_kp.machine import keep_freed_memory
 
 if TYPE_CHECKING:
-    from realtime_kp.training.labels import Labels
-    from realtime_kp.training.trainer import StepLosses, Trainer
+    from realtime_kp.training.trainer import Recipe, StepLosses, Trainer
     from realtime_kp.training.views import TileSet
 
 log = logging.getLogger(__name__)
@@ -68,7 +65,7 @@ def run_train(
         raise SinkError(f"cannot make the folder {out}: {exc.strerror}") from exc
     keep_freed_memory()
     with StopSignals() as signals, telling_bars(quiet, counts=True) as bars:
-        tiles = _tile_set(images, out, config, bars)
+        tiles = _tile_set(images, out, config, signals, bars)
         trainer = _trainer(tiles, checkpoint, config)
         _train(trainer, out, signals, bars)
     if not quiet:
@@ -83,7 +80,7 @@ def _train(trainer: Trainer, out: Path, signals: StopSignals, bars: Progress) ->
     task = bars.add_task("training", total=trainer.recipe.steps, completed=trainer.step, shown="")
     saved_s = time.perf_counter()
     while trainer.step < trainer.recipe.steps and not signals.received:
-        recent.append(trainer.train_step())
+        recent.append(_step(trainer))
         bars.update(task, completed=trainer.step, shown=_describe(recent))
         if time.perf_counter() - saved_s >= _SAVE_EVERY_S:
             _save(trainer, out, recent)
@@ -101,8 +98,19 @@ def _save(trainer: Trainer, out: Path, recent: deque[StepLosses]) -> None:
             line = {"step": trainer.step, **{k: round(v, 4) for k, v in _means(recent).items()}}
             with open(out / "losses.jsonl", "a", encoding="utf-8") as losses:
                 losses.write(json.dumps(line) + "\n")
-    except OSError as exc:
-        raise SinkError(f"cannot write to {out}: {exc.strerror}") from exc
+    except (OSError, RuntimeError) as exc:  # torch has errors of its own for a full disk
+        raise SinkError(f"cannot write to {out}: {first_line(exc)}") from exc
+
+
+def _step(trainer: Trainer) -> StepLosses:
+    import torch
+
+    try:
+        return trainer.train_step()
+    except torch.OutOfMemoryError as exc:
+        raise ModelError(
+            f"{trainer.recipe.batch} pairs a step need more memory: give a --batch below"
+        ) from exc
 
 
 def _describe(recent: deque[StepLosses]) -> str:
@@ -118,7 +126,9 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
     from realtime_kp.training.trainer import Recipe, Trainer
 
     if config.resume:
-        return Trainer.resumed(checkpoint, tiles)
+        trainer = Trainer.resumed(checkpoint, tiles)
+        _check_resumed(trainer.recipe, config)
+        return trainer
     recipe = Recipe(
         config.arch,
         config.steps or _DEFAULT_STEPS,
@@ -143,7 +153,19 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
     return trainer
 
 
-def _tile_set(images: list[Path], out: Path, config: TrainConfig, bars: Progress) -> TileSet:
+def _check_resumed(recipe: Recipe, config: TrainConfig) -> None:
+    """What decides the result was chosen when the training began."""
+    for name in ("arch", "steps", "batch", "rate", "seed", "agreement", "ranking"):
+        asked, begun = getattr(config, name), getattr(recipe, name)
+        if asked not in (getattr(TrainConfig(), name), begun):
+            raise ConfigError(
+                f"--{name} {asked} with --resume: this training began with {begun}; leave it out"
+            )
+
+
+def _tile_set(
+    images: list[Path], out: Path, config: TrainConfig, signals: StopSignals, bars: Progress
+) -> TileSet:
     import torch
 
     from realtime_kp.features.engines import choose_device
@@ -154,32 +176,10 @@ def _tile_set(images: list[Path], out: Path, config: TrainConfig, bars: Progress
     if device == "mps":
         device = "cpu"  # nobody has tried to train on Apple's GPUs
     tiles = load_tiles(images, config.max_images)
-    labels = _labels(tiles, out / "labels.npz", config, bars)
+    labels = labels_of(tiles, out / "labels.npz", config, signals, bars)
     log.info("%d tiles, %.0f labels each, on %s", len(tiles), (labels.mass > 0).sum(axis=1).mean(), device)
     return TileSet(
         torch.from_numpy(tiles).to(device),
         torch.from_numpy(labels.xy).to(device),
         torch.from_numpy(labels.mass).to(device),
     )
-
-
-def _labels(tiles: NDArray[np.uint8], path: Path, config: TrainConfig, bars: Progress) -> Labels:
-    """Labels of earlier, where they were made of the same things; else new ones, kept for next time."""
-    from realtime_kp.training.labels import Labels, label_tiles, label_tiles_anew
-
-    mark = f"{zlib.crc32(tiles.tobytes())} {config.seed} {config.labels_from or 'blobs'}"
-    if path.exists():
-        with np.load(path) as kept:
-            if "mark" in kept and str(kept["mark"]) == mark:
-                return Labels(kept["xy"], kept["mass"])
-
-    def progress(what: str) -> Callable[[int], None]:
-        task = bars.add_task(what, total=len(tiles), shown="")
-        return lambda done: bars.update(task, completed=done)
-
-    labels = label_tiles(tiles, config.seed, progress=progress("labelling"))
-    if config.labels_from is not None:
-        again = progress(f"labelling with {config.labels_from}")
-        labels = label_tiles_anew(tiles, labels, config.labels_from, config.seed, again)
-    np.savez_compressed(path, xy=labels.xy, mass=labels.mass, mark=mark)
-    return labels

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from realtime_kp.features.weights_store import INT8_FILE
 from realtime_kp.training.architecture import TrainableSuperPoint
 
 _PREPROCESSOR = {
@@ -25,9 +26,12 @@ def export(network: TrainableSuperPoint, folder: Path) -> None:
 
     Args:
         network: What was trained.
-        folder: Made where it is missing; its model files are replaced.
+        folder: Made where it is missing; its model files are replaced, an 8-bit version in it is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # An 8-bit version is of the weights before.
+    for suffix in (".xml", ".bin"):
+        (folder / INT8_FILE).with_suffix(suffix).unlink(missing_ok=True)
     network.folded().to(torch.float16).save_pretrained(folder)
     # Stored in half, computed in full unless someone asks for less: not every CPU convolves in fp16.
     file = folder / "config.json"

@@ -45,21 +45,28 @@ def load_tiles(paths: Sequence[Path], max_tiles: int | None = None) -> Tiles:
 def _encoded_images(path: Path) -> Iterator[bytes]:
     if path.is_dir():
         for file in sorted(path.rglob("*")):
-            if file.suffix.lower() in PICTURE_SUFFIXES:
-                yield file.read_bytes()
+            if file.suffix.lower() in PICTURE_SUFFIXES and file.is_file():
+                yield _read(file)
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for name in sorted(archive.namelist()):
                 if Path(name).suffix.lower() in PICTURE_SUFFIXES:
                     yield archive.read(name)
     elif path.is_file():
-        yield path.read_bytes()
+        yield _read(path)
     else:
         raise SourceError(f"{path} is not there: --images takes folders, zip files and images")
 
 
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as exc:
+        raise SourceError(f"cannot read {file}: {exc.strerror}") from exc
+
+
 def _cut(data: bytes) -> Iterator[Tiles]:
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
     if image is None:
         return
     scale = TILE_PX / min(image.shape)

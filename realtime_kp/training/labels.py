@@ -6,6 +6,7 @@ network trained on drawn shapes, in a second one of a network of the first.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -96,9 +97,19 @@ def label_tiles(
         progress: Called with the number of tiles done.
     """
     # A forked child inherits locks of threads that it has not: torch's and OpenCV's may be held.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=_leave_ctrl_c_to_the_parent
+    ) as pool:
         found = pool.map(partial(_label_blobs, seed=seed), tiles, range(len(tiles)), chunksize=8)
-        return _gather(found, len(tiles), progress)
+        try:
+            return _gather(found, len(tiles), progress)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def label_tiles_anew(

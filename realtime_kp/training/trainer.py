@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import pickle
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn import functional
 
-from realtime_kp.errors import ModelError
+from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.weights_store import load_weights
 from realtime_kp.training.architecture import SHAPES, Arch, TrainableSuperPoint
 from realtime_kp.training.losses import agreement_loss, descriptor_loss, detection_loss, detection_targets
@@ -19,6 +21,8 @@ from realtime_kp.training.ranking import ranking_loss
 from realtime_kp.training.unfold import unfold
 from realtime_kp.training.views import TileSet, make_views
 from realtime_kp.training.widen import widen
+
+log = logging.getLogger(__name__)
 
 _WARM_UP_STEPS = 100
 _FINAL_RATE = 0.01
@@ -74,10 +78,21 @@ class StepLosses:
     right: float
 
 
+def can_compile(device: torch.device) -> bool:
+    """Whether `torch.compile` finds its tools, a C compiler among them; says so once where it does not."""
+    try:
+        torch.compile(functional.softplus)(torch.ones(8, device=device))
+    except Exception as exc:  # each backend has errors of its own
+        log.warning("training goes on without torch.compile, slower: %s", first_line(exc))
+        return False
+    return True
+
+
 class Trainer:
     """Trains one network.
 
-    A step depends on the seed, its number and the weights only, so that resuming is exact.
+    A step depends on the seed, its number and the weights only, so that resuming is exact on a CPU; a GPU
+    adds gradients in an order of its own, with or without a stop.
 
     Args:
         recipe: What to do.
@@ -93,7 +108,8 @@ class Trainer:
         self.model = TrainableSuperPoint(SHAPES[recipe.arch]).to(device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # On a CPU compiling gains nothing: the convolutions are the library's either way.
-        self._network = torch.compile(self.model) if device.type == "cuda" else self.model
+        compiles = device.type == "cuda" and can_compile(device)
+        self._network = torch.compile(self.model) if compiles else self.model
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self._log_temperature = torch.nn.Parameter(torch.tensor(math.log(0.07), device=device))
         parameters = [*self.model.parameters(), self._log_temperature]
@@ -200,7 +216,7 @@ class Trainer:
             ModelError: The file is no checkpoint.
         """
         try:
-            state: dict[str, Any] = torch.load(path, map_location=tiles.images.device, weights_only=True)
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             trainer = cls(Recipe(**state["recipe"]), tiles)
             trainer.step = state["step"]
             trainer.model.load_state_dict(state["model"])

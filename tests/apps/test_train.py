@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -9,6 +13,8 @@ import pytest
 
 from realtime_kp.cli import main
 from realtime_kp.sources import procedural_picture
+from realtime_kp.training.images import load_tiles
+from tests.conftest import child_environment, within
 
 
 @pytest.fixture
@@ -28,8 +34,10 @@ def test_training_writes_a_model_that_the_product_runs_and_goes_on(images: Path,
     assert json.loads((out / "losses.jsonl").read_text().splitlines()[-1])["step"] == 3
     before = (out / "model" / "model.safetensors").read_bytes()
     assert main([*command, "--steps", "3"]) == 2  # a checkpoint is there
+    (out / "model" / "openvino_int8.xml").write_text("of other weights")
     assert main([*command, "--resume"]) == 0
     assert (out / "model" / "model.safetensors").read_bytes() == before
+    assert not (out / "model" / "openvino_int8.xml").exists()
     video = ["video", "demo", "--max-frames", "2", "--no-video", "--model", str(out / "model"), "-q"]
     assert main([*video, "--tracks", str(tmp_path / "t.csv")]) == 0
 
@@ -47,6 +55,57 @@ def test_base_starts_from_small_with_labels_of_a_network(images: Path, tmp_path:
     losses = json.loads((base / "losses.jsonl").read_text())
     assert losses["detection"] > 0
     assert losses["agreement"] > 0
+    before = (base / "labels.npz").read_bytes()
+    assert main(["train", "--images", str(images), "--out", str(base), "--resume", "-q"]) == 0
+    assert (base / "labels.npz").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_what_contradicts_the_training_cannot_be_resumed(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    command = ["train", "--out", str(out), "-q", "--images"]
+    assert main([*command, str(images), "--arch", "small", "--steps", "1", "--batch", "1"]) == 0
+    assert main([*command, str(images), "--resume", "--rate", "1e-3"]) == 2
+    assert "--rate 0.001 with --resume: this training began with 0.002" in capsys.readouterr().err
+    assert main([*command, str(images), "--resume", "--labels-from", "small"]) == 2
+    assert "began with labels of blobs" in capsys.readouterr().err
+    other = tmp_path / "b.png"
+    cv2.imwrite(str(other), procedural_picture((352, 352), 1))
+    assert main([*command, str(other), "--resume"]) == 2
+    assert "not the images" in capsys.readouterr().err
+    (out / "labels.npz").write_bytes(b"torn")
+    assert main([*command, str(images), "--resume"]) == 2
+    assert "labels.npz is not there or damaged" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_labelling_ends_in_one_line(images: Path, tmp_path: Path) -> None:
+    for seed in range(30):
+        cv2.imwrite(str(images / f"{seed}.png"), procedural_picture((352, 352), seed))
+    command = [sys.executable, "-m", "realtime_kp", "train", "--images", str(images), "--out", str(tmp_path)]
+    training = subprocess.Popen(
+        command, env=child_environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert within(60, lambda: workers_that_ignore_ctrl_c(training.pid) == 2)
+        os.killpg(training.pid, signal.SIGINT)
+        _, told = training.communicate(timeout=60)
+    finally:
+        training.kill()
+    assert training.returncode == 130
+    assert "Traceback" not in told
+    assert "stopped while labelling" in told
+    assert not (tmp_path / "labels.npz").exists()
+
+
+def workers_that_ignore_ctrl_c(pid: int) -> int:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    commands = [Path(f"/proc/{child}/cmdline").read_bytes() for child in children]
+    workers = [child for child, command in zip(children, commands, strict=True) if b"spawn_main" in command]
+    masks = [Path(f"/proc/{worker}/status").read_text().split("SigIgn:")[1].split()[0] for worker in workers]
+    return sum(bool(int(mask, 16) & 1 << signal.SIGINT - 1) for mask in masks)
 
 
 def test_what_is_no_checkpoint_cannot_be_started_from(
@@ -62,6 +121,13 @@ def test_what_is_no_checkpoint_cannot_be_started_from(
 def test_nothing_to_resume_is_told(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--images", str(images), "--out", str(tmp_path / "out"), "--resume"]) == 2
     assert "nothing to resume" in capsys.readouterr().err
+
+
+def test_odd_files_among_the_images(tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "folder.jpg").mkdir()
+    cv2.imwrite(str(tmp_path / "good.png"), procedural_picture((352, 352), 0))
+    assert len(load_tiles([tmp_path])) == 1
 
 
 def test_missing_images_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from realtime_kp.features.weights_store import load_weights
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.architecture import SHAPES, TrainableSuperPoint
 from realtime_kp.training.export import export
-from realtime_kp.training.trainer import Recipe, Trainer
+from realtime_kp.training.trainer import Recipe, Trainer, can_compile
 from realtime_kp.training.views import TileSet
 
 RECIPE = Recipe("small", steps=20, batch=2, size_wh=(96, 96))
@@ -155,3 +155,14 @@ def test_ranking_changes_what_is_learned(tiles: TileSet) -> None:
     without, ranked = Trainer(RECIPE, tiles), Trainer(replace(RECIPE, ranking=1.0), tiles)
     assert without.train_step().ranking == ranked.train_step().ranking > 0
     assert not torch.equal(parameters(without), parameters(ranked))
+
+
+def test_without_a_compiler_training_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(function: object) -> object:
+        raise RuntimeError("Failed to find C compiler")
+
+    monkeypatch.setattr(torch, "compile", fails)
+    assert not can_compile(torch.device("cpu"))
+    assert "without torch.compile, slower: Failed to find C compiler" in caplog.text

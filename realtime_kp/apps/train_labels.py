@@ -1,0 +1,106 @@
+"""Labels of a training: made once, kept beside its checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from realtime_kp.apps.signals import StopSignals
+from realtime_kp.config import TrainConfig
+from realtime_kp.errors import ConfigError, SinkError
+
+if TYPE_CHECKING:
+    from realtime_kp.training.labels import Labels
+
+log = logging.getLogger(__name__)
+
+
+def labels_of(
+    tiles: NDArray[np.uint8], path: Path, config: TrainConfig, signals: StopSignals, bars: Progress
+) -> Labels:
+    """Labels of earlier, where they were made of the same things; else new ones, kept for next time.
+
+    Args:
+        tiles: `(N, S, S) uint8`.
+        path: Where they are kept.
+        config: With `resume`, what the training began with is taken, or nothing.
+        signals: Stop the labelling.
+        bars: Tell how far it is.
+
+    Raises:
+        ConfigError: The training that is to be resumed began with other images or labels.
+        SinkError: They cannot be kept.
+        KeyboardInterrupt: A signal came.
+    """
+    images, how = str(zlib.crc32(tiles.tobytes())), f"{config.seed} {config.labels_from or 'blobs'}"
+    kept = _kept(path)
+    if config.resume:
+        return _begun_with(kept, path, images, config)
+    if kept is not None and kept[:2] == (images, how):
+        return kept[2]
+    labels = _label(tiles, config, signals, bars)
+    _keep(labels, path, images, how)
+    return labels
+
+
+def _begun_with(kept: tuple[str, str, Labels] | None, path: Path, images: str, config: TrainConfig) -> Labels:
+    if kept is None:
+        raise ConfigError(f"{path} is not there or damaged: this training cannot be resumed")
+    if kept[0] != images:
+        raise ConfigError(f"these are not the images that {path} was made of: resume with those")
+    origin = kept[1].partition(" ")[2]
+    if config.labels_from not in (None, origin):
+        raise ConfigError(
+            f"--labels-from {config.labels_from} with --resume: this training began with labels of {origin}; "
+            "leave it out"
+        )
+    return kept[2]
+
+
+def _kept(path: Path) -> tuple[str, str, Labels] | None:
+    """Checksum of the images, how they were labelled, labels; None where there is nothing to be read."""
+    from realtime_kp.training.labels import Labels
+
+    try:
+        with np.load(path) as kept:
+            return str(kept["images"]), str(kept["how"]), Labels(kept["xy"], kept["mass"])
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _keep(labels: Labels, path: Path, images: str, how: str) -> None:
+    partial = path.with_suffix(".partial.npz")
+    try:
+        np.savez_compressed(partial, xy=labels.xy, mass=labels.mass, images=images, how=how)
+        partial.replace(path)
+    except OSError as exc:
+        raise SinkError(f"cannot write {path}: {exc.strerror}") from exc
+
+
+def _label(tiles: NDArray[np.uint8], config: TrainConfig, signals: StopSignals, bars: Progress) -> Labels:
+    from realtime_kp.training.labels import label_tiles, label_tiles_anew
+
+    def progress(what: str) -> Callable[[int], None]:
+        task = bars.add_task(what, total=len(tiles), shown="")
+
+        def tell(done: int) -> None:
+            bars.update(task, completed=done)
+            if signals.received:
+                log.warning("stopped while labelling, before the first step: the same command begins anew")
+                raise KeyboardInterrupt
+
+        return tell
+
+    labels = label_tiles(tiles, config.seed, progress=progress("labelling"))
+    if config.labels_from is not None:
+        again = progress(f"labelling with {config.labels_from}")
+        labels = label_tiles_anew(tiles, labels, config.labels_from, config.seed, again)
+    return labels
