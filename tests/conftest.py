@@ -127,7 +127,7 @@ class StubExtractor:
     def network_size(self, source_wh: tuple[int, int]) -> tuple[int, int]:
         return source_wh
 
-    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None) -> None:
+    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None, batch: int = 1) -> None:
         return
 
     @property

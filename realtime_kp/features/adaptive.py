@@ -57,14 +57,15 @@ class AdaptiveSuperPoint:
         """The network's input size for a source size."""
         return self._active.network_size(source_wh)
 
-    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None) -> None:
+    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None, batch: int = 1) -> None:
         """Compile for a source size, and choose the model.
 
         Args:
             source_wh: Width and height of the source.
             interval_s: From one frame of the source to the next; None keeps the model.
+            batch: How many frames will come at once.
         """
-        self._active.warm_up(source_wh)
+        self._active.warm_up(source_wh, batch=batch)
         if interval_s is None or not self.info.device.startswith("cpu"):
             return
         took_s = self._time(source_wh)
@@ -79,7 +80,7 @@ class AdaptiveSuperPoint:
         )
         self._stack.close()
         self._active = self._stack.enter_context(SuperPoint(replace(self._config, model=self._small)))
-        self._active.warm_up(source_wh)
+        self._active.warm_up(source_wh, batch=batch)
 
     @property
     def in_flight(self) -> int:

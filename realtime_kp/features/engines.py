@@ -94,6 +94,7 @@ def make_engine(model: Model, choice: EngineChoice, *, latency: bool = True) -> 
     Raises:
         ModelError: The weights cannot be loaded, the engine cannot take the network, or it has no 8-bit
             version.
+        torch.OutOfMemoryError: The device has no room for it.
     """
     if choice.precision == "int8" and model.ref.int8_file is None:
         raise ModelError(
@@ -104,6 +105,8 @@ def make_engine(model: Model, choice: EngineChoice, *, latency: bool = True) -> 
         if choice.engine == "torch":
             return TorchEngine(SuperPointNetwork(model.load()), choice)
         return OpenVinoEngine(model_graph(model, int8=choice.precision == "int8"), choice, latency=latency)
+    except torch.OutOfMemoryError:
+        raise
     except (RuntimeError, ValueError) as exc:
         raise ModelError(f"the engine {choice.engine} cannot load the network: {first_line(exc)}") from exc
 

@@ -54,8 +54,9 @@ class _Program:
 class GraphedKeypoints:
     """From grey pictures to keypoints in one go; one graph a batch shape, the latest four are kept.
 
-    What cannot be captured, or does not give what the same steps give one by one, runs one by one. On a CPU,
-    where there are no graphs, it always does: same buffers, same results.
+    A batch that is smaller than one before, as at the end of a file, runs in the graph of that one. What
+    cannot be captured, or does not give what the same steps give one by one, runs one by one, and so does all
+    that comes after. On a CPU, where there are no graphs, everything does: same buffers, same results.
 
     Args:
         network: `(B, H, W) uint8` on the device to logits and descriptor map, as `SuperPointNetwork`.
@@ -72,6 +73,7 @@ class GraphedKeypoints:
         self._device = device
         self._in_flight = in_flight
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        self._graphs_work = True
         self._programs: OrderedDict[tuple[int, ...], _Program] = OrderedDict()
 
     @property
@@ -89,12 +91,13 @@ class GraphedKeypoints:
             Waits for places, scores and descriptors, as `DecodedBatch.to_host` has them; they live until
             `in_flight` further runs are begun.
         """
-        program = self._program(grey.shape)
+        rows = len(grey)
+        program = self._program(self._shape_for(grey.shape))
         slot = program.slots[0]
         program.slots.rotate(-1)
         slot.wait()
         with torch.inference_mode(), self._on_stream():
-            slot.grey.copy_(torch.from_numpy(grey))
+            slot.grey[:rows].copy_(torch.from_numpy(grey))
             program.grey.copy_(slot.grey, non_blocking=True)
             program.replay()
             slot.packed.copy_(program.packed, non_blocking=True)
@@ -103,9 +106,14 @@ class GraphedKeypoints:
 
         def results() -> HostArrays:
             slot.wait()
-            return unpack(slot.packed)
+            return unpack(slot.packed[:rows])
 
         return results
+
+    def _shape_for(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Room for a batch: a shape of its own costs more to prepare than a few void rows to run."""
+        roomy = [other for other in self._programs if other[1:] == shape[1:] and other[0] > shape[0] > 1]
+        return shape if shape in self._programs or not roomy else min(roomy)
 
     def _on_stream(self) -> AbstractContextManager[object]:
         return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
@@ -125,7 +133,8 @@ class GraphedKeypoints:
         # Fastest algorithms are chosen by trial: the shape stays, so the trial pays.
         trials = torch.backends.cudnn.flags(enabled=True, benchmark=True)
         with torch.inference_mode(), self._on_stream(), trials:
-            grey = torch.randint(256, shape, dtype=torch.uint8, device=self._device)
+            # Drawn on the host: a capture that failed may leave the device's generator unusable.
+            grey = torch.randint(256, shape, dtype=torch.uint8).to(self._device)
             for _ in range(_WARM_UPS if pinned else 1):
                 packed = self._find(grey)
             slots = deque(
@@ -136,10 +145,11 @@ class GraphedKeypoints:
                 )
                 for _ in range(self._in_flight)
             )
-            if self._stream is not None:
+            if self._stream is not None and self._graphs_work:
                 captured = self._captured(grey, packed, self._stream)
                 if captured is not None:
                     return _Program(grey, *captured, slots)
+                self._graphs_work = False
 
             def run_one_by_one() -> None:
                 packed.copy_(self._find(grey))

@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.errors import ModelError
+from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.superpoint import Extraction, Extractor, ModelInfo, Results
 
 log = logging.getLogger(__name__)
@@ -54,16 +54,16 @@ class SparingExtractor:
         """The network's input size for a source size."""
         return self._now.network_size(source_wh)
 
-    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None) -> None:
-        """Compile for a source size before its first frame."""
+    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None, batch: int = 1) -> None:
+        """Compile for a source size; for single frames where the batch does not fit."""
 
-        def warmed() -> bool:
-            self._now.warm_up(source_wh, interval_s)
+        def warmed(count: int) -> bool:
+            self._now.warm_up(source_wh, interval_s, count)
             return True
 
-        if _attempt(warmed) is None:
+        if _attempt(lambda: warmed(batch)) is None and (batch == 1 or _attempt(lambda: warmed(1)) is None):
             self._fall_back()
-            warmed()
+            warmed(1)
 
     @property
     def in_flight(self) -> int:
@@ -104,9 +104,9 @@ class SparingExtractor:
             raise ModelError("there is not enough memory for one frame, on the CPU either")
         self._fell_back = True
         log.warning("the device has no memory for one frame: going on with the CPU")
-        before, self._now = self._now, self._make_second()
-        before.__exit__(None, None, None)
-        self._now.__enter__()
+        self._now.__exit__(None, None, None)
+        # Other threads ask meanwhile what is running: the first one answers until the second one is there.
+        self._now = self._make_second().__enter__()
 
 
 def _attempt(work: Callable[[], T]) -> T | None:
@@ -120,6 +120,10 @@ def _attempt(work: Callable[[], T]) -> T | None:
         return work()
     except torch.OutOfMemoryError:
         pass
+    except RuntimeError as exc:
+        if not torch.cuda.is_available():
+            raise
+        raise ModelError(f"the device fails: {first_line(exc)}; --device cpu does without it") from exc
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None

@@ -82,12 +82,13 @@ class Extractor(Protocol):
         """The network's input size for a source size."""
         ...
 
-    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None) -> None:
+    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None, batch: int = 1) -> None:
         """Compile for a source size before its first frame.
 
         Args:
             source_wh: Width and height of the source.
             interval_s: From one frame of the source to the next, where that is known.
+            batch: How many frames will come at once.
         """
         ...
 
@@ -234,11 +235,11 @@ class SuperPoint:
         """The network's input size for a source size."""
         return network_size(source_wh, self.config.resize)
 
-    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None) -> None:
-        """Compile for a source size before its first frame."""
+    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None, batch: int = 1) -> None:
+        """Compile for a source size and a batch before the first frames."""
         blank = np.zeros((source_wh[1], source_wh[0], 3), np.uint8)
         for _ in range(2):
-            self.extract(blank)
+            self.submit([blank] * batch)()
 
     def prepare(self, images_bgr: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
         """First step: true grey at the network's size, `(B, H, W) uint8`.

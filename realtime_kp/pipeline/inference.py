@@ -53,7 +53,7 @@ class InferenceWorker:
                 yield_to_others()
             info = self._shared.info
             if info is not None and info.size_wh is not None and not self._shared.stop.is_set():
-                superpoint.warm_up(info.size_wh, 1 / info.fps if info.fps else None)
+                superpoint.warm_up(info.size_wh, 1 / info.fps if info.fps else None, self._batch)
             self._shared.ready.set()
             self._find(superpoint)
         self._frames.detected.close()

@@ -73,6 +73,22 @@ def test_a_buffer_is_used_again_with_what_is_new(engine: TorchEngine) -> None:
         assert_same_keypoints(graphed.submit(picture(seed))(), one_by_one(engine, picture(seed)))
 
 
+def test_a_smaller_batch_takes_the_room_of_a_larger_one(engine: TorchEngine) -> None:
+    seen = []
+
+    def network(grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.append(len(grey))
+        return engine.network(grey)
+
+    graphed = GraphedKeypoints(network, SETTINGS, engine.device)
+    graphed.submit(picture(0))()
+    graphed.submit(np.concatenate([picture(1), picture(2), picture(3)]))()
+    rest = np.concatenate([picture(4), picture(5)])
+    assert_same_keypoints(graphed.submit(rest)(), one_by_one(engine, rest))
+    assert_same_keypoints(graphed.submit(picture(6))(), one_by_one(engine, picture(6)))
+    assert set(seen) == {1, 3}
+
+
 def test_a_cpu_goes_step_by_step(engine: TorchEngine) -> None:
     assert isinstance(make_finder(engine, SETTINGS), StepFinder)
 

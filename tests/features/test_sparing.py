@@ -3,15 +3,18 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from realtime_kp.config import SuperPointConfig
 from realtime_kp.errors import ModelError
-from realtime_kp.features import SparingExtractor
-from realtime_kp.features.superpoint import Extraction, Results
+from realtime_kp.features import SparingExtractor, SuperPoint
+from realtime_kp.features.engines import TorchEngine
+from realtime_kp.features.superpoint import Extraction, ModelInfo, Results
 from tests.conftest import StubExtractor
 
 Image = NDArray[np.uint8]
@@ -112,3 +115,33 @@ def test_other_errors_pass_through() -> None:
     sparing = SparingExtractor(StubExtractor(fail_at=0), StubExtractor)
     with pytest.raises(RuntimeError, match="as ordered"), sparing:
         sparing.submit(images(1))()
+
+
+def test_a_model_that_does_not_fit_while_loading_goes_to_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(self: TorchEngine, network: object, choice: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(TorchEngine, "__init__", full)
+    first = SuperPoint(SuperPointConfig(model="small", device="cpu", engine="torch"))
+    with SparingExtractor(first, StubExtractor) as sparing:
+        assert sparing.info.engine == "stub"
+    assert "going on with the CPU" in caplog.text
+
+
+def test_what_runs_is_told_while_the_second_one_loads() -> None:
+    told = []
+
+    class Slow(StubExtractor):
+        @property
+        def info(self) -> ModelInfo:
+            raise RuntimeError("not loaded")
+
+        def __enter__(self) -> Self:
+            told.append(sparing.info.engine)
+            return self
+
+    with SparingExtractor(SmallDevice(0), Slow) as sparing:
+        sparing.submit(images(1))()
+    assert told == ["stub"]
