@@ -202,6 +202,7 @@ class TrackedFrame:
         tracks: The tracks alive at this frame.
         times_ms: What the stages took so far; those of the network are of the detection that arrived.
         late: What the network found in an earlier frame and the tracks have taken in with this one.
+        newest: The newest that the network has told, where frames do not wait for it.
         detection_age: Frames since the newest one that the network has told of; None before the first.
         starts: When the threads began with it; that of the network is of the detection that arrived.
         tracker_state: The tracker as it stood after this frame, to go on from in another run; None where it
@@ -213,6 +214,7 @@ class TrackedFrame:
     tracks: Tracks
     times_ms: StageTimes = field(default_factory=StageTimes)
     late: Detection | None = None
+    newest: Detection | None = None
     detection_age: int | None = None
     starts: StageStarts = field(default_factory=StageStarts)
     tracker_state: bytes | None = field(default=None, repr=False)

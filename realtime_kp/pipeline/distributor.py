@@ -18,7 +18,8 @@ class Distributor:
     In step, every frame passes the network's thread and comes to the tracker with its keypoints, or without
     where the network looks at every Nth only. Else the tracker gets every frame at once, and the network
     the newest whenever it is free; its keypoints follow when they are there. That is for live use, where
-    waiting for the network would cost frames, and for trackers that make something of late keypoints.
+    waiting for the network would cost frames, and for trackers that make something of late keypoints. Of
+    several pictures none says where the keypoints of the one before have gone: they go in step.
 
     Args:
         policy: `block`, `drop_oldest`, or `auto`: drop where the source is live.
@@ -55,12 +56,12 @@ class Distributor:
         self.detected: Channel[Detected] = Channel(1)
         self.in_step = True
 
-    def decide(self, *, live: bool) -> None:
-        """Choose the way of the frames of a source that is live, or a recording."""
+    def decide(self, *, live: bool, still: bool = False) -> None:
+        """Choose the way of the frames of a source that is live, a set of still pictures, or a recording."""
         if self._policy == "auto":
             self.to_network.policy = "drop_oldest" if live else "block"
         drops = self.to_network.policy == "drop_oldest"
-        self.in_step = not (drops and self._late_is_useful and self._detect_every != 1)
+        self.in_step = still or not (drops and self._late_is_useful and self._detect_every != 1)
         if not self.in_step:
             self.detected.policy = "drop_oldest"
 

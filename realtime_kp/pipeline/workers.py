@@ -59,7 +59,7 @@ class CaptureWorker:
         """Read until the source ends or the run does."""
         with self._source as source:
             info = self._shared.info = source.info
-            self._out.decide(live=info.live)
+            self._out.decide(live=info.live, still=info.still)
             self._shared.opened.set()
             if not info.live:
                 self._shared.ready.wait()
@@ -146,7 +146,7 @@ class TrackingWorker:
         self._frames = frames
         self._out = out
         self._shared = shared
-        self._newest_detection: int | None = None
+        self._newest: Detection | None = None
         self._keep_state_s = keep_state_s
         self._kept_at_s = -math.inf
 
@@ -172,7 +172,9 @@ class TrackingWorker:
             queue=(detected.times_ms.queue or 0.0) + (started_s - detected.put_at_s) * 1e3,
             track=(time.perf_counter() - started_s) * 1e3,
         )
-        age = self._age(detected.frame, detected.keypoints)
+        if detected.keypoints is not None:
+            self._newest = _detection(detected.frame, detected.keypoints)
+        age = self._age(detected.frame)
         starts = replace(detected.starts, track=started_s)
         return TrackedFrame(
             detected.frame,
@@ -189,6 +191,8 @@ class TrackingWorker:
         started_s = time.perf_counter()
         keypoints = None if late is None else late.keypoints
         tracks = self._tracker.update(frame, keypoints)
+        if late is not None and keypoints is not None:
+            self._newest = _detection(late.frame, keypoints)
         found = StageTimes() if late is None else late.times_ms
         times = replace(
             found,
@@ -196,14 +200,18 @@ class TrackingWorker:
             queue=(started_s - captured.put_at_s) * 1e3,
             track=(time.perf_counter() - started_s) * 1e3,
         )
-        age = self._age(frame, keypoints)
         detect_s = None if late is None else late.starts.detect
-        starts = StageStarts(captured.grab_at_s, detect_s, started_s)
-        if late is None or late.frame.index == frame.index:
-            return TrackedFrame(frame, keypoints, tracks, times, detection_age=age, starts=starts)
-        assert late.keypoints is not None
-        detection = Detection(late.frame.index, late.frame.time_s, late.frame.size_wh, late.keypoints)
-        return TrackedFrame(frame, None, tracks, times, late=detection, detection_age=age, starts=starts)
+        of_this_frame = late is not None and late.frame.index == frame.index
+        return TrackedFrame(
+            frame,
+            keypoints if of_this_frame else None,
+            tracks,
+            times,
+            late=None if late is None or of_this_frame else self._newest,
+            newest=self._newest,
+            detection_age=self._age(frame),
+            starts=StageStarts(captured.grab_at_s, detect_s, started_s),
+        )
 
     def _state(self) -> bytes | None:
         now_s = time.perf_counter()
@@ -219,7 +227,9 @@ class TrackingWorker:
         except ChannelClosedError:
             return None  # the network is done, the last frames still come
 
-    def _age(self, frame: Frame, keypoints: Keypoints | None) -> int | None:
-        if keypoints is not None and keypoints.frame_index is not None:
-            self._newest_detection = max(keypoints.frame_index, self._newest_detection or 0)
-        return None if self._newest_detection is None else frame.index - self._newest_detection
+    def _age(self, frame: Frame) -> int | None:
+        return None if self._newest is None else frame.index - self._newest.frame_index
+
+
+def _detection(frame: Frame, keypoints: Keypoints) -> Detection:
+    return Detection(frame.index, frame.time_s, frame.size_wh, keypoints)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.keypoints import Keypoints, TrackedFrame, Tracks
+from realtime_kp.render.carry import carried
 from realtime_kp.render.colours import id_colour, score_colours
 from realtime_kp.render.hud import HudInfo, draw_hud
 
@@ -41,8 +42,10 @@ def render(
     image = tracked.frame.image_bgr.copy()
     if "tracks" in layers:
         draw_tracks(image, tracked.tracks.confirmed, trail_length)
-    if "keypoints" in layers and tracked.keypoints is not None:
-        draw_keypoints(image, tracked.keypoints)
+    if "keypoints" in layers:
+        keypoints = tracked.keypoints if tracked.newest is None else carried(tracked.newest, tracked)
+        if keypoints is not None:
+            draw_keypoints(image, keypoints)
     if mirror:
         image = np.ascontiguousarray(image[:, ::-1])
     if "hud" in layers and hud is not None:

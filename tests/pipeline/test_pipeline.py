@@ -300,7 +300,19 @@ def test_live_every_frame_is_tracked_while_the_network_takes_what_it_manages() -
         assert f.times_ms.network is not None
     between = next(f for f in frames if f.frame.index == late[0].frame.index + 1)
     assert between.detection_age == (late[0].detection_age or 0) + 1
+    assert between.newest is not None
+    assert between.newest is late[0].late
     assert frames[0].detection_age is None
+
+
+def test_pictures_of_their_own_wait_for_their_keypoints(tmp_path: Path) -> None:
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((48, 64, 3), 60 * i, np.uint8))
+    source = open_source(str(tmp_path))
+    with make(source, StubExtractor(delay_s=0.05), "hybrid", policy="drop_oldest") as pipeline:
+        frames = list(pipeline)
+    assert frames
+    assert all(f.keypoints is not None and f.late is None for f in frames)
 
 
 def test_live_the_network_may_be_held_to_every_nth_frame() -> None:

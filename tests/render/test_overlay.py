@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from realtime_kp import Keypoints, TrackState
 from realtime_kp.frame import Frame
-from realtime_kp.keypoints import TrackedFrame, Tracks
+from realtime_kp.keypoints import Detection, TrackedFrame, Tracks
 from realtime_kp.render import HudInfo, draw_help, render
 from realtime_kp.render.colours import id_colour, score_colours
 
@@ -45,6 +47,28 @@ def test_keypoints_are_drawn_where_they_are() -> None:
     assert abs(x.mean() - 200) < 0.6
     assert abs(y.mean() - 150) < 0.6
     assert np.ptp(x) < 10
+
+
+def test_keypoints_of_an_earlier_frame_are_drawn_where_the_tracks_have_gone() -> None:
+    count, gone = 12, np.array([14.0, -6.0], np.float32)
+    before = np.random.default_rng(0).uniform(40, 200, (count, 2)).astype(np.float32)
+    trails = np.stack([before, before + gone / 2, before + gone], axis=1)
+    tracks = Tracks(
+        np.arange(count),
+        before + gone,
+        np.ones(count, np.float32),
+        np.full(count, 3, np.int32),
+        np.full(count, TrackState.CONFIRMED, np.int8),
+        np.ones(count, np.bool_),
+        trails,
+    )
+    one = tracked()
+    assert one.keypoints is not None
+    frame = replace(one.frame, index=5)
+    found = Detection(3, 0.1, frame.size_wh, one.keypoints)
+    y, x = np.nonzero(changed(render(TrackedFrame(frame, None, tracks, newest=found), {"keypoints"})))
+    assert abs(x.mean() - 214) < 0.6
+    assert abs(y.mean() - 144) < 0.6
 
 
 def test_a_trail_leads_to_its_track_in_the_colour_of_its_id() -> None:
