@@ -50,7 +50,7 @@ def track(
     """Track keypoints through a source.
 
     Files give every frame, in order, with its keypoints. Cameras and streams give the newest frame each time;
-    what comes while the loop is busy is dropped, and no frame waits for the network: its `keypoints` are None,
+    what comes while the loop is busy is dropped. No frame waits for the network there: `keypoints` is None,
     `newest` has those of the last frame that the network is done with. A `config` whose pipeline has
     `detect_every=1` makes frames wait.
 

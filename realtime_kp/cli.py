@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -39,6 +39,13 @@ from realtime_kp.errors import ConfigError, ModelError, RealtimeKpError, SinkErr
 from realtime_kp.machine import missing_system_packages
 
 log = logging.getLogger("realtime_kp")
+
+_OTHER_SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "doctor": ("superpoint",),
+    "evaluate": ("superpoint", "report"),
+    "train": (),
+    "quantise": (),
+}
 
 COMMON = Group("Every command", sort_key=0)
 EXIT_CODES: dict[type[RealtimeKpError], int] = {
@@ -150,6 +157,8 @@ class Commands:
         config = AppConfig(superpoint, tracking, pipeline, render, input, report, bench=bench)
         if self._shown("bench", config):
             return 0
+        if report.log is not None:
+            raise ConfigError("bench writes no frame log; use --summary for its figures")
         if bench.known_motion:
             from realtime_kp.apps.known_motion import run_known_motion
 
@@ -166,6 +175,7 @@ class Commands:
 
     def doctor(self, *, superpoint: Superpoint = SuperPointConfig()) -> int:  # noqa: B008
         """Tell what this machine offers, with a real inference on each engine."""
+        self._refuse_to_show("doctor")
         from realtime_kp.apps.doctor import run_doctor
 
         return run_doctor(superpoint, self._console)
@@ -183,6 +193,7 @@ class Commands:
             images: Folders (with everything below), zip files, single images.
             out: Folder for labels, checkpoint and, in its folder model, what transformers loads.
         """
+        self._refuse_to_show("train")
         from realtime_kp.apps.train import run_train
 
         return run_train(images, out, train, self._console, quiet=self.quiet)
@@ -201,6 +212,7 @@ class Commands:
             images: Pictures to calibrate with: folders, zip files, single images.
             out: Folder of the result; the model's own without one.
         """
+        self._refuse_to_show("quantise")
         from realtime_kp.apps.quantise import run_quantise
 
         return run_quantise(model, images, out, self._console, quiet=self.quiet)
@@ -222,11 +234,16 @@ class Commands:
                 (H_1_2 beside 1.ppm and 2.ppm; H1to3p.xml beside graf1.png and graf3.png). Of videos
                 in it, frames half a second and a second apart are judged by their epipolar geometry.
         """
+        self._refuse_to_show("evaluate")
         from realtime_kp.apps.evaluate import run_evaluate
 
         model = "base" if superpoint.model == "auto" else superpoint.model
         names = list(dict.fromkeys([model, *against]))
         return run_evaluate(names, data, evaluate, superpoint, report, self._console, quiet=self.quiet)
+
+    def _refuse_to_show(self, command: str) -> None:
+        if self.print_config:
+            raise ConfigError(f"--print-config is for live, video and bench, not for {command}")
 
     def _shown(self, command: str, config: AppConfig) -> bool:
         if self.print_config:
@@ -321,7 +338,7 @@ def make_app() -> App:
 
 def _for_command(values: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
     """Leave out what concerns other commands only: one file may serve all of them."""
-    known = {**SECTIONS, "doctor": ("superpoint",)}
+    known = {**SECTIONS, **_OTHER_SECTIONS}
     command = next((word for word in words if word in known), None)
     everybodys = {section for sections in known.values() for section in sections}
     others = everybodys - set(known[command]) if command else set[str]()

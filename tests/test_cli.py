@@ -399,3 +399,40 @@ def test_live_without_a_display_says_so_and_goes_on(
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     assert main(["live", "demo?frames=5", *FAST]) == 0
     assert "without a window" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["doctor"],
+        ["evaluate"],
+        ["quantise", "--model", "small", "--images", "x"],
+        ["train", "--images", "x", "--out", "y"],
+    ],
+)
+def test_commands_without_a_settings_file_do_not_run_instead_of_printing(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--print-config"]) == 2
+    assert f"not for {arguments[0]}" in capsys.readouterr().err
+    assert not any(Path().iterdir())
+
+
+@pytest.mark.parametrize("command", ["evaluate", "doctor", "train", "quantise"])
+def test_a_file_for_other_commands_does_not_disturb(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("my.yaml").write_text("tracking:\n  max_age: 7\nlive:\n  mirror: true\n")
+    assert main([command, "--config", "my.yaml", "--help"]) == 0
+    more = {"train": ["--images", "x", "--out", "y"], "quantise": ["--images", "x", "--model", "small"]}
+    assert main([command, "--config", "my.yaml", *more.get(command, []), "--print-config"]) == 2
+    assert f"not for {command}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["--known-motion", "--real-motion"])
+@pytest.mark.parametrize(
+    "flag", [["--rate", "30"], ["--compare"], ["--report", "p.html"], ["--baseline", "b.json"]]
+)
+def test_flags_of_loops_are_not_for_motion(
+    kind: str, flag: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", kind, *flag]) == 2
+    assert "is of loops" in capsys.readouterr().err

@@ -20,7 +20,6 @@ from realtime_kp.bench.pieces import PieceCost, measure_pieces
 from realtime_kp.bench.report import check_plotly, report_page
 from realtime_kp.bench.trace import trace
 from realtime_kp.config import AppConfig
-from realtime_kp.errors import ConfigError
 from realtime_kp.machine import peak_memory_mb
 from realtime_kp.sinks import check_output, write_whole
 
@@ -36,8 +35,6 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
     Raises:
         RealtimeKpError: What went wrong.
     """
-    if config.report.log is not None:
-        raise ConfigError("bench writes no frame log; use --summary for its figures")
     for file in (config.report.summary, config.bench.html, config.bench.profile):
         if file is not None:
             check_output(file, overwrite=config.report.overwrite, inputs=[source])

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from realtime_kp.apps.exit_codes import DONE, MODEL
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.errors import RealtimeKpError
+from realtime_kp.errors import RealtimeKpError, first_line
 from realtime_kp.features import SuperPoint
 from realtime_kp.keypoints import Keypoints
 from realtime_kp.machine import describe_machine, missing_system_packages
@@ -145,8 +145,8 @@ def _engines(config: SuperPointConfig) -> Iterator[Finding]:
         settings = replace(config, engine=engine, device=device, precision=precision)  # type: ignore[arg-type]
         try:
             keypoints, took_ms = _infer(settings, image)
-        except RealtimeKpError as exc:
-            yield Finding(topic, "does not work", str(exc))
+        except (RealtimeKpError, RuntimeError) as exc:  # a driver's failure is what the doctor is for
+            yield Finding(topic, "does not work", first_line(exc))
             continue
         text = f"{len(keypoints)} keypoints in {took_ms:.0f} ms"
         if reference is None:
@@ -160,7 +160,8 @@ def _engines(config: SuperPointConfig) -> Iterator[Finding]:
         text += (
             f"; against full precision {alike.overlap:.1%} within 1 px, descriptor cosine {alike.cosine:.4f}"
         )
-        good = alike.overlap >= _MIN_OVERLAP and alike.cosine >= _MIN_COSINE
+        # In 8 bits a network tells what it keeps; in half precision it keeps what is promised.
+        good = precision == "int8" or (alike.overlap >= _MIN_OVERLAP and alike.cosine >= _MIN_COSINE)
         yield Finding(topic, text, None if good else f"do not use {topic} here; report this")
 
 
@@ -174,13 +175,27 @@ def _combinations(config: SuperPointConfig) -> Iterator[tuple[str, str, str]]:
     others = [("torch", "cpu", "bf16")]
     if openvino_problem() is None:
         others += [("openvino", "cpu", precision) for precision in reversed(cpu_precisions())]
-    for device, there in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())):
-        if there:
-            others += [("torch", device, precision) for precision in ("fp32", "fp16", "bf16")]
-    wanted = (config.engine, config.device.partition(":")[0], config.precision)
-    for combination in others:
-        if all(w in ("auto", c) for w, c in zip(wanted, combination, strict=True)):
-            yield combination
+        if _has_int8(config):
+            others.append(("openvino", "cpu", "int8"))
+    for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        others += [("torch", f"cuda:{number}", precision) for precision in ("fp32", "fp16", "bf16")]
+    if torch.backends.mps.is_available():
+        others += [("torch", "mps", precision) for precision in ("fp32", "fp16", "bf16")]
+    device = "cuda:0" if config.device == "cuda" else config.device
+    wanted = (config.engine, device, config.precision)
+    fitting = [found for found in others if all(w in ("auto", f) for w, f in zip(wanted, found, strict=True))]
+    # What was asked for and is not to be had is tried all the same: the attempt tells why.
+    reference = all(w in ("auto", f) for w, f in zip(wanted, ("torch", "cpu", "fp32"), strict=True))
+    yield from fitting if fitting or reference else [wanted]
+
+
+def _has_int8(config: SuperPointConfig) -> bool:
+    from realtime_kp.features.weights_store import find_weights
+
+    try:
+        return find_weights(config.model).int8_file is not None
+    except RealtimeKpError:
+        return False  # told with the weights
 
 
 def _infer(config: SuperPointConfig, image: NDArray[np.uint8]) -> tuple[Keypoints, float]:

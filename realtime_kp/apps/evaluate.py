@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
 from realtime_kp.apps.progress import progress_bars
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import figures_table, write_json
-from realtime_kp.bench.accuracy import TrackAccuracy
+from realtime_kp.bench.accuracy import NothingTrackedError, TrackAccuracy
 from realtime_kp.bench.evaluation import PairScores, evaluate
 from realtime_kp.bench.features import FeatureMethod
 from realtime_kp.bench.known_motion import make_clips, measure_known_motion
@@ -38,6 +39,8 @@ from realtime_kp.machine import describe_machine
 from realtime_kp.sinks import check_output
 from realtime_kp.sources import DemoSpec, list_pictures
 from realtime_kp.tracking import Tracker
+
+log = logging.getLogger(__name__)
 
 _CLIPS = 2
 _CLIP_FRAMES = 45
@@ -168,14 +171,18 @@ def _counted(pairs: list[P], signals: StopSignals, advance: Any) -> Iterator[P]:
 def _tracks(
     name: str, folder: Path, seeds: range, superpoint: SuperPointConfig
 ) -> list[TrackAccuracy] | list[None]:
-    """For each seed; nothing where descriptors are none that a tracker takes."""
+    """For each seed; nothing where descriptors are none that a tracker takes, or nothing was tracked."""
     if name in CLASSICAL:
         return [None] * len(seeds)
     folders = sorted({path.parent for path in pictures_to_warp(folder)})
     pictures = [path for place in folders for path in list_pictures(place)]
     shown: Sequence[Path | None] = pictures[: _CLIPS * 8 : 8] or [None]
     with open_method(name, superpoint.max_keypoints, superpoint, threshold=True) as method:
-        return [_track(method, shown, seed) for seed in seeds]
+        try:
+            return [_track(method, shown, seed) for seed in seeds]
+        except NothingTrackedError as exc:
+            log.warning("%s: %s on clips of known motion", name, exc)
+            return [None] * len(seeds)
 
 
 def _track(method: FeatureMethod, pictures: Sequence[Path | None], seed: int) -> TrackAccuracy:

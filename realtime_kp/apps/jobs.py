@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +11,8 @@ from realtime_kp.config import AppConfig
 from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.sinks import WRITABLE, check_features_name, check_output, check_table_name, picture_targets
 from realtime_kp.sources import is_demo_spec, is_picture_spec, list_pictures
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class Job:
 def plan_jobs(sources: list[str], config: AppConfig) -> list[Job]:
     """Decide what each input is written to.
 
-    With several inputs `--output` is a folder, and the other files get the input's name before their own.
+    With several inputs `--output` is a folder, and the other files get the input's name before their own. An
+    input that is what another one is written to is left out: `*.mp4` finds results of earlier as well.
 
     Raises:
         ConfigError: The inputs would be written to the same file, or a name has the wrong suffix.
@@ -51,7 +55,19 @@ def plan_jobs(sources: list[str], config: AppConfig) -> list[Job]:
     for source, stem in zip(sources, stems, strict=True):
         target, pictures = _target(source, stem, config, several)
         jobs.append(Job(source, _with_prefix(config, f"{stem}_") if several else config, target, pictures))
-    return jobs
+    return _without_results(jobs)
+
+
+def _without_results(jobs: list[Job]) -> list[Job]:
+    targets = {job.target.absolute(): job.source for job in jobs if job.target is not None}
+    inputs = []
+    for job in jobs:
+        origin = targets.get(Path(job.source).absolute())
+        if origin is None or origin == job.source:
+            inputs.append(job)
+        else:
+            log.info("%s is left out: it is what %s is written to", job.source, origin)
+    return inputs
 
 
 def output_stem(source: str) -> str:

@@ -11,9 +11,11 @@ from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
 from realtime_kp.apps.progress import progress_bars
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import figures_table, write_json
+from realtime_kp.bench.accuracy import NothingTrackedError
 from realtime_kp.bench.known_motion import Row, make_clips, measure_known_motion
 from realtime_kp.bench.point_trackers import make_trackers
 from realtime_kp.config import AppConfig
+from realtime_kp.errors import ModelError
 from realtime_kp.features import ModelInfo, SuperPoint
 from realtime_kp.machine import describe_machine
 from realtime_kp.sinks import check_output
@@ -43,14 +45,17 @@ def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *
     with StopSignals() as signals, progress_bars(quiet) as bars:
         task = bars.add_task("clips", total=len(clips))
         with SuperPoint(config.superpoint) as superpoint:
-            rows = measure_known_motion(
-                clips,
-                superpoint,
-                make_trackers(config.tracking),
-                stopped=lambda: signals.received,
-                progress=lambda: bars.advance(task),
-            )
             model = superpoint.info
+            try:
+                rows = measure_known_motion(
+                    clips,
+                    superpoint,
+                    make_trackers(config.tracking),
+                    stopped=lambda: signals.received,
+                    progress=lambda: bars.advance(task),
+                )
+            except NothingTrackedError as exc:
+                raise ModelError(f"with the keypoints of {model.model} {exc}") from exc
     if summary is not None:
         write_json(summary, _to_dict(rows, len(clips), model, interrupted=signals.received))
     if not quiet:

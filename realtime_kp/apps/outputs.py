@@ -21,6 +21,9 @@ from realtime_kp.render import render
 from realtime_kp.sinks import PicturesSink, VideoFileSink
 from realtime_kp.sources import is_picture_spec
 
+# Streams of transport begin somewhere; a file that begins a little late keeps its times.
+_LATE_S = 0.5
+
 
 class Outputs:
     """All that is written of one input; opened with the first frame, closed on exit.
@@ -138,7 +141,7 @@ class Outputs:
             crf=config.output.crf,
             preset=config.output.preset,
             # Players would show nothing for as long as was left out.
-            from_zero=config.video.start_s > 0,
+            from_zero=config.video.start_s > 0 or (info is not None and info.begin_s > _LATE_S),
             sound=self._sound_file(),
             pixel_aspect=info.pixel_aspect if info else None,
             resume=None if self._resume is None else self._resume.video,

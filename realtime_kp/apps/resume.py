@@ -74,6 +74,8 @@ def settings_of(job: Job) -> dict[str, Any]:
     }
     values = {name: value for name, value in values.items() if name not in _FREE}
     values["source"] = job.source
+    if is_picture_spec(job.source):
+        values["input.picture_fps"] = job.config.input.picture_fps
     if Path(job.source).is_file():
         status = os.stat(job.source)
         values["source's size and time of change"] = [status.st_size, status.st_mtime_ns]
@@ -105,6 +107,7 @@ def begin(job: Job, sources: list[str]) -> RunState | Literal["done"] | None:
             return state
         main = job.target or config.output.tracks
         if main is not None and main.exists() and not config.report.overwrite:
+            _check_whole(job, main)
             return "done"
     elif unfinished and not config.report.overwrite:
         raise SinkError(
@@ -115,6 +118,15 @@ def begin(job: Job, sources: list[str]) -> RunState | Literal["done"] | None:
     if unfinished and path is not None:
         path.unlink()
     return None
+
+
+def _check_whole(job: Job, main: Path) -> None:
+    output, report = job.config.output, job.config.report
+    for path in (output.tracks, output.features, report.summary, report.log):
+        if path is not None and not path.exists():
+            raise SinkError(
+                f"{main} is there, but {path}, which belongs to it, is not: --overwrite makes both anew"
+            )
 
 
 def save_state(path: Path, state: RunState) -> None:

@@ -39,7 +39,8 @@ def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet:
         RealtimeKpError: What went wrong.
     """
     jobs = plan_jobs(sources, config)
-    begun = [(job, begin(job, sources)) for job in jobs]
+    inputs = [job.source for job in jobs]
+    begun = [(job, begin(job, inputs)) for job in jobs]
     code, failed = DONE, False
     with StopSignals() as signals:
         for job, state in begun:

@@ -18,6 +18,10 @@ _RETURN_WITHIN = 5
 _RIGHT_PX = 2.0
 
 
+class NothingTrackedError(ValueError):
+    """There is nothing to be measured."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrackAccuracy:
     """Errors of confirmed tracks against the truth.
@@ -59,7 +63,7 @@ def track_accuracy(frames: Iterable[TrackedFrame], scene: Scene, every: int = 1)
         every: How many frames of the scene lie between two of the clip.
 
     Raises:
-        ValueError: No track could be followed for a single step.
+        NothingTrackedError: No track could be followed for a single step.
     """
     record = TrackRecord(scene, every)
     for tracked in frames:
@@ -93,11 +97,11 @@ class TrackRecord:
         """The figures of all frames so far.
 
         Raises:
-            ValueError: No track could be followed for a single step.
+            NothingTrackedError: No track could be followed for a single step.
         """
         steps = self._step_errors()
         if len(steps) == 0:
-            raise ValueError("no track could be followed for a single step")
+            raise NothingTrackedError("no track could be followed for a single step")
         errors_px, visible = self._since_birth()
         lengths = np.array(list(self._lengths.values()))
         known = ~np.isnan(errors_px)

@@ -123,6 +123,8 @@ def measure(
                 meter.take(tracked, draw, started_s)
                 progress()
     if meter.measured is None or meter.seen <= bench.warmup + 1:
+        if stopped():
+            return None
         raise SourceError(
             f"{source} gave {meter.seen} frames: too few to measure after {bench.warmup} of warm-up"
         )

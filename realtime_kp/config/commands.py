@@ -174,6 +174,9 @@ class VideoConfig:
         require(0 <= self.start_s < math.inf, "start must be at least 0 seconds", self.start_s)
 
 
+_OF_LOOPS = ("rate", "encode", "compare", "sweep", "pieces", "html", "profile", "baseline")
+
+
 @dataclass(frozen=True, slots=True)
 class BenchConfig:
     """What is measured."""
@@ -233,6 +236,12 @@ class BenchConfig:
             "known_motion and real_motion exclude each other",
             self.real_motion,
         )
+        if self.known_motion or self.real_motion:
+            for name in _OF_LOOPS:
+                value = getattr(self, name)
+                require(
+                    value in (None, False), f"{name} is of loops, not of known_motion or real_motion", value
+                )
         require(0 <= self.tolerance <= 10_000, "tolerance must be 0 or more per cent", self.tolerance)
         require(1 <= self.rounds <= 100, "rounds must be 1 to 100", self.rounds)
         require(self.compare_frames >= 2, "compare_frames must be at least 2", self.compare_frames)

@@ -86,6 +86,7 @@ class CaptureWorker:
         next_time_s = 0.0
         while not self._limited():
             first_index, first_time_s = self._shared.read, next_time_s
+            zero_s = 0.0 if first_index == 0 else None  # of further rounds the first frame follows at once
             frames: Iterator[Frame] = iter(source)
             for _ in islice(frames, self._skip):
                 if self._shared.stop.is_set():
@@ -101,7 +102,9 @@ class CaptureWorker:
                 if not self._shared.ready.is_set():
                     continue
                 index = self._skip + self._shared.read
-                frame = replace(frame, index=index, time_s=first_time_s + frame.time_s)
+                if zero_s is None:
+                    zero_s = frame.time_s
+                frame = replace(frame, index=index, time_s=first_time_s + frame.time_s - zero_s)
                 self._shared.read += 1
                 yield frame, started_s, grab_ms
                 next_time_s = frame.time_s + 1 / (info.fps or 30.0)
@@ -111,7 +114,8 @@ class CaptureWorker:
                 return
 
     def _limited(self) -> bool:
-        self._shared.limited = self._skip + self._shared.read == self._max_frames
+        done = self._skip + self._shared.read
+        self._shared.limited = self._max_frames is not None and done >= self._max_frames
         return self._shared.limited
 
     def _wait_while_paused(self) -> None:

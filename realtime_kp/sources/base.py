@@ -24,6 +24,7 @@ class SourceInfo:
         still: Whether it is a set of pictures rather than a video.
         pixel_aspect: Width to height of a pixel as it is to be shown; None where square, or unsaid. Frames
             come as they are stored: keypoints count in stored pixels.
+        begin_s: What the clock of a file tells where it begins.
     """
 
     name: str
@@ -33,6 +34,7 @@ class SourceInfo:
     live: bool
     still: bool = False
     pixel_aspect: Fraction | None = None
+    begin_s: float = 0.0
 
 
 class FrameSource(Protocol):

@@ -21,6 +21,7 @@ from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
 from realtime_kp.sources.deinterlace import progressive
+from realtime_kp.sources.extent import begin_s, end_s
 from realtime_kp.sources.timestamps import in_time_order
 
 log = logging.getLogger(__name__)
@@ -88,24 +89,30 @@ class VideoSource:
         self._close()
 
     def __iter__(self) -> Iterator[Frame]:
-        if self._begun and not self.is_stream:
+        if self._begun and not self.info.live:
             self._reopen()
             self.damage = None
         self._begun = True
         if self.start_s > 0:
             self._seek()
         index = 0
-        time_s = 0.0
+        time_s = shown_s = 0.0
         for picture, time_s in in_time_order(progressive(self._pictures()), self.info.fps, self._look_ahead):
-            if time_s < self.start_s - 1e-6:
+            if time_s < self._first_s - 1e-6:
                 continue
+            shown_s = float((picture.duration or 0) * picture.time_base) if picture.time_base else 0.0
             grabbed_at_s = time.perf_counter()
             yield Frame(index, time_s, grabbed_at_s, _upright_bgr(picture))
             index += 1
         if index == 0:
             where = f" after second {self.start_s:g}" if self.start_s > 0 else " that can be decoded"
             raise SourceError(f"{self.info.name} holds no frames{where}")
-        self._note_missing(index, time_s)
+        self._note_missing(index, time_s + shown_s)
+
+    @property
+    def _first_s(self) -> float:
+        """Where reading begins, on the clock of the file."""
+        return self.start_s + self.info.begin_s if self.start_s > 0 else 0.0
 
     @property
     def _look_ahead(self) -> int:
@@ -156,7 +163,9 @@ class VideoSource:
         if size is not None and not self.is_stream and self._is_turned():
             size, aspect = size[::-1], None if aspect is None else 1 / aspect
         aspect = None if aspect == 1 else aspect
-        return SourceInfo(display_name(self.location), size, fps, count, live, pixel_aspect=aspect)
+        begins_s = begin_s(self._container)
+        name = display_name(self.location)
+        return SourceInfo(name, size, fps, count, live, pixel_aspect=aspect, begin_s=begins_s)
 
     def _is_turned(self) -> bool:
         # Only a decoded picture tells of the rotation; reading starts over behind it.
@@ -170,12 +179,13 @@ class VideoSource:
 
     def _seek(self) -> None:
         assert self._container is not None
+        place = int(self._first_s * av.time_base)
         try:
-            self._container.seek(int(self.start_s * av.time_base), backward=True)
+            self._container.seek(place, backward=True)
             first = next(self._pictures(), None)
-            landed = first is not None and first.time is not None and first.time <= self.start_s
+            landed = first is not None and first.time is not None and first.time <= self._first_s
             if landed:
-                self._container.seek(int(self.start_s * av.time_base), backward=True)
+                self._container.seek(place, backward=True)
                 return
         except av.FFmpegError as exc:
             log.debug("seeking failed: %s", exc)
@@ -205,28 +215,20 @@ class VideoSource:
         if faults:
             self.damage = f"{faults} packets could not be decoded"
 
-    def _note_missing(self, decoded: int, last_s: float) -> None:
-        if self.is_stream:
+    def _note_missing(self, decoded: int, came_s: float) -> None:
+        """Tell how much of it there was, where the last picture ended too early."""
+        if self.is_stream or self._container is None:
             return
-        end_s = self._end_s()
+        whole_s = end_s(self._container)
         # Frame counts in headers are not to be trusted; how far the timestamps came is.
-        early = end_s is not None and end_s - last_s > max(_EARLY_END_S, _EARLY_END_SHARE * end_s)
+        early = whole_s is not None and whole_s - came_s > max(_EARLY_END_S, _EARLY_END_SHARE * whole_s)
         if not early and self.damage is None:
             return
-        about = decoded
-        if early and end_s is not None and last_s > self.start_s:
-            share = (end_s - self.start_s) / (last_s - self.start_s)
-            about = max(decoded + 1, round(decoded * share))
+        about, begun_s = decoded, self._first_s or self.info.begin_s
+        if early and whole_s is not None and came_s > begun_s:
+            about = max(decoded + 1, round(decoded * (whole_s - begun_s) / (came_s - begun_s)))
         detail = f" ({self.damage})" if self.damage else ""
         self.damage = f"{self.info.name} is damaged: decoded {decoded} of about {about} frames{detail}"
-
-    def _end_s(self) -> float | None:
-        stream, container = self._stream(), self._container
-        if stream.duration is not None and stream.time_base is not None:
-            return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
-        if container is not None and container.duration is not None:
-            return (container.duration + max(0, container.start_time or 0)) / av.time_base
-        return None
 
     def _reopen(self) -> None:
         self._close()

@@ -35,6 +35,7 @@ def test_the_doctor_runs_every_engine_and_is_content() -> None:
     assert code == 0, text
     for part in (
         "torch cpu fp32",
+        "openvino cpu int8",
         "within 1 px",
         "superpoint-open",
         "Apache-2.0",
@@ -49,3 +50,16 @@ def test_the_doctor_names_what_is_wrong() -> None:
     out = io.StringIO()
     assert run_doctor(SuperPointConfig(model="nothing"), Console(file=out, width=200)) == 4
     assert "to mend weights: unknown model 'nothing'" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (SuperPointConfig(model="small", device="cuda:7"), "there is no cuda:7"),
+        (SuperPointConfig(model="small", precision="fp16", device="cpu"), "fp16 is for GPUs"),
+    ],
+)
+def test_the_doctor_tries_what_was_asked_for(config: SuperPointConfig, why: str) -> None:
+    out = io.StringIO()
+    assert run_doctor(config, Console(file=out, width=200)) == 4
+    assert why in out.getvalue()

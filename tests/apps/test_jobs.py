@@ -51,3 +51,11 @@ def test_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_annotation_there_is_no_target() -> None:
     config = replace(AppConfig(), video=VideoConfig(annotate=False))
     assert plan_jobs(["walk.mp4"], config)[0].target is None
+
+
+def test_results_of_earlier_runs_are_no_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = ["a.mp4", "a_tracks.mp4", "a_tracks_tracks.mp4", "b.mp4", "other_tracks.mp4"]
+    jobs = plan_jobs(found, AppConfig())
+    assert [job.source for job in jobs] == ["a.mp4", "b.mp4", "other_tracks.mp4"]
+    assert [job.source for job in plan_jobs(["a_tracks.mp4"], AppConfig())] == ["a_tracks.mp4"]

@@ -224,3 +224,12 @@ def test_a_video_that_lost_frames_is_not_gone_on_with(
     assert "of 500 frames; start anew with --overwrite" in capsys.readouterr().err
     assert Path("out.mp4").read_bytes() == before
     assert not Path("out.partial.mkv").exists()
+
+
+def test_what_is_done_lacks_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip, done = write_clip(tmp_path / "c.mp4", [np.zeros((48, 64, 3), np.uint8)] * 2), tmp_path / "done.mp4"
+    shutil.copy(clip, done)
+    command = ["video", str(clip), "-o", str(done), "--resume", "-q"]
+    assert main(command) == 0
+    assert main([*command, "--tracks", str(tmp_path / "t.csv")]) == 5
+    assert "t.csv, which belongs to it, is not" in capsys.readouterr().err

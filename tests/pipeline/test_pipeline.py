@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -472,3 +473,20 @@ def test_a_real_file_goes_through(clip: Path) -> None:
         assert [round(f.frame.time_s * 25) for f in pipeline] == list(range(12))
     assert pipeline.source_info is not None
     assert pipeline.source_info.size_wh == (64, 48)
+
+
+def test_a_loop_goes_on_at_once_where_the_clock_of_the_file_begins_late() -> None:
+    class Late(ListSource):
+        def __iter__(self) -> Iterator[Frame]:
+            return (replace(frame, time_s=frame.time_s + 1000) for frame in super().__iter__())
+
+    with make(Late(4), loop=True, max_frames=10) as pipeline:
+        times_s = [f.frame.time_s for f in pipeline]
+    assert times_s[0] == 1000
+    np.testing.assert_allclose(np.diff(times_s), 1 / 30, atol=1e-6)
+
+
+def test_more_frames_done_than_are_wanted_end_the_run() -> None:
+    with make(ListSource(40), skip=20, max_frames=10) as pipeline:
+        assert list(pipeline) == []
+    assert pipeline.limited

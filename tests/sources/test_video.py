@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -219,6 +220,55 @@ def test_giant_frames_are_refused(clip: Path) -> None:
         list(source)
 
 
+def write_slow(path: Path, count: int, shown_s: float, sound_s: float = 0.0) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(1 / shown_s).limit_denominator(100))
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        voice = container.add_stream("aac", rate=16000) if sound_s else None
+        for i in range(count):
+            picture = av.VideoFrame.from_ndarray(numbered_image(i, (64, 48)), "bgr24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+        if voice is not None:
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, int(16000 * sound_s)), np.int16), "s16", "mono")
+            silence.sample_rate = 16000
+            container.mux(voice.encode(silence))
+            container.mux(voice.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+@pytest.mark.parametrize(("count", "shown_s"), [(5, 2.0), (2, 5.0), (1, 4.0)])
+def test_a_last_picture_that_is_shown_for_long_is_no_damage(
+    tmp_path: Path, suffix: str, count: int, shown_s: float
+) -> None:
+    frames, _, damage = read(write_slow(tmp_path / f"slow{suffix}", count, shown_s))
+    assert len(frames) == count
+    assert damage is None
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".ts"])
+def test_sound_that_goes_on_after_the_pictures_is_no_damage(tmp_path: Path, suffix: str) -> None:
+    frames, _, damage = read(write_slow(tmp_path / f"sound{suffix}", 50, 0.04, sound_s=5))
+    assert len(frames) == 50
+    assert damage is None
+
+
+def test_start_counts_from_where_the_clock_of_a_file_begins(tmp_path: Path) -> None:
+    late = copy_packets(
+        write_clip(tmp_path / "clip.mp4", [numbered_image(i) for i in range(24)]),
+        tmp_path / "late.ts",
+        options={"output_ts_offset": "10000"},
+    )
+    every, info, _ = read(late)
+    assert info.begin_s == pytest.approx(10000, abs=2)
+    assert every[0].time_s == pytest.approx(info.begin_s, abs=0.1)
+    frames, _, damage = read(late, start_s=0.5)
+    assert damage is None
+    assert frames[0].time_s == pytest.approx(info.begin_s + 0.5, abs=0.05)
+    assert len(frames) < len(every)
+
+
 @pytest.mark.parametrize("name", ["whole.mkv", "whole.mp4"])
 def test_truncated_file_tells_how_much_was_decoded(tmp_path: Path, name: str) -> None:
     encoded = write_clip(tmp_path / "encoded.mp4", noise_images(100))
@@ -360,6 +410,14 @@ def test_http_video_comes_whole_and_its_name_has_no_credentials(http_folder: tup
     frames, info, _ = read(f"http://user:s3cret@{host}/clip.mkv?token=s3cret")
     assert [number_of(frame.image_bgr) for frame in frames] == list(range(12))
     assert info.name == f"http://{host}/clip.mkv"
+
+
+def test_http_video_can_be_read_again(http_folder: tuple[str, Path]) -> None:
+    address, folder = http_folder
+    write_clip(folder / "clip.mp4", [numbered_image(i) for i in range(6)])
+    with VideoSource(f"http://{address}/clip.mp4") as source:
+        assert not source.info.live
+        assert [len(list(source)) for _ in range(2)] == [6, 6]
 
 
 def test_http_not_found_is_told_without_credentials(http_folder: tuple[str, Path]) -> None:
