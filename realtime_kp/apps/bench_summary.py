@@ -52,13 +52,16 @@ def bench_dict(
             piece.stage: {"p50_ms": round(piece.p50_ms, 3), "core_ms": round(piece.core_ms, 3)}
             for piece in pieces
         }
-    if compared is not None and compared.rows:
-        values["sweep"] = [row.to_dict() for row in compared.rows]
+    swept = [row for row in compared.rows if row.settings] if compared is not None else []
+    if swept:
+        values["sweep"] = [row.to_dict() for row in swept]
     theirs = None if compared is None else compared.transformers
     if compared is not None and theirs is not None:
+        fps = closed.fps if swept else compared.rows[0].fps
         values["compare"] = {
+            "fps": round(fps, 3),
             "transformers_fps": round(theirs.fps, 3),
-            "ratio": round(closed.fps / theirs.fps, 3),
+            "ratio": round(fps / theirs.fps, 3),
             "transformers_p50_ms": round(theirs.p50_ms, 3),
             "transformers_precision": "fp32",
             "frames": theirs.frames,
@@ -154,8 +157,6 @@ def _comparison_table(closed: LoopResult, compared: Comparison) -> Table:
         ratio = f"{fps / theirs.fps:.2f}" if theirs else ""
         table.add_row(name, f"{fps:.2f}", ratio, f"{core_ms:.0f}", f"{keypoints:.0f}")
 
-    if not compared.rows:
-        add("this pipeline", closed.fps, closed.core_ms, closed.keypoints_per_frame)
     for row in compared.rows:
         add(row.name, row.fps, row.core_ms, row.keypoints_per_frame)
     for name, loop in compared.others.items():

@@ -29,7 +29,7 @@ class Comparison:
     """Medians over the rounds.
 
     Attributes:
-        rows: Ours, one for each combination of settings that is swept.
+        rows: Ours, one for each combination of settings that is swept; as set, where none is.
         others: Other loops by name.
     """
 
@@ -102,9 +102,13 @@ def run_comparison(
 
 
 def _settings(config: AppConfig) -> list[Settings]:
-    return [] if config.bench.sweep is None else parse_sweep(config.bench.sweep)
+    if config.bench.sweep is not None:
+        return parse_sweep(config.bench.sweep)
+    return [{}] if config.bench.compare else []
 
 
 def _images(source: str, config: AppConfig) -> list[Image]:
+    """The first of the frames that ours are measured on."""
+    count = config.bench.compare_frames
     with open_source(source, config.input) as opened:
-        return [frame.image_bgr for frame in islice(opened, config.bench.compare_frames)]
+        return [frame.image_bgr for frame in islice(opened, config.bench.warmup + count)][-count:]

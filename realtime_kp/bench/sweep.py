@@ -33,7 +33,7 @@ class SweepRow:
     """Medians over all rounds of one combination of settings.
 
     Attributes:
-        settings: What was set, by axis.
+        settings: What was set, by axis; empty for the settings as they are.
         fps: Frames a second.
         fps_rounds: The same, round by round.
         core_ms: Processor time of all threads a frame.
@@ -53,7 +53,7 @@ class SweepRow:
     @property
     def name(self) -> str:
         """The values, one after another."""
-        return " ".join(self.settings.values())
+        return " ".join(self.settings.values()) or "this pipeline"
 
     @classmethod
     def of(cls, settings: Settings, rounds: list[LoopResult]) -> SweepRow:

@@ -194,7 +194,7 @@ class BenchConfig:
     """Encode the annotated frames to H.264 as well, as `video` does."""
 
     compare: Annotated[bool, Parameter(name=["--compare", "compare"])] = False
-    """Also run transformers' own loop, fp32 and half, and ORB and SIFT with matching, on the same frames."""
+    """Also run transformers' own loop, fp32 and half, and ORB and SIFT with matching, on the first frames."""
 
     sweep: Annotated[str | None, Parameter(name=["--sweep", "sweep"])] = None
     """Also measure all combinations of such values: 'model=base,small precision=bf16,int8 resize=320,640'."""
