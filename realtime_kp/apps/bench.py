@@ -61,7 +61,7 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
         log.warning("stopped during the warm-up: nothing was measured")
         return INTERRUPTED
     values = bench_dict(
-        closed, opened, pieces, compared, memory_mb=memory_mb, interrupted=bool(signals.received)
+        config, closed, opened, pieces, compared, memory_mb=memory_mb, interrupted=bool(signals.received)
     )
     _write(config, values, {"closed loop": closed, "open loop": opened})
     if not quiet:

@@ -18,10 +18,12 @@ from realtime_kp.apps.summary import (
 from realtime_kp.bench.comparison import Comparison
 from realtime_kp.bench.latency import LoopResult
 from realtime_kp.bench.pieces import PieceCost
+from realtime_kp.config import AppConfig
 from realtime_kp.machine import describe_machine
 
 
 def bench_dict(
+    config: AppConfig,
     closed: LoopResult,
     opened: LoopResult | None,
     pieces: Sequence[PieceCost],
@@ -36,6 +38,7 @@ def bench_dict(
         "source": closed.source,
         **model_entries(closed.model),
         "inference_size": list(closed.inference_size or ()),
+        "settings": _settings(config),
         **_loop_dict(closed),
         "peak_memory_mb": memory_mb,
         "keypoints_per_frame": round(closed.keypoints_per_frame, 1),
@@ -68,6 +71,19 @@ def bench_dict(
             "loops": {name: loop.to_dict() for name, loop in compared.others.items()},
         }
     return values
+
+
+def _settings(config: AppConfig) -> dict[str, Any]:
+    """What else decides how much work a frame is."""
+    return {
+        "tracker": config.tracking.kind,
+        "max_keypoints": config.superpoint.max_keypoints,
+        "keypoint_threshold": config.superpoint.keypoint_threshold,
+        "batch": config.pipeline.batch,
+        "detect_every": config.pipeline.detect_every,
+        "draw": sorted(config.render.layers),
+        "encode": config.bench.encode,
+    }
 
 
 def _loop_dict(result: LoopResult) -> dict[str, Any]:

@@ -60,6 +60,10 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
     for name in _SETTING:
         if before.get(name) != now.get(name):
             raise ConfigError(f"the baseline's {name} is {before.get(name)}, not {now.get(name)}")
+    settings = before.get("settings", {})
+    for name, value in now.get("settings", {}).items():
+        if settings.get(name, value) != value:
+            raise ConfigError(f"the baseline's {name} is {settings[name]}, not {value}")
     changes = list(_loop_changes("closed loop", before, now))
     if "open_loop" in before and "open_loop" in now:
         first, second = before["open_loop"], now["open_loop"]

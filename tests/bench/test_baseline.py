@@ -95,3 +95,10 @@ def test_the_command_exits_with_7_where_it_got_slower(
     Path("other.json").write_text(json.dumps({**old, "model": "base"}))
     assert main([*command, "--baseline", "other.json"]) == 2
     assert "the baseline's model" in capsys.readouterr().err
+
+
+def test_other_work_a_frame_is_no_baseline() -> None:
+    before = summary(settings={"tracker": "hybrid", "encode": True})
+    with pytest.raises(ConfigError, match="the baseline's encode is True, not False"):
+        compare(before, summary(settings={"tracker": "hybrid", "encode": False}))
+    assert compare(before, summary(settings={"tracker": "hybrid", "encode": True, "batch": 1}))
