@@ -36,7 +36,7 @@ def threads_and_descriptors() -> tuple[int, int]:
 
 
 def soak(folder: Path, extractor: Extractor, frames: int, size: str) -> None:
-    """Run so many frames; what is in use after a fifth of them must be what is in use at the end."""
+    """Run so many frames; at the end no more is in use than after a fifth of them."""
     # Everything changes all the time: cuts, boxes in the way, light.
     spec = DemoSpec.parse(f"demo:?size={size}&motion=fast&occluder=1&flicker=1")
     meter = RunMeter()
@@ -59,7 +59,8 @@ def soak(folder: Path, extractor: Extractor, frames: int, size: str) -> None:
                 used = threads_and_descriptors()
             elif done == frames - 20:  # while the threads are still at work
                 growth_mb = memory_mb() - before_mb
-                assert threads_and_descriptors() == used
+                # Fewer are well: threads that other tests have left may end meanwhile.
+                assert all(now <= before for now, before in zip(threads_and_descriptors(), used, strict=True))
     assert done == frames == pipeline.counts.processed
     assert pipeline.tracker.counts.started > 50
     assert growth_mb < MAX_GROWTH_MB, f"{growth_mb:.1f} MB more after {frames} frames"
