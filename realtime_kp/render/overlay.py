@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from realtime_kp.keypoints import Keypoints, TrackedFrame, Tracks
 from realtime_kp.render.carry import carried
-from realtime_kp.render.colours import id_colour, score_colours
+from realtime_kp.render.colours import colour_numbers, id_palette, score_colours
+from realtime_kp.render.dots import draw_dots
 from realtime_kp.render.hud import HudInfo, draw_hud
 
 Image = NDArray[np.uint8]
 
 _SHIFT = 4  # OpenCV draws at 1/16 pixel
 _FIXED = 1 << _SHIFT
+_FARTHEST = 2**26  # OpenCV's fixed point must not overflow
 
 
 def render(
@@ -55,33 +57,27 @@ def render(
 
 def draw_keypoints(image: Image, keypoints: Keypoints) -> None:
     """Small rings, coloured by score, onto `image`."""
-    radius = round(_FIXED * 2.0 * _scale(image))
-    thickness = max(1, round(_scale(image)))
-    for (x, y), colour in zip(_fixed(keypoints.xy).tolist(), score_colours(keypoints.scores), strict=True):
-        cv2.circle(image, (x, y), radius, colour, thickness, cv2.LINE_8, _SHIFT)
+    scale = _scale(image)
+    draw_dots(image, keypoints.xy, score_colours(keypoints.scores), 2.0 * scale, max(1, round(scale)))
 
 
 def draw_tracks(image: Image, tracks: Tracks, trail_length: int) -> None:
     """Trails and heads in the colours of the ids, onto `image`."""
+    colours = colour_numbers(tracks.ids)
+    _draw_trails(image, tracks.trails_xy[:, -trail_length:], colours)
+    draw_dots(image, tracks.xy, id_palette()[colours], 2.0 * _scale(image))
+
+
+def _draw_trails(image: Image, trails_xy: NDArray[np.float32], colours: NDArray[np.intp]) -> None:
     thickness = max(1, round(_scale(image)))
-    head = round(_FIXED * 2.0 * _scale(image))
-    trails = tracks.trails_xy[:, -trail_length:]
-    known = ~np.isnan(trails[:, :, 0])
-    points = _fixed(np.nan_to_num(trails))
-    heads = _fixed(tracks.xy).tolist()
-    for i, track_id in enumerate(tracks.ids.tolist()):
-        colour = id_colour(track_id)
-        # A gap means the track was lost there: no line is drawn across it.
-        start = len(known[i]) - int(np.argmin(known[i, ::-1])) if not known[i].all() else 0
-        trail = points[i, start:]
-        if len(trail) > 1:
-            cv2.polylines(image, [trail], False, colour, thickness, cv2.LINE_8, _SHIFT)
-        cv2.circle(image, tuple(heads[i]), head, colour, cv2.FILLED, cv2.LINE_8, _SHIFT)
-
-
-def _fixed(xy: NDArray[np.float32]) -> NDArray[np.int32]:
-    # Far predictions must not overflow OpenCV's fixed point.
-    return np.clip(np.rint(xy * _FIXED), -(2**26), 2**26).astype(np.int32)
+    # A gap means the track was lost there: no line is drawn across it.
+    known = np.logical_and.accumulate(~np.isnan(trails_xy[:, ::-1, 0]), axis=1).sum(axis=1)
+    points = np.clip(np.rint(np.nan_to_num(trails_xy) * _FIXED), -_FARTHEST, _FARTHEST).astype(np.int32)
+    for number in np.unique(colours[known > 1]).tolist():
+        rows = np.flatnonzero((colours == number) & (known > 1)).tolist()
+        lines = [points[row, -known[row] :] for row in rows]
+        colour = id_palette()[number].tolist()
+        cv2.polylines(image, lines, False, colour, thickness, cv2.LINE_8, _SHIFT)
 
 
 def _scale(image: Image) -> float:

@@ -150,6 +150,6 @@ def test_neighbouring_ids_have_different_colours() -> None:
 
 
 def test_scores_run_from_blue_to_red() -> None:
-    weak, strong = score_colours(np.array([0.001, 1.0], np.float32))
+    weak, strong = score_colours(np.array([0.001, 1.0], np.float32)).astype(int)
     assert weak[0] > weak[2]
     assert strong[2] > strong[0]
