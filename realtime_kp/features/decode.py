@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from realtime_kp.features.peaks import REFINE_REACH_PX, block_px, find_peaks
 from realtime_kp.features.suppression import non_maximum_suppression
 
 CELL = 8
-_SUBPIXEL_REACH = 2
 
 HostArrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
@@ -85,14 +85,36 @@ def decode(
         Keypoints in network pixels.
     """
     heat = heatmap(logits)
-    peaks = trim_border(non_maximum_suppression(heat, settings.nms_radius), settings.border)
-    if peaks.device.type == "cpu" and not fixed_rows:
-        xy, scores = top_keypoints_on_cpu(peaks, settings.max_keypoints, settings.nms_radius, threshold)
+    if heat.device.type == "cpu" and not fixed_rows:
+        xy, scores = _peaks_on_cpu(heat, settings, threshold)
     else:
+        peaks = trim_border(non_maximum_suppression(heat, settings.nms_radius), settings.border)
         xy, scores = top_keypoints(peaks, settings.max_keypoints, settings.nms_radius)
-    if settings.subpixel:
-        xy = refine(heat, xy)
+        if settings.subpixel:
+            xy = refine(heat, xy)
     return DecodedBatch(xy, scores, sample_descriptors(descriptor_map, xy, settings.descriptor_grid))
+
+
+def _peaks_on_cpu(
+    heat: torch.Tensor, settings: DecodeSettings, threshold: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`(B, N, 2)` places and `(B, N)` scores, as many rows as the image with most keypoints has."""
+    found = [
+        find_peaks(
+            one,
+            count=settings.max_keypoints,
+            radius=settings.nms_radius,
+            border=settings.border,
+            threshold=threshold,
+            subpixel=settings.subpixel,
+        )
+        for one in heat.numpy()
+    ]
+    rows = max(len(scores) for _, scores in found)
+    xy, scores = np.zeros((len(found), rows, 2), np.float32), np.zeros((len(found), rows), np.float32)
+    for i, (places, heights) in enumerate(found):
+        xy[i, : len(places)], scores[i, : len(places)] = places, heights
+    return torch.from_numpy(xy), torch.from_numpy(scores)
 
 
 def heatmap(logits: torch.Tensor) -> torch.Tensor:
@@ -134,7 +156,7 @@ def top_keypoints(peaks: torch.Tensor, count: int, radius: int) -> tuple[torch.T
         `(B, K, 2) float32` places (x, y) and `(B, K)` scores, best first; rows of score 0 are void.
     """
     width = peaks.shape[2]
-    block = _block_px(radius)
+    block = block_px(radius)
     if block == 1:
         values, places = peaks.flatten(1), None
     else:
@@ -145,48 +167,6 @@ def top_keypoints(peaks: torch.Tensor, count: int, radius: int) -> tuple[torch.T
     flat = ranked if places is None else places.gather(1, ranked)
     xy = torch.stack([flat % width, flat.div(width, rounding_mode="floor")], dim=2).float()
     return xy, scores
-
-
-def _block_px(radius: int) -> int:
-    return next(b for b in (8, 4, 2, 1) if b <= radius + 1)
-
-
-def top_keypoints_on_cpu(
-    peaks: torch.Tensor, count: int, radius: int, threshold: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same without a fixed number of rows: only what survived above the threshold is ranked.
-
-    Args:
-        peaks: As above, on the CPU.
-        count: K at the most.
-        radius: The radius of the suppression.
-        threshold: What scores no more is left out.
-
-    Returns:
-        As above, with as many rows as the image with most keypoints has.
-    """
-    width = peaks.shape[2]
-    flat = peaks.flatten(1).numpy()
-    best = [_ranked(one, width, count, radius, max(threshold, 0.0)) for one in flat]
-    rows = max(len(places) for places in best)
-    xy, scores = np.zeros((len(flat), rows, 2), np.float32), np.zeros((len(flat), rows), np.float32)
-    for i, places in enumerate(best):
-        xy[i, : len(places), 1], xy[i, : len(places), 0] = np.divmod(places, width)
-        scores[i, : len(places)] = flat[i, places]
-    return torch.from_numpy(xy), torch.from_numpy(scores)
-
-
-def _ranked(
-    flat: NDArray[np.float32], width: int, count: int, radius: int, threshold: float
-) -> NDArray[np.intp]:
-    places = np.flatnonzero(flat > threshold)
-    places = places[np.argsort(-flat[places], kind="stable")]
-    # Of exact ties side by side, which half precision knows, one is enough.
-    block = _block_px(radius)
-    y, x = np.divmod(places, width)
-    first = np.unique((y // block) * width + x // block, return_index=True)[1]
-    first.sort()
-    return np.asarray(places[first[:count]])
 
 
 def refine(heat: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
@@ -200,7 +180,7 @@ def refine(heat: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
         `(B, K, 2) float32`.
     """
     batch, height, width = heat.shape
-    steps = torch.arange(-_SUBPIXEL_REACH, _SUBPIXEL_REACH + 1, device=heat.device)
+    steps = torch.arange(-REFINE_REACH_PX, REFINE_REACH_PX + 1, device=heat.device)
     dy, dx = (grid.flatten() for grid in torch.meshgrid(steps, steps, indexing="ij"))
     x = xy[..., 0].long().unsqueeze(2) + dx
     y = xy[..., 1].long().unsqueeze(2) + dy

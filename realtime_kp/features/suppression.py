@@ -1,14 +1,11 @@
-"""Non-maximum suppression, exactly as the reference has it: on a GPU in torch, on a CPU in OpenCV."""
+"""Non-maximum suppression, exactly as the reference has it."""
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
-_ROUNDS = 2
+ROUNDS = 2
 
 
 def non_maximum_suppression(heat: torch.Tensor, radius: int) -> torch.Tensor:
@@ -26,26 +23,12 @@ def non_maximum_suppression(heat: torch.Tensor, radius: int) -> torch.Tensor:
     """
     if radius == 0:
         return heat
-    if heat.device.type == "cpu":
-        # torch's pooling takes 30 times as long as OpenCV's dilation on a CPU.
-        return torch.stack([torch.from_numpy(_suppress_on_cpu(one.numpy(), radius)) for one in heat])
     keep = heat == _window_max(heat, radius)
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         near = _window_max(keep.to(heat.dtype), radius) > 0
         rest = heat.masked_fill(near, 0)
         keep |= (rest == _window_max(rest, radius)) & ~near
     return heat * keep
-
-
-def _suppress_on_cpu(heat: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
-    window = np.ones((2 * radius + 1,) * 2, np.uint8)
-    keep = cv2.compare(heat, cv2.dilate(heat, window), cv2.CMP_EQ)
-    for _ in range(_ROUNDS):
-        far = cv2.bitwise_not(cv2.dilate(keep, window))
-        rest = cv2.copyTo(heat, far)
-        again = cv2.compare(rest, cv2.dilate(rest, window), cv2.CMP_EQ)
-        keep = cv2.bitwise_or(keep, cv2.bitwise_and(again, far))
-    return np.asarray(cv2.copyTo(heat, keep), np.float32)
 
 
 def _window_max(image: torch.Tensor, radius: int) -> torch.Tensor:

@@ -15,7 +15,7 @@ import av
 import cv2
 import numpy as np
 from av.bitstream import BitStreamFilterContext
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from realtime_kp.errors import SinkError
@@ -85,6 +85,7 @@ class VideoFileSink:
         self._container: av.container.OutputContainer | None = None
         self._stream: av.video.stream.VideoStream | None = None
         self._size_wh = (0, 0)
+        self._converter = VideoReformatter()
         self._times = array("q")
         self._zero_s: float | None = None if from_zero else 0.0
         self._scaled = False
@@ -230,8 +231,12 @@ class VideoFileSink:
     def _encode(self, image: NDArray[np.uint8], time_s: float) -> None:
         assert self._container is not None
         assert self._stream is not None
-        frame = av.VideoFrame.from_ndarray(image, format="bgr24").reformat(
-            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        # A copy of the picture and a converter of its own for each would cost as much as converting it does.
+        frame = self._converter.reformat(
+            av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="bgr24"),
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
         )
         if self._zero_s is None:
             self._zero_s = time_s

@@ -13,7 +13,7 @@ from typing import Literal, Self
 
 import av
 import numpy as np
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from realtime_kp.config import InputConfig
@@ -61,6 +61,7 @@ class VideoSource:
         self._container: av.container.InputContainer | None = None
         self._info: SourceInfo | None = None
         self._begun = False
+        self._converter = VideoReformatter()
 
     @property
     def is_stream(self) -> bool:
@@ -102,7 +103,7 @@ class VideoSource:
                 continue
             shown_s = float((picture.duration or 0) * picture.time_base) if picture.time_base else 0.0
             grabbed_at_s = time.perf_counter()
-            yield Frame(index, time_s, grabbed_at_s, _upright_bgr(picture))
+            yield Frame(index, time_s, grabbed_at_s, _upright_bgr(picture, self._converter))
             index += 1
         if index == 0:
             where = f" after second {self.start_s:g}" if self.start_s > 0 else " that can be decoded"
@@ -287,16 +288,17 @@ def _on_black(image_bgra: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return ((image_bgra[..., :3] * alpha + 127) // 255).astype(np.uint8)
 
 
-def _upright_bgr(picture: av.VideoFrame) -> NDArray[np.uint8]:
+def _upright_bgr(picture: av.VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8]:
     colorspace = picture.colorspace
     if colorspace == _UNSPECIFIED:
         # Players take HD for BT.709 and anything smaller for BT.601 where a file does not say.
         colorspace = Colorspace.ITU709 if picture.height >= _HD_LINES else Colorspace.ITU601
     if any(component.is_alpha for component in picture.format.components):
-        with_alpha = picture.reformat(format="bgra", src_colorspace=colorspace).to_ndarray()
-        image = _on_black(np.asarray(with_alpha, np.uint8))
+        with_alpha = converter.reformat(picture, format="bgra", src_colorspace=colorspace)
+        image = _on_black(np.asarray(with_alpha.to_ndarray(), np.uint8))
     else:
-        image = np.asarray(picture.reformat(format="bgr24", src_colorspace=colorspace).to_ndarray(), np.uint8)
+        converted = converter.reformat(picture, format="bgr24", src_colorspace=colorspace)
+        image = np.asarray(converted.to_ndarray(), np.uint8)
     quarter_turns = round(picture.rotation / 90) % 4
     if quarter_turns:
         image = np.rot90(image, quarter_turns)

@@ -47,25 +47,6 @@ def test_top_keypoints_are_the_best_survivors(radius: int) -> None:
         assert torch.equal(peaks[image, y, x], scores[image])
 
 
-@pytest.mark.parametrize("radius", [0, 1, 2, 4, 9])
-@pytest.mark.parametrize("threshold", [0.0, 0.6, 0.97])
-def test_a_cpu_ranks_fewer_and_finds_the_same(radius: int, threshold: float) -> None:
-    heat = torch.rand(3, 48, 64, generator=torch.Generator().manual_seed(2)).bfloat16().float()  # with ties
-    heat[2] *= 0.98
-    peaks = decode.non_maximum_suppression(heat, radius)
-    xy, scores = decode.top_keypoints(peaks, 40, radius)
-    found_xy, found = decode.top_keypoints_on_cpu(peaks, 40, radius, threshold)
-    above = scores > threshold
-    rows = found.shape[1]
-    assert rows == above.sum(dim=1).max()
-    assert torch.equal(found, scores[:, :rows] * above[:, :rows])
-    for image in range(3):
-        # Equal scores may come in any order, and which of them are the last to be taken is open.
-        last = scores[image, -1]
-        wanted = {tuple(p) for p in xy[image][(scores[image] > last) & above[image]].tolist()}
-        assert wanted <= {tuple(p) for p in found_xy[image].tolist()}
-
-
 def test_refining_finds_the_centre_between_pixels() -> None:
     heat = heat_with_peaks((20.3, 17.8, 1.0), (40.0, 30.0, 0.5))
     refined = decode.refine(heat, torch.tensor([[[20.0, 18.0], [40.0, 30.0]]]))

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from realtime_kp.features import decode
+from realtime_kp.features.decode import DecodeSettings
+from realtime_kp.features.peaks import find_peaks
+from realtime_kp.features.suppression import non_maximum_suppression
+
+
+def heat_map(seed: int, *, ties: bool = False, size_wh: tuple[int, int] = (64, 48)) -> np.ndarray:
+    heat = torch.rand(size_wh[1], size_wh[0], generator=torch.Generator().manual_seed(seed)) ** 4
+    return (heat.bfloat16().float() if ties else heat).numpy()
+
+
+def peaks(heat: np.ndarray, **changed: object) -> tuple[np.ndarray, np.ndarray]:
+    settings = {"count": 1000, "radius": 4, "border": 0, "threshold": 0.0, "subpixel": False, **changed}
+    return find_peaks(heat, **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("radius", [0, 1, 2, 4, 9])
+@pytest.mark.parametrize("threshold", [0.0, 0.1, 0.6, 0.97])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_survivors_are_those_of_the_reference_rule(radius: int, threshold: float, seed: int) -> None:
+    heat = heat_map(seed)
+    expected = non_maximum_suppression(torch.from_numpy(heat)[None], radius)[0].numpy()
+    xy, scores = peaks(heat, count=heat.size, radius=radius, threshold=threshold)
+    x, y = xy.astype(int).T
+    np.testing.assert_array_equal(scores, np.sort(expected[expected > threshold])[::-1])
+    np.testing.assert_array_equal(expected[y, x], scores)
+
+
+@pytest.mark.parametrize("radius", [1, 2, 4, 9])
+@pytest.mark.parametrize("threshold", [0.0, 0.3])
+def test_of_ties_side_by_side_one_is_taken(radius: int, threshold: float) -> None:
+    heat = heat_map(5, ties=True)
+    suppressed = non_maximum_suppression(torch.from_numpy(heat)[None], radius)
+    expected_xy, expected = (part[0].numpy() for part in decode.top_keypoints(suppressed, 40, radius))
+    xy, scores = peaks(heat, count=40, radius=radius, threshold=threshold)
+    above = expected > threshold
+    np.testing.assert_array_equal(scores, expected[above])
+    # Equal scores may come in any order, and which of them are the last to be taken is open.
+    sure = expected_xy[above & (expected > expected[-1])]
+    assert {tuple(place) for place in sure.tolist()} <= {tuple(place) for place in xy.tolist()}
+
+
+def test_all_four_borders_are_left_out() -> None:
+    xy, _ = peaks(heat_map(1), radius=0, border=5, count=10**6)
+    assert len(xy) == 54 * 38
+    assert xy.min(axis=0).tolist() == [5, 5]
+    assert xy.max(axis=0).tolist() == [58, 42]
+
+
+def test_an_empty_map_has_no_peaks() -> None:
+    xy, scores = peaks(np.zeros((48, 64), np.float32), subpixel=True, border=4)
+    assert xy.shape == (0, 2)
+    assert scores.shape == (0,)
+
+
+@pytest.mark.parametrize("border", [0, 1, 4])
+def test_refining_is_that_of_a_gpu(border: int) -> None:
+    heat = heat_map(7)
+    whole, _ = peaks(heat, border=border, radius=2)
+    refined, _ = peaks(heat, border=border, radius=2, subpixel=True)
+    expected = decode.refine(torch.from_numpy(heat)[None], torch.from_numpy(whole)[None])[0]
+    np.testing.assert_allclose(refined, expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.02])
+def test_a_cpu_decodes_as_a_gpu_does(threshold: float) -> None:
+    generator = torch.Generator().manual_seed(4)
+    logits = torch.randn(2, 65, 12, 16, generator=generator) * 3
+    cells = torch.randn(2, 12, 16, 16, generator=generator)
+    settings = DecodeSettings(60, 4, 4, True, "exact")
+    ours = decode.decode(logits, cells, settings, threshold)
+    theirs = decode.decode(logits, cells, settings, threshold, fixed_rows=True)
+    for image in range(2):
+        count = int((theirs.scores[image] > threshold).sum())
+        assert count > 20
+        for name in ("xy", "scores", "descriptors"):
+            found, expected = getattr(ours, name)[image, :count], getattr(theirs, name)[image, :count]
+            np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-5)
