@@ -48,8 +48,9 @@ class InferenceWorker:
         if self._shared.stop.is_set():
             return
         with self._superpoint as superpoint, _one_torch_thread(superpoint.info.engine == "openvino"):
-            if not self._frames.in_step:
-                # Nobody waits for the network then, but somebody for every frame.
+            if not self._frames.in_step or _has_frames_waiting(superpoint):
+                # Not each frame waits for the network then, but somebody for every frame: what the tracker
+                # holds up holds up all.
                 yield_to_others()
             info = self._shared.info
             if info is not None and info.size_wh is not None and not self._shared.stop.is_set():
@@ -102,6 +103,11 @@ def _detected(captured: Captured, started_s: float, found: Extraction | None) ->
     keypoints = replace(found.keypoints, frame_index=frame.index)
     starts = StageStarts(grab=captured.grab_at_s, detect=started_s)
     return Detected(frame, keypoints, times, starts, time.perf_counter())
+
+
+def _has_frames_waiting(superpoint: Extractor) -> bool:
+    """Whether the network, on a CPU, always has a next frame to go on with."""
+    return superpoint.info.device == "cpu" and superpoint.in_flight > 1
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from realtime_kp import Frame, Pipeline, SourceError, Tracker
 from realtime_kp.features import Extraction
 from realtime_kp.keypoints import Keypoints, TrackedFrame, Tracks
 from realtime_kp.pipeline import Controls, Pacer
+from realtime_kp.pipeline.channel import Policy
 from realtime_kp.sources import SourceInfo, open_source
 from tests.conftest import StubExtractor, make_frame, within
 
@@ -130,13 +131,21 @@ def test_where_frames_may_be_dropped_the_network_takes_them_one_by_one() -> None
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only there threads have priorities")
-@pytest.mark.parametrize(("kind", "yields"), [("hybrid", True), ("descriptor", False)])
+@pytest.mark.parametrize(
+    ("kind", "policy", "depth", "yields"),
+    [
+        ("hybrid", "drop_oldest", 1, True),
+        ("descriptor", "drop_oldest", 1, False),
+        ("hybrid", "block", 1, False),
+        ("hybrid", "block", 3, True),
+    ],
+)
 def test_where_nobody_waits_for_the_network_it_yields(
-    kind: Literal["hybrid", "descriptor"], yields: bool
+    kind: Literal["hybrid", "descriptor"], policy: Policy, depth: int, yields: bool
 ) -> None:
     here = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    extractor = StubExtractor()
-    with make(ListSource(10, interval_s=0.01), extractor, kind, policy="drop_oldest") as pipeline:
+    extractor = StubExtractor(depth=depth)
+    with make(ListSource(10, interval_s=0.01), extractor, kind, policy=policy) as pipeline:
         list(pipeline)
     assert extractor.niceness is not None
     assert (extractor.niceness > here) == yields
