@@ -15,14 +15,14 @@ from realtime_kp.features.openvino_engine import openvino_graph
 from realtime_kp.features.weights_store import INT8_FILE
 
 if TYPE_CHECKING:
+    from openvino import Model, Node
     from transformers import SuperPointForKeypointDetection
 
 
 def quantise(model: SuperPointForKeypointDetection, tiles: NDArray[np.uint8], folder: Path) -> Path:
     """Write the 8-bit network beside the weights.
 
-    The first convolution and the keypoint head stay as they are: they see and decide pixels, cost little,
-    and in 8 bits move keypoints.
+    The last convolution of the keypoint head stays as it is: it decides pixels and costs next to nothing.
 
     Args:
         model: The weights.
@@ -43,8 +43,7 @@ def quantise(model: SuperPointForKeypointDetection, tiles: NDArray[np.uint8], fo
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
     graph = openvino_graph(SuperPointNetwork(model).eval())
-    names = [op.get_friendly_name() for op in graph.get_ops() if op.get_type_name() == "Convolution"]
-    kept = [name for name in names if "first" in name or "score_head" in name]
+    kept = [op.get_friendly_name() for op in _convolutions(graph, "score_head.2")]
     small = nncf.quantize(
         graph,
         nncf.Dataset([tile[None] for tile in tiles]),
@@ -52,6 +51,29 @@ def quantise(model: SuperPointForKeypointDetection, tiles: NDArray[np.uint8], fo
         preset=nncf.QuantizationPreset.MIXED,
         ignored_scope=nncf.IgnoredScope(names=kept),
     )
+    (first,) = _convolutions(small, "first")
+    _keep_all_greys(first)
     path = folder / INT8_FILE
     openvino.save_model(small, path, compress_to_fp16=True)
     return path
+
+
+def _convolutions(graph: Model, part: str) -> list[Node]:
+    """The convolutions in a part of the network."""
+    ops = graph.get_ops()
+    return [op for op in ops if op.get_type_name() == "Convolution" and part in op.get_friendly_name()]
+
+
+def _keep_all_greys(first: Node) -> None:
+    """Let the 256 levels of a convolution's input be the 256 greys of a picture.
+
+    Calibration takes the range that it has mostly seen, which rounds every grey and makes all bright ones
+    equal: keypoints move by it, more than by all other rounding together.
+    """
+    from openvino import op
+
+    node = first.input_value(0).get_node()
+    while node.get_type_name() != "FakeQuantize":
+        node = node.input_value(0).get_node()
+    for index, value in enumerate((0, 1, 0, 1), start=1):  # lowest and highest, of the input and the output
+        node.input(index).replace_source_output(op.Constant(np.array(value, np.float32)).output(0))
