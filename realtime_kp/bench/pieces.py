@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from realtime_kp.bench.one_core import one_core
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.features import SuperPoint
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, TrackedFrame
+from realtime_kp.machine import one_torch_thread
 from realtime_kp.render import render
 from realtime_kp.sinks import VideoFileSink
 from realtime_kp.sources import FrameSource, open_source
@@ -43,7 +44,7 @@ class PieceCost:
 def measure_pieces(
     source: str, config: AppConfig, frames: int, *, stopped: Callable[[], bool] = lambda: False
 ) -> list[PieceCost]:
-    """Run the stages one after another over the same frames.
+    """Run the stages one after another over the same frames, with as many threads each as in the pipeline.
 
     Args:
         source: What to read; the first `frames` of it, fewer where it is shorter.
@@ -58,16 +59,16 @@ def measure_pieces(
         SourceError: The source gives no two frames.
     """
     clock = _Clock()
-    with open_source(source, config.input, demo_frames=None) as opened:
+    with open_source(source, config.input, demo_frames=None) as opened, one_core():
         images = list(islice(_clocked(opened, clock), frames))
-    if len(images) < 2:
-        raise SourceError(f"{source} holds {len(images)} frames: too few to measure")
-    if not stopped():
-        found = _detect(images, config, clock)
-    if not stopped():
-        tracked = _track(images, found, config, clock)
-    if not stopped():
-        _draw_and_encode(tracked, config, clock)
+        if len(images) < 2:
+            raise SourceError(f"{source} holds {len(images)} frames: too few to measure")
+        if not stopped():
+            found = _detect(images, config, clock)
+        if not stopped():
+            tracked = _track(images, found, config, clock)
+        if not stopped():
+            _draw_and_encode(tracked, config, clock)
     return clock.costs()
 
 
@@ -83,7 +84,7 @@ def _clocked(source: FrameSource, clock: _Clock) -> Iterator[Frame]:
 
 def _detect(frames: list[Frame], config: AppConfig, clock: _Clock) -> list[Keypoints]:
     found = []
-    with SuperPoint(config.superpoint) as superpoint:
+    with SuperPoint(config.superpoint) as superpoint, one_torch_thread(superpoint.info.engine == "openvino"):
         superpoint.warm_up(frames[0].size_wh)
         for frame in frames:
             images = [frame.image_bgr]
@@ -101,11 +102,10 @@ def _track(
 ) -> list[TrackedFrame]:
     tracker = Tracker(config.tracking, trail_length=config.render.trail_length)
     tracked = []
-    with threadpool_limits(limits=1, user_api="blas"):
-        for frame, keypoints in zip(frames, found, strict=True):
-            with clock("track"):
-                tracks = tracker.update(frame, keypoints)
-            tracked.append(TrackedFrame(frame, keypoints, tracks))
+    for frame, keypoints in zip(frames, found, strict=True):
+        with clock("track"):
+            tracks = tracker.update(frame, keypoints)
+        tracked.append(TrackedFrame(frame, keypoints, tracks))
     return tracked
 
 

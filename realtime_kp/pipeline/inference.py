@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from realtime_kp.features import Extraction, Extractor
 from realtime_kp.features.superpoint import Results
-from realtime_kp.machine import yield_to_others
+from realtime_kp.machine import one_torch_thread, yield_to_others
 from realtime_kp.pipeline.distributor import Distributor
 from realtime_kp.pipeline.shared import Captured, Detected, Shared
 from realtime_kp.timing import StageStarts, StageTimes
@@ -47,7 +46,7 @@ class InferenceWorker:
         self._shared.opened.wait()
         if self._shared.stop.is_set():
             return
-        with self._superpoint as superpoint, _one_torch_thread(superpoint.info.engine == "openvino"):
+        with self._superpoint as superpoint, one_torch_thread(superpoint.info.engine == "openvino"):
             if not self._frames.in_step or _has_frames_waiting(superpoint):
                 # Not each frame waits for the network then, but somebody for every frame: what the tracker
                 # holds up holds up all.
@@ -108,19 +107,3 @@ def _detected(captured: Captured, started_s: float, found: Extraction | None) ->
 def _has_frames_waiting(superpoint: Extractor) -> bool:
     """Whether the network, on a CPU, always has a next frame to go on with."""
     return superpoint.info.device == "cpu" and superpoint.in_flight > 1
-
-
-@contextmanager
-def _one_torch_thread(wanted: bool) -> Iterator[None]:
-    """Beside OpenVINO torch does small things only; its further threads would spin on the network's cores."""
-    if not wanted:
-        yield
-        return
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
