@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from realtime_kp.features.peaks import REFINE_REACH_PX, block_px, find_peaks
 from realtime_kp.features.suppression import non_maximum_suppression
 
 CELL = 8
+REFINE_REACH_PX = 2
 
 HostArrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
@@ -67,9 +67,6 @@ def decode(
     logits: torch.Tensor,
     descriptor_map: torch.Tensor,
     settings: DecodeSettings,
-    threshold: float = 0.0,
-    *,
-    fixed_rows: bool = False,
 ) -> DecodedBatch:
     """Turn the raw outputs of both heads into the best keypoints of each image.
 
@@ -77,44 +74,16 @@ def decode(
         logits: `(B, 65, h, w)`, any float type; the last channel is the "no keypoint" bin.
         descriptor_map: `(B, h, w, D)`, any float type, not normalised.
         settings: Radius, border and size of the result.
-        threshold: On a CPU rows at the end that score no more than this in any image are left out; on a GPU
-            asking for their number would have to wait for it.
-        fixed_rows: Do as on a GPU, wherever this runs.
 
     Returns:
         Keypoints in network pixels.
     """
     heat = heatmap(logits)
-    if heat.device.type == "cpu" and not fixed_rows:
-        xy, scores = _peaks_on_cpu(heat, settings, threshold)
-    else:
-        peaks = trim_border(non_maximum_suppression(heat, settings.nms_radius), settings.border)
-        xy, scores = top_keypoints(peaks, settings.max_keypoints, settings.nms_radius)
-        if settings.subpixel:
-            xy = refine(heat, xy)
+    peaks = trim_border(non_maximum_suppression(heat, settings.nms_radius), settings.border)
+    xy, scores = top_keypoints(peaks, settings.max_keypoints, settings.nms_radius)
+    if settings.subpixel:
+        xy = refine(heat, xy)
     return DecodedBatch(xy, scores, sample_descriptors(descriptor_map, xy, settings.descriptor_grid))
-
-
-def _peaks_on_cpu(
-    heat: torch.Tensor, settings: DecodeSettings, threshold: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """`(B, N, 2)` places and `(B, N)` scores, as many rows as the image with most keypoints has."""
-    found = [
-        find_peaks(
-            one,
-            count=settings.max_keypoints,
-            radius=settings.nms_radius,
-            border=settings.border,
-            threshold=threshold,
-            subpixel=settings.subpixel,
-        )
-        for one in heat.numpy()
-    ]
-    rows = max(len(scores) for _, scores in found)
-    xy, scores = np.zeros((len(found), rows, 2), np.float32), np.zeros((len(found), rows), np.float32)
-    for i, (places, heights) in enumerate(found):
-        xy[i, : len(places)], scores[i, : len(places)] = places, heights
-    return torch.from_numpy(xy), torch.from_numpy(scores)
 
 
 def heatmap(logits: torch.Tensor) -> torch.Tensor:
@@ -167,6 +136,11 @@ def top_keypoints(peaks: torch.Tensor, count: int, radius: int) -> tuple[torch.T
     flat = ranked if places is None else places.gather(1, ranked)
     xy = torch.stack([flat % width, flat.div(width, rounding_mode="floor")], dim=2).float()
     return xy, scores
+
+
+def block_px(radius: int) -> int:
+    """The largest block that divides a cell and holds no more than one survivor of a suppression."""
+    return next(b for b in (8, 4, 2, 1) if b <= radius + 1)
 
 
 def refine(heat: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
@@ -230,7 +204,11 @@ def _cells(
     pixels: torch.Tensor, count: int, grid: Literal["exact", "transformers"]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The cell before each place along one axis, and how far it lies towards the next one."""
-    cells = (pixels - 3.5) / CELL if grid == "exact" else (pixels - 3.5) / (CELL * count - 4.5) * (count - 1)
-    cells = cells.clamp(0, count - 1)
+    cells = ((pixels - 3.5) * grid_scale(count, grid)).clamp(0, count - 1)
     before = cells.floor().clamp(0, max(0, count - 2))
     return before, cells - before
+
+
+def grid_scale(count: int, grid: Literal["exact", "transformers"]) -> float:
+    """Cells a pixel, along an axis of so many cells."""
+    return 1 / CELL if grid == "exact" else (count - 1) / (CELL * count - 4.5)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from realtime_kp.features.decode import DecodeSettings, HostArrays, decode
+from realtime_kp.features.decode_cpu import decode_on_cpu
 from realtime_kp.features.engines import Engine, TorchEngine
 from realtime_kp.features.graphed import GraphedKeypoints
 
@@ -61,6 +63,22 @@ def make_finder(engine: Engine, settings: DecodeSettings, *, latency: bool = Tru
     return StepFinder(engine, settings)
 
 
+def decode_outputs(
+    logits: torch.Tensor, descriptor_maps: torch.Tensor, settings: DecodeSettings, threshold: float
+) -> HostArrays:
+    """Keypoints of a batch from the outputs of both heads, where those are.
+
+    Args:
+        logits: `(B, 65, h, w)`, any float type.
+        descriptor_maps: `(B, h, w, D)`, any float type, not normalised.
+        settings: How to decode.
+        threshold: Rows that score no more than this may be left out at the end.
+    """
+    if logits.device.type == "cpu":
+        return decode_on_cpu(logits.float().numpy(), descriptor_maps.float().numpy(), settings, threshold)
+    return decode(logits, descriptor_maps, settings).to_host()
+
+
 class StepFinder:
     """The network, and when its outputs are there the decoding."""
 
@@ -80,7 +98,7 @@ class StepFinder:
         def results() -> Finding:
             outputs = wait()
             network_done_s = time.perf_counter()
-            return Finding(decode(*outputs, self._settings, threshold).to_host(), network_done_s)
+            return Finding(decode_outputs(*outputs, self._settings, threshold), network_done_s)
 
         return results
 

@@ -176,7 +176,7 @@ class GraphedKeypoints:
         return packed, graph.replay
 
     def _find(self, grey: torch.Tensor) -> torch.Tensor:
-        return decode(*self._network(grey), self._settings, fixed_rows=True).packed()
+        return decode(*self._network(grey), self._settings).packed()
 
 
 def _same_keypoints(packed: torch.Tensor, expected: torch.Tensor) -> bool:

@@ -273,11 +273,11 @@ class SuperPoint:
             source_wh: Width and height of the images.
             keypoint_threshold: Instead of the configured one.
         """
-        from realtime_kp.features.decode import decode
+        from realtime_kp.features.finding import decode_outputs
 
         threshold = self._threshold(keypoint_threshold)
-        decoded = decode(logits, descriptor_map, _loaded(self._decode), threshold)
-        return self._in_source(decoded.to_host(), source_wh, threshold)
+        arrays = decode_outputs(logits, descriptor_map, _loaded(self._decode), threshold)
+        return self._in_source(arrays, source_wh, threshold)
 
     def _in_source(self, arrays: HostArrays, source_wh: tuple[int, int], threshold: float) -> list[Keypoints]:
         """What scores above the threshold, in pixels of the source."""

@@ -102,22 +102,3 @@ def test_a_batch_gives_what_its_images_give_alone() -> None:
         alone = decode.decode(logits[i : i + 1], cells[i : i + 1], settings)
         np.testing.assert_allclose(together.xy[i], alone.xy[0], atol=1e-4)
         np.testing.assert_allclose(together.descriptors[i], alone.descriptors[0], atol=1e-5)
-
-
-def test_rows_below_the_threshold_are_left_out() -> None:
-    generator = torch.Generator().manual_seed(3)
-    logits = torch.randn(2, 65, 6, 8, generator=generator) * 3
-    cells = torch.randn(2, 6, 8, 16, generator=generator)
-    settings = DecodeSettings(20, 4, 4, True, "exact")
-    everything = decode.decode(logits, cells, settings)
-    limit = float(everything.scores[1, 9])
-    best = decode.decode(logits, cells, settings, limit)
-    kept = int((everything.scores > limit).sum(dim=1).max())
-    assert 0 < kept < 20
-    assert best.scores.shape == (2, kept)
-    above = everything.scores[:, :kept] > limit
-    assert above.any(dim=1).all()
-    assert torch.equal(best.scores > limit, above)
-    assert torch.equal(best.scores[above], everything.scores[:, :kept][above])
-    assert torch.equal(best.xy[above], everything.xy[:, :kept][above])
-    assert torch.equal(best.descriptors[above], everything.descriptors[:, :kept][above])

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
 
 from realtime_kp.features import decode
 from realtime_kp.features.decode import DecodeSettings
-from realtime_kp.features.peaks import find_peaks
+from realtime_kp.features.decode_cpu import decode_on_cpu, find_peaks, heatmap
 from realtime_kp.features.suppression import non_maximum_suppression
 
 
@@ -15,9 +17,16 @@ def heat_map(seed: int, *, ties: bool = False, size_wh: tuple[int, int] = (64, 4
     return (heat.bfloat16().float() if ties else heat).numpy()
 
 
-def peaks(heat: np.ndarray, **changed: object) -> tuple[np.ndarray, np.ndarray]:
-    settings = {"count": 1000, "radius": 4, "border": 0, "threshold": 0.0, "subpixel": False, **changed}
-    return find_peaks(heat, **settings)  # type: ignore[arg-type]
+def peaks(
+    heat: np.ndarray,
+    *,
+    count: int = 1000,
+    radius: int = 4,
+    border: int = 0,
+    threshold: float = 0.0,
+    subpixel: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    return find_peaks(heat, DecodeSettings(count, radius, border, subpixel, "exact"), threshold)
 
 
 @pytest.mark.parametrize("radius", [0, 1, 2, 4, 9])
@@ -68,17 +77,40 @@ def test_refining_is_that_of_a_gpu(border: int) -> None:
     np.testing.assert_allclose(refined, expected.numpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize("threshold", [0.0, 0.02])
-def test_a_cpu_decodes_as_a_gpu_does(threshold: float) -> None:
+def outputs(batch: int, rows: int = 12, columns: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(4)
-    logits = torch.randn(2, 65, 12, 16, generator=generator) * 3
-    cells = torch.randn(2, 12, 16, 16, generator=generator)
-    settings = DecodeSettings(60, 4, 4, True, "exact")
-    ours = decode.decode(logits, cells, settings, threshold)
-    theirs = decode.decode(logits, cells, settings, threshold, fixed_rows=True)
-    for image in range(2):
-        count = int((theirs.scores[image] > threshold).sum())
-        assert count > 20
-        for name in ("xy", "scores", "descriptors"):
-            found, expected = getattr(ours, name)[image, :count], getattr(theirs, name)[image, :count]
-            np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-5)
+    logits = torch.randn(batch, 65, rows, columns, generator=generator) * 3
+    return logits, torch.randn(batch, rows, columns, 16, generator=generator)
+
+
+@pytest.mark.parametrize("offset", [0.0, 150.0, -150.0])
+def test_the_heat_map_is_that_of_a_gpu(offset: float) -> None:
+    logits = outputs(1)[0] + offset
+    np.testing.assert_allclose(heatmap(logits[0].numpy()), decode.heatmap(logits)[0].numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("grid", ["exact", "transformers"])
+@pytest.mark.parametrize("threshold", [0.0, 0.02])
+@pytest.mark.parametrize(("batch", "rows", "columns"), [(1, 12, 16), (3, 12, 16), (1, 1, 16), (1, 12, 1)])
+def test_a_cpu_decodes_as_a_gpu_does(
+    grid: Literal["exact", "transformers"], threshold: float, batch: int, rows: int, columns: int
+) -> None:
+    logits, cells = outputs(batch, rows, columns)
+    settings = DecodeSettings(60, 4, 0, True, grid)
+    theirs = decode.decode(logits, cells, settings)
+    ours = decode_on_cpu(logits.numpy(), cells.numpy(), settings, threshold)
+    counts = (theirs.scores > threshold).sum(dim=1).tolist()
+    assert max(counts) == ours[1].shape[1]
+    for image, count in enumerate(counts):
+        assert count > 1
+        assert not ours[1][image, count:].any()
+        for found, expected in zip(ours, (theirs.xy, theirs.scores, theirs.descriptors), strict=True):
+            np.testing.assert_allclose(found[image, :count], expected[image, :count].numpy(), atol=1e-5)
+
+
+def test_nothing_above_the_threshold_is_no_keypoint() -> None:
+    logits, cells = (part.numpy() for part in outputs(2))
+    xy, scores, descriptors = decode_on_cpu(logits, cells, DecodeSettings(60, 4, 4, True, "exact"), 0.999)
+    assert xy.shape == (2, 0, 2)
+    assert scores.shape == (2, 0)
+    assert descriptors.shape == (2, 0, 16)

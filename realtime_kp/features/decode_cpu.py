@@ -1,0 +1,167 @@
+"""`decode` for a CPU: the same in OpenCV and NumPy, and only where the heat map is above the threshold.
+
+torch takes longer for the many small steps than for what they compute.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.features.decode import (
+    CELL,
+    REFINE_REACH_PX,
+    DecodeSettings,
+    HostArrays,
+    block_px,
+    grid_scale,
+)
+from realtime_kp.features.suppression import ROUNDS
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.intp]
+
+_SMALLEST_NORM = 1e-12
+
+
+def decode_on_cpu(
+    logits: FloatArray, descriptor_maps: FloatArray, settings: DecodeSettings, threshold: float = 0.0
+) -> HostArrays:
+    """Turn the raw outputs of both heads into the best keypoints of each image.
+
+    Args:
+        logits: `(B, 65, h, w)`; the last channel is the "no keypoint" bin.
+        descriptor_maps: `(B, h, w, D)`, not normalised.
+        settings: Radius, border and size of the result.
+        threshold: What scores no more is left out.
+
+    Returns:
+        Places, scores and descriptors as `DecodedBatch` has them, with as many rows as the image with most
+        keypoints has; those of the others are void at the end.
+    """
+    found = []
+    for cells, descriptor_map in zip(logits, descriptor_maps, strict=True):
+        xy, scores = find_peaks(heatmap(cells), settings, threshold)
+        found.append((xy, scores, sample_descriptors(descriptor_map, xy, settings)))
+    if len(found) == 1:
+        return tuple(part[None] for part in found[0])  # type: ignore[return-value]
+    rows = max(len(scores) for _, scores, _ in found)
+    return tuple(np.stack([_padded(part, rows) for part in parts]) for parts in zip(*found, strict=True))  # type: ignore[return-value]
+
+
+def _padded(part: FloatArray, rows: int) -> FloatArray:
+    return np.pad(part, ((0, rows - len(part)), *((0, 0),) * (part.ndim - 1)))
+
+
+def heatmap(cells: FloatArray) -> FloatArray:
+    """Soft-max over the 64 places of each 8×8 cell and "none", laid out as a full-size map.
+
+    Args:
+        cells: `(65, h, w)`, logits.
+
+    Returns:
+        `(8h, 8w) float32`, probabilities.
+    """
+    _, rows, columns = cells.shape
+    power = cv2.exp((cells - cells.max(axis=0)).reshape(len(cells), -1)).reshape(cells.shape)
+    parts = (power[:-1] / power.sum(axis=0)).reshape(CELL, CELL, rows, columns)
+    heat = np.empty((rows, CELL, columns, CELL), np.float32)
+    for line, across in enumerate(parts):
+        heat[:, line] = cv2.merge(tuple(across)).reshape(rows, columns, CELL)
+    return heat.reshape(rows * CELL, columns * CELL)
+
+
+def find_peaks(heat: FloatArray, settings: DecodeSettings, threshold: float) -> tuple[FloatArray, FloatArray]:
+    """The highest survivors of non-maximum suppression.
+
+    Args:
+        heat: `(H, W) float32`, 0 or more.
+        settings: How many, radius, border, and whether to refine.
+        threshold: What scores no more, or 0, is left out.
+
+    Returns:
+        `(N, 2) float32` places (x, y) and `(N,)` scores, best first.
+    """
+    radius, border = settings.nms_radius, settings.border
+    height, width = heat.shape
+    places = _survivors(heat, radius, max(threshold, 0.0))
+    y, x = np.divmod(places, width)
+    inside = (x >= border) & (x < width - border) & (y >= border) & (y < height - border)
+    x, y, scores = x[inside], y[inside], heat.reshape(-1)[places[inside]]
+    best = np.argsort(-scores, kind="stable")
+    best = best[_one_of_each_tie(x[best], y[best], radius)][: settings.max_keypoints]
+    x, y = x[best], y[best]
+    xy = np.stack([x, y], axis=1).astype(np.float32)
+    return (xy + _off_centre(heat, x, y) if settings.subpixel else xy), scores[best]
+
+
+def _survivors(heat: FloatArray, radius: int, threshold: float) -> IntArray:
+    """Flat places of what `non_maximum_suppression` leaves above the threshold.
+
+    What lies below it suppresses nothing above it, so the rounds after the first look at the rest above only.
+    """
+    above = cv2.compare(heat, threshold, cv2.CMP_GT)
+    kept = above
+    if radius > 0:
+        window = np.ones((2 * radius + 1,) * 2, np.uint8)
+        kept = cv2.bitwise_and(above, cv2.compare(heat, cv2.dilate(heat, window), cv2.CMP_EQ))
+        for _ in range(ROUNDS):
+            above = cv2.subtract(above, cv2.dilate(kept, window))
+            rest = cv2.copyTo(heat, above)
+            again = cv2.compare(rest, cv2.dilate(rest, window), cv2.CMP_EQ)
+            kept = cv2.bitwise_or(kept, cv2.bitwise_and(again, above))
+    return np.flatnonzero((np.asarray(kept) & 1).view(np.bool_))
+
+
+def _one_of_each_tie(x: IntArray, y: IntArray, radius: int) -> IntArray:
+    """Rows, ascending, without those that share a block of r + 1 pixels with an earlier one.
+
+    Survivors lie more than r apart, exact ties aside, which half precision knows: of those one is enough.
+    """
+    block = block_px(radius)
+    if block == 1:
+        return np.arange(len(x))
+    return np.sort(np.unique((y // block << 32) + x // block, return_index=True)[1])
+
+
+def _off_centre(heat: FloatArray, x: IntArray, y: IntArray) -> FloatArray:
+    """`(N, 2)`, from pixels to the centre of mass of the 5×5 around each (soft-argmax of the heat map)."""
+    reach = REFINE_REACH_PX
+    side = 2 * reach + 1
+    if len(x) and min(x.min(), y.min(), heat.shape[1] - 1 - x.max(), heat.shape[0] - 1 - y.max()) < reach:
+        heat, x, y = np.pad(heat, reach), x + reach, y + reach
+    around = np.lib.stride_tricks.sliding_window_view(heat, (side, side))[y - reach, x - reach]
+    steps = np.arange(-reach, reach + 1, dtype=np.float32)
+    moments = np.stack([np.ones(side * side), np.tile(steps, side), np.repeat(steps, side)], axis=1)
+    total, right, down = (around.reshape(-1, side * side) @ moments.astype(np.float32)).T
+    return np.asarray(np.stack([right, down], axis=1) / np.maximum(total, 1e-12)[:, None], np.float32)
+
+
+def sample_descriptors(descriptor_map: FloatArray, xy: FloatArray, settings: DecodeSettings) -> FloatArray:
+    """Interpolate unit descriptors bilinearly at the keypoints only; `decode` tells how.
+
+    Args:
+        descriptor_map: `(h, w, D)`, not normalised.
+        xy: `(N, 2) float32`, network pixels.
+        settings: Which of the two grids.
+
+    Returns:
+        `(N, D) float32`, unit length.
+    """
+    rows, columns, dim = descriptor_map.shape
+    last = np.array([columns - 1, rows - 1], np.float32)
+    scale = [grid_scale(count, settings.descriptor_grid) for count in (columns, rows)]
+    place = np.clip((xy - np.float32(3.5)) * np.array(scale, np.float32), 0, last)
+    before = np.clip(np.floor(place), 0, np.maximum(last - 1, 0))
+    x, y = (place - before).T
+    right, down = min(1, columns - 1), columns * min(1, rows - 1)
+    first = (before[:, 1] * columns + before[:, 0]).astype(np.intp)
+    corners = first[:, None] + np.array([0, right, down, down + right])
+    # A descriptor lies in one piece of memory, and only those asked for are made unit length.
+    found = descriptor_map.reshape(-1, dim).take(corners, axis=0)
+    weights = np.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x], axis=1)
+    weights /= np.maximum(np.sqrt(np.einsum("nkd,nkd->nk", found, found)), _SMALLEST_NORM)
+    sampled = np.matmul(weights[:, None], found)[:, 0]
+    length = np.sqrt(np.einsum("nd,nd->n", sampled, sampled))
+    return np.asarray(sampled / np.maximum(length, _SMALLEST_NORM)[:, None], np.float32)
