@@ -64,10 +64,12 @@ def heatmap(cells: FloatArray) -> FloatArray:
         `(8h, 8w) float32`, probabilities.
     """
     _, rows, columns = cells.shape
-    power = cv2.exp((cells - cells.max(axis=0)).reshape(len(cells), -1)).reshape(cells.shape)
-    parts = (power[:-1] / power.sum(axis=0)).reshape(CELL, CELL, rows, columns)
+    power = cells - cells.max(axis=0)
+    flat = power.reshape(len(cells), -1)
+    cv2.exp(flat, flat)
+    power *= 1 / power.sum(axis=0)
     heat = np.empty((rows, CELL, columns, CELL), np.float32)
-    for line, across in enumerate(parts):
+    for line, across in enumerate(power[:-1].reshape(CELL, CELL, rows, columns)):
         heat[:, line] = cv2.merge(tuple(across)).reshape(rows, columns, CELL)
     return heat.reshape(rows * CELL, columns * CELL)
 
