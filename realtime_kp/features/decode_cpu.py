@@ -64,7 +64,7 @@ def heatmap(cells: FloatArray) -> FloatArray:
         `(8h, 8w) float32`, probabilities.
     """
     _, rows, columns = cells.shape
-    power = cells - cells.max(axis=0)
+    power = np.subtract(cells, cells.max(axis=0), order="C")
     flat = power.reshape(len(cells), -1)
     cv2.exp(flat, flat)
     power *= 1 / power.sum(axis=0)

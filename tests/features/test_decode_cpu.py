@@ -89,6 +89,13 @@ def test_the_heat_map_is_that_of_a_gpu(offset: float) -> None:
     np.testing.assert_allclose(heatmap(logits[0].numpy()), decode.heatmap(logits)[0].numpy(), atol=1e-6)
 
 
+def test_channels_may_come_last_in_memory() -> None:
+    logits = outputs(1)[0]
+    channels_last = logits.contiguous(memory_format=torch.channels_last)
+    assert not channels_last[0].is_contiguous()
+    np.testing.assert_array_equal(heatmap(channels_last[0].numpy()), heatmap(logits[0].numpy()))
+
+
 @pytest.mark.parametrize("grid", ["exact", "transformers"])
 @pytest.mark.parametrize("threshold", [0.0, 0.02])
 @pytest.mark.parametrize(("batch", "rows", "columns"), [(1, 12, 16), (3, 12, 16), (1, 1, 16), (1, 12, 1)])
