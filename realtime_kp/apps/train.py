@@ -137,6 +137,7 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
         seed=config.seed,
         agreement=config.agreement,
         ranking=config.ranking,
+        shapes=config.shapes,
     )
     if config.minutes is not None:
         trial = Trainer(recipe, tiles)
@@ -155,7 +156,7 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
 
 def _check_resumed(recipe: Recipe, config: TrainConfig) -> None:
     """What decides the result was chosen when the training began."""
-    for name in ("arch", "steps", "batch", "rate", "seed", "agreement", "ranking"):
+    for name in ("arch", "steps", "batch", "rate", "seed", "agreement", "ranking", "shapes"):
         asked, begun = getattr(config, name), getattr(recipe, name)
         if asked not in (getattr(TrainConfig(), name), begun):
             raise ConfigError(
@@ -170,6 +171,8 @@ def _tile_set(
 
     from realtime_kp.features.engines import choose_device
     from realtime_kp.training.images import load_tiles
+    from realtime_kp.training.shapes import draw_tiles
+    from realtime_kp.training.trainer import read_recipe
     from realtime_kp.training.views import TileSet
 
     device = choose_device(config.device)
@@ -177,6 +180,9 @@ def _tile_set(
         device = "cpu"  # nobody has tried to train on Apple's GPUs
     tiles = load_tiles(images, config.max_images)
     labels = labels_of(tiles, out / "labels.npz", config, signals, bars)
+    begun = read_recipe(out / CHECKPOINT) if config.resume else config
+    drawn, corners = draw_tiles(begun.shapes, begun.seed, textures=tiles)
+    tiles, labels = np.concatenate([tiles, drawn]), labels.with_more(corners)
     log.info("%d tiles, %.0f labels each, on %s", len(tiles), (labels.mass > 0).sum(axis=1).mean(), device)
     return TileSet(
         torch.from_numpy(tiles).to(device),

@@ -45,8 +45,12 @@ class TrainConfig:
     """Model whose keypoints, found again under random warps, are the labels where they are blobs as well.
     None takes blobs alone."""
 
+    shapes: Annotated[int, Parameter(name="--shapes")] = 0
+    """Tiles with drawn shapes beside the pictures: corners, which stay nearer to their places than blobs when
+    they are seen from aside, and farther from them in all other views."""
+
     seed: Annotated[int, Parameter(name="--seed")] = 0
-    """Of weights, labels and views."""
+    """Of weights, labels, shapes and views."""
 
     device: Annotated[str, Parameter(name="--device")] = "auto"
     """auto, cpu, cuda or cuda:N."""
@@ -67,6 +71,7 @@ class TrainConfig:
         require(0 < self.rate <= 1, "rate must be above 0 and at most 1", self.rate)
         require(0 <= self.agreement <= 100, "agreement must be 0 to 100", self.agreement)
         require(0 <= self.ranking <= 100, "ranking must be 0 to 100", self.ranking)
+        require(0 <= self.shapes <= 100_000, "shapes must be 0 to 100000", self.shapes)
         require(0 <= self.seed < 2**31, "seed must be 0 to 2147483647", self.seed)
         require(
             re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,

@@ -78,6 +78,10 @@ class Labels:
     xy: FloatArray
     mass: FloatArray
 
+    def with_more(self, others: Labels) -> Labels:
+        """These, and those of further tiles."""
+        return Labels(np.concatenate([self.xy, others.xy]), np.concatenate([self.mass, others.mass]))
+
 
 def label_tiles(
     tiles: NDArray[np.uint8],

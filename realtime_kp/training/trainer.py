@@ -47,6 +47,7 @@ class Recipe:
         seed: Of the weights and of all views.
         agreement: Weight of the agreement of the two views beside the labels.
         ranking: Weight of ranking keypoints that come back above those that do not.
+        shapes: How many of the tiles are drawn.
     """
 
     arch: Arch
@@ -57,6 +58,7 @@ class Recipe:
     seed: int = 0
     agreement: float = 0.0
     ranking: float = 0.0
+    shapes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,3 +229,15 @@ class Trainer:
         except _BROKEN as exc:
             raise ModelError(f"{path} is no checkpoint to resume from: {exc}") from exc
         return trainer
+
+
+def read_recipe(path: Path) -> Recipe:
+    """What the training of a checkpoint began with.
+
+    Raises:
+        ModelError: The file is no checkpoint.
+    """
+    try:
+        return Recipe(**torch.load(path, map_location="cpu", weights_only=True)["recipe"])
+    except _BROKEN as exc:
+        raise ModelError(f"{path} is no checkpoint to resume from: {exc}") from exc

@@ -61,6 +61,19 @@ def test_base_starts_from_small_with_labels_of_a_network(images: Path, tmp_path:
 
 
 @pytest.mark.slow
+def test_drawn_shapes_stand_beside_the_pictures_also_when_resumed(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--images", str(images), "--out", str(tmp_path / "out"), "--arch", "small"]
+    assert main([*command, "--steps", "1", "--batch", "1", "--shapes", "3", "--seed", "2"]) == 0
+    assert "4 tiles" in capsys.readouterr().err
+    assert main([*command, "--resume"]) == 0
+    assert "4 tiles" in capsys.readouterr().err
+    assert main([*command, "--resume", "--shapes", "5"]) == 2
+    assert "--shapes 5 with --resume: this training began with 3" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_what_contradicts_the_training_cannot_be_resumed(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
