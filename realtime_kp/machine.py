@@ -8,14 +8,13 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 SYSTEM_LIBRARIES = {"GL": "libgl1", "glib-2.0": "libglib2.0-0", "xcb": "libxcb1"}
 # Twice as much would starve the network beside other busy programs.
 _YIELDING = 5
+_MAX_NICENESS = 19
 _M_MMAP_MAX, _M_TRIM_THRESHOLD, _M_TOP_PAD = -4, -1, -2
 PACKAGES = ("realtime-kp", "torch", "transformers", "openvino", "opencv-python", "av", "numpy")
 
@@ -66,23 +65,10 @@ def yield_to_others() -> None:
     On Linux, where threads have priorities of their own (setpriority(2)); elsewhere nothing happens.
     """
     if sys.platform.startswith("linux"):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _YIELDING)
-
-
-@contextmanager
-def one_torch_thread(wanted: bool = True) -> Iterator[None]:
-    """Beside OpenVINO torch does small things only; its further threads would spin on the network's cores."""
-    if not wanted:
-        yield
-        return
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+        thread = threading.get_native_id()
+        # Relative: a process begun under `nice` may not take back what it has given up already.
+        niceness = os.getpriority(os.PRIO_PROCESS, thread) + _YIELDING
+        os.setpriority(os.PRIO_PROCESS, thread, min(_MAX_NICENESS, niceness))
 
 
 def peak_memory_mb() -> float | None:

@@ -17,7 +17,7 @@ from rich.progress import Progress
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
 from realtime_kp.apps.progress import telling_bars
 from realtime_kp.apps.signals import StopSignals
-from realtime_kp.apps.train_labels import labels_of
+from realtime_kp.apps.train_labels import labels_of, progress_of
 from realtime_kp.config import TrainConfig
 from realtime_kp.errors import ConfigError, ModelError, SinkError, first_line
 from realtime_kp.machine import keep_freed_memory
@@ -126,9 +126,7 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
     from realtime_kp.training.trainer import Recipe, Trainer
 
     if config.resume:
-        trainer = Trainer.resumed(checkpoint, tiles)
-        _check_resumed(trainer.recipe, config)
-        return trainer
+        return Trainer.resumed(checkpoint, tiles)
     recipe = Recipe(
         config.arch,
         config.steps or _DEFAULT_STEPS,
@@ -154,14 +152,18 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
     return trainer
 
 
-def _check_resumed(recipe: Recipe, config: TrainConfig) -> None:
+def _begun_with(checkpoint: Path, config: TrainConfig) -> Recipe:
     """What decides the result was chosen when the training began."""
+    from realtime_kp.training.trainer import read_recipe
+
+    recipe = read_recipe(checkpoint)
     for name in ("arch", "steps", "batch", "rate", "seed", "agreement", "ranking", "shapes"):
         asked, begun = getattr(config, name), getattr(recipe, name)
         if asked not in (getattr(TrainConfig(), name), begun):
             raise ConfigError(
                 f"--{name} {asked} with --resume: this training began with {begun}; leave it out"
             )
+    return recipe
 
 
 def _tile_set(
@@ -172,17 +174,18 @@ def _tile_set(
     from realtime_kp.features.engines import choose_device
     from realtime_kp.training.images import load_tiles
     from realtime_kp.training.shapes import draw_tiles
-    from realtime_kp.training.trainer import read_recipe
     from realtime_kp.training.views import TileSet
 
+    recipe = _begun_with(out / CHECKPOINT, config) if config.resume else config
     device = choose_device(config.device)
     if device == "mps":
         device = "cpu"  # nobody has tried to train on Apple's GPUs
     tiles = load_tiles(images, config.max_images)
     labels = labels_of(tiles, out / "labels.npz", config, signals, bars)
-    begun = read_recipe(out / CHECKPOINT) if config.resume else config
-    drawn, corners = draw_tiles(begun.shapes, begun.seed, textures=tiles)
-    tiles, labels = np.concatenate([tiles, drawn]), labels.with_more(corners)
+    if recipe.shapes:
+        told = progress_of("drawing", recipe.shapes, signals, bars)
+        drawn, corners = draw_tiles(recipe.shapes, recipe.seed, tiles, told)
+        tiles, labels = np.concatenate([tiles, drawn]), labels.with_more(corners)
     log.info("%d tiles, %.0f labels each, on %s", len(tiles), (labels.mass > 0).sum(axis=1).mean(), device)
     return TileSet(
         torch.from_numpy(tiles).to(device),

@@ -88,19 +88,26 @@ def _keep(labels: Labels, path: Path, images: str, how: str) -> None:
 def _label(tiles: NDArray[np.uint8], config: TrainConfig, signals: StopSignals, bars: Progress) -> Labels:
     from realtime_kp.training.labels import label_tiles, label_tiles_anew
 
-    def progress(what: str) -> Callable[[int], None]:
-        task = bars.add_task(what, total=len(tiles), shown="")
-
-        def tell(done: int) -> None:
-            bars.update(task, completed=done)
-            if signals.received:
-                log.warning("stopped while labelling, before the first step: the same command begins anew")
-                raise KeyboardInterrupt
-
-        return tell
-
-    labels = label_tiles(tiles, config.seed, progress=progress("labelling"))
+    first = progress_of("labelling", len(tiles), signals, bars)
+    labels = label_tiles(tiles, config.seed, progress=first)
     if config.labels_from is not None:
-        again = progress(f"labelling with {config.labels_from}")
+        again = progress_of(f"labelling with {config.labels_from}", len(tiles), signals, bars)
         labels = label_tiles_anew(tiles, labels, config.labels_from, config.seed, again)
     return labels
+
+
+def progress_of(what: str, total: int, signals: StopSignals, bars: Progress) -> Callable[[int], None]:
+    """A bar for work before the first step, to be called with how much of it is done.
+
+    Raises:
+        KeyboardInterrupt: In that call, where a signal came.
+    """
+    task = bars.add_task(what, total=total, shown="")
+
+    def tell(done: int) -> None:
+        bars.update(task, completed=done)
+        if signals.received:
+            log.warning("stopped while %s, before the first step: begin anew with the same command", what)
+            raise KeyboardInterrupt
+
+    return tell

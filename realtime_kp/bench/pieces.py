@@ -19,7 +19,6 @@ from realtime_kp.errors import SourceError
 from realtime_kp.features import SuperPoint
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, TrackedFrame
-from realtime_kp.machine import one_torch_thread
 from realtime_kp.render import render
 from realtime_kp.sinks import VideoFileSink
 from realtime_kp.sources import FrameSource, open_source
@@ -84,7 +83,7 @@ def _clocked(source: FrameSource, clock: _Clock) -> Iterator[Frame]:
 
 def _detect(frames: list[Frame], config: AppConfig, clock: _Clock) -> list[Keypoints]:
     found = []
-    with SuperPoint(config.superpoint) as superpoint, one_torch_thread(superpoint.info.engine == "openvino"):
+    with SuperPoint(config.superpoint) as superpoint:
         superpoint.warm_up(frames[0].size_wh)
         for frame in frames:
             images = [frame.image_bgr]

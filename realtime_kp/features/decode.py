@@ -48,8 +48,6 @@ class DecodedBatch:
 
     def to_host(self) -> HostArrays:
         """Places, scores and descriptors as NumPy arrays, in one transfer."""
-        if self.xy.device.type == "cpu":
-            return self.xy.numpy(), self.scores.numpy(), self.descriptors.numpy()
         return unpack(self.packed().cpu())
 
     def packed(self) -> torch.Tensor:

@@ -117,9 +117,10 @@ def _survivors(heat: FloatArray, radius: int, threshold: float) -> IntArray:
 
 
 def _one_of_each_tie(x: IntArray, y: IntArray, radius: int) -> IntArray:
-    """Rows, ascending, without those that share a block of r + 1 pixels with an earlier one.
+    """Rows, ascending, without those that share a block of `block_px` with an earlier one.
 
-    Survivors lie more than r apart, exact ties aside, which half precision knows: of those one is enough.
+    Survivors lie more than r apart, exact ties aside, which half precision knows: of those in one block the
+    first is enough.
     """
     block = block_px(radius)
     if block == 1:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from realtime_kp.features import Extraction, Extractor
 from realtime_kp.features.superpoint import Results
-from realtime_kp.machine import one_torch_thread, yield_to_others
+from realtime_kp.machine import yield_to_others
 from realtime_kp.pipeline.distributor import Distributor
 from realtime_kp.pipeline.shared import Captured, Detected, Shared
 from realtime_kp.timing import StageStarts, StageTimes
@@ -46,7 +46,7 @@ class InferenceWorker:
         self._shared.opened.wait()
         if self._shared.stop.is_set():
             return
-        with self._superpoint as superpoint, one_torch_thread(superpoint.info.engine == "openvino"):
+        with self._superpoint as superpoint:
             if not self._frames.in_step or _has_frames_waiting(superpoint):
                 # Not each frame waits for the network then, but somebody for every frame: what the tracker
                 # holds up holds up all.

@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Bgr = tuple[int, int, int]
-
 ID_COLOURS = 64
 _DARKEST_SCORE = 0.003
 _GOLDEN_RATIO = 0.618033988749895
@@ -47,9 +45,3 @@ def id_palette() -> NDArray[np.uint8]:
 def _turbo() -> NDArray[np.uint8]:
     levels = np.arange(256, dtype=np.uint8).reshape(-1, 1)
     return np.asarray(cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[:, 0], np.uint8)
-
-
-def id_colour(track_id: int) -> Bgr:
-    """The colour of one track."""
-    blue, green, red = id_palette()[colour_numbers(np.array([track_id]))[0]].tolist()
-    return blue, green, red

@@ -292,13 +292,14 @@ def _random_homography(side: int, rng: np.random.Generator, zoom: float) -> NDAr
     """Turned by up to 45°, scaled by up to zoom either way, squeezed along one direction to 0.45, bent."""
     angle, direction = np.deg2rad(rng.uniform(-45, 45)), rng.uniform(0, np.pi)
     scale, squeeze = np.exp(rng.uniform(-np.log(zoom), np.log(zoom))), rng.uniform(0.45, 1)
-    across = _turn(direction)
-    matrix = scale * _turn(angle) @ across @ np.diag([squeeze, 1]) @ across.T
+    across = turn(direction)
+    matrix = scale * turn(angle) @ across @ np.diag([squeeze, 1]) @ across.T
     corners = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float64)
     middle = side / 2
     moved = (corners - middle + rng.uniform(-0.1, 0.1, (4, 2)) * side) @ matrix.T + middle
     return np.asarray(cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32)))
 
 
-def _turn(angle: float) -> NDArray[np.float64]:
+def turn(angle: float) -> NDArray[np.float64]:
+    """`(2, 2)`, radians, from x towards y."""
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -7,6 +7,7 @@ which begins with such shapes).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -14,14 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.training.images import TILE_PX, Tiles
-from realtime_kp.training.labels import MAX_LABELS, Labels
+from realtime_kp.training.labels import MAX_LABELS, Labels, turn
 
 FloatArray = NDArray[np.float32]
 
 _FINER = 3  # drawn so many times larger, then averaged: edges are as soft as a camera's
+_CANVAS_WH = (TILE_PX * _FINER, TILE_PX * _FINER)
 _SHIFT = 4  # OpenCV draws at 1/16 pixel
 _EDGE_PX = 4
 _LEAST_CONTRAST = 40.0
+# Of the structure tensor's smaller eigenvalue, which a right angle of some 15 greys has; half of all have 50
+# times as much.
+_LEAST_STRENGTH = 2.5e-4
 _KINDS = (0.55, 0.25, 0.1, 0.1)  # shares of polygons, boards, stars, discs
 _SHARPEST_RAD, _BLUNTEST_RAD = (
     0.5,
@@ -29,16 +34,19 @@ _SHARPEST_RAD, _BLUNTEST_RAD = (
 )  # of the angles under which a polygon's corners are seen from its middle
 
 
-def draw_tiles(count: int, seed: int, textures: Tiles) -> tuple[Tiles, Labels]:
+def draw_tiles(
+    count: int, seed: int, textures: Tiles, progress: Callable[[int], None] = lambda done: None
+) -> tuple[Tiles, Labels]:
     """Draw polygons, checkerboards, stars and, without corners, discs.
 
     Args:
         count: N.
         seed: Of all of them.
         textures: `(M, S, S) uint8`, M > 0: pictures for some of the grounds and shapes.
+        progress: Called with the number of tiles done.
 
     Returns:
-        `(N, 352, 352) uint8` tiles, and their corners, each surely a keypoint.
+        `(N, 352, 352) uint8` tiles, and those of their corners that can be seen, each surely a keypoint.
     """
     tiles = np.zeros((count, TILE_PX, TILE_PX), np.uint8)
     labels = Labels(np.zeros((count, MAX_LABELS, 2), np.float32), np.zeros((count, MAX_LABELS), np.float32))
@@ -47,11 +55,12 @@ def draw_tiles(count: int, seed: int, textures: Tiles) -> tuple[Tiles, Labels]:
         tiles[number], corners = canvas.draw()
         labels.xy[number, : len(corners)] = corners
         labels.mass[number, : len(corners)] = 1
+        progress(number + 1)
     return tiles, labels
 
 
 class _Canvas:
-    """One tile: a ground, and shapes in the cells of a grid, so that none covers another's corner."""
+    """One tile: a ground, and shapes in the cells of a grid, so that hardly one covers another's corner."""
 
     def __init__(self, rng: np.random.Generator, textures: Tiles) -> None:
         self._rng = rng
@@ -69,30 +78,27 @@ class _Canvas:
                 middle = (np.array([column, line]) + 0.5) * cell_px
                 kinds[self._rng.choice(len(kinds), p=_KINDS)](middle, cell_px)
         image = cv2.resize(self._image, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA)
-        image += self._rng.normal(0, self._rng.uniform(0, 4), image.shape)
         corners = np.concatenate(self._corners) if self._corners else np.zeros((0, 2))
         inside = ((corners >= _EDGE_PX) & (corners <= TILE_PX - 1 - _EDGE_PX)).all(axis=1)
-        return np.clip(image, 0, 255).astype(np.uint8), corners[inside][:MAX_LABELS].astype(np.float32)
+        corners = corners[inside]
+        corners = corners[_can_be_seen(image, corners)][:MAX_LABELS]
+        image += self._rng.normal(0, self._rng.uniform(0, 4), image.shape)
+        return np.clip(image, 0, 255).astype(np.uint8), corners.astype(np.float32)
 
     def _ground(self) -> FloatArray:
-        side = TILE_PX * _FINER
         left, right = self._rng.uniform(0, 255, 2)
-        ground = np.tile(np.linspace(left, right, side), (side, 1))
+        ground = np.tile(np.linspace(left, right, _CANVAS_WH[0]), (_CANVAS_WH[1], 1))
         if self._rng.random() < 0.5:
             ground = ground.T
         waves = self._rng.normal(0, self._rng.uniform(0, 25), (int(self._rng.integers(3, 12)),) * 2)
-        ground = ground + cv2.resize(waves, (side, side), interpolation=cv2.INTER_CUBIC)
+        ground = ground + cv2.resize(waves, _CANVAS_WH, interpolation=cv2.INTER_CUBIC)
         if self._rng.random() < 0.4:
             ground = 0.7 * ground + 0.3 * self._texture()
         return np.ascontiguousarray(ground, np.float32)
 
     def _texture(self) -> FloatArray:
         texture = self._textures[self._rng.integers(len(self._textures))].astype(np.float32)
-        return np.asarray(cv2.resize(texture, self._image_size), np.float32)
-
-    @property
-    def _image_size(self) -> tuple[int, int]:
-        return TILE_PX * _FINER, TILE_PX * _FINER
+        return np.asarray(cv2.resize(texture, _CANVAS_WH), np.float32)
 
     def _shade_beside(self, middle: NDArray[np.float64]) -> float:
         """A grey that stands out from what is there."""
@@ -104,7 +110,7 @@ class _Canvas:
                 return shade
 
     def _polygon(self, middle: NDArray[np.float64], cell_px: float) -> None:
-        corners = middle + _polygon(self._rng) * 0.48 * cell_px
+        corners = middle + _polygon_corners(self._rng) * 0.48 * cell_px
         shade = self._shade_beside(middle)
         mask = np.zeros(self._image.shape, np.uint8)
         cv2.fillPoly(mask, [_fine(corners)], 1, cv2.LINE_8, _SHIFT)
@@ -117,8 +123,8 @@ class _Canvas:
 
     def _board(self, middle: NDArray[np.float64], cell_px: float) -> None:
         columns, lines = (int(n) for n in self._rng.integers(2, 5, 2))
-        outline = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * self._rng.uniform(0.26, 0.33, (4, 1))
-        outline = outline @ _turn(self._rng).T + self._rng.uniform(-0.06, 0.06, (4, 2))
+        outline = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * self._rng.uniform(0.26, 0.3, (4, 1))
+        outline = outline @ turn(self._rng.uniform(0, 2 * np.pi)).T + self._rng.uniform(-0.06, 0.06, (4, 2))
         whole = np.array([[0, 0], [columns, 0], [columns, lines], [0, lines]], np.float32)
         bend = cv2.getPerspectiveTransform(whole, (outline * cell_px + middle).astype(np.float32))
         grid = np.stack(np.meshgrid(np.arange(columns + 1.0), np.arange(lines + 1.0)), axis=-1)
@@ -149,8 +155,15 @@ class _Canvas:
         cv2.circle(self._image, centre, radius, self._shade_beside(middle), cv2.FILLED, cv2.LINE_8, _SHIFT)
 
 
-def _polygon(rng: np.random.Generator) -> NDArray[np.float64]:
-    """`(3 to 6, 2)` corners about the origin, within a distance of 1, none too blunt to be one."""
+def _can_be_seen(image: FloatArray, xy: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    """Which corners the picture shows: shades may meet by chance, and angles be nearly straight."""
+    nearby = cv2.dilate(cv2.cornerMinEigenVal(image / 255, 5), np.ones((5, 5)))
+    x, y = xy.round().astype(int).T
+    return np.asarray(nearby[y, x] >= _LEAST_STRENGTH)
+
+
+def _polygon_corners(rng: np.random.Generator) -> NDArray[np.float64]:
+    """`(3 to 6, 2)` corners about the origin, within a distance of 1."""
     while True:
         count = int(rng.integers(3, 7))
         angles = np.sort(rng.uniform(0, 2 * np.pi, count))
@@ -158,11 +171,6 @@ def _polygon(rng: np.random.Generator) -> NDArray[np.float64]:
         if gaps.min() >= _SHARPEST_RAD and gaps.max() <= _BLUNTEST_RAD:
             reach = rng.uniform(0.55, 1, (count, 1))
             return np.asarray(np.stack([np.cos(angles), np.sin(angles)], axis=1) * reach)
-
-
-def _turn(rng: np.random.Generator) -> NDArray[np.float64]:
-    angle = rng.uniform(0, 2 * np.pi)
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
 def _fine(xy: NDArray[np.float64]) -> NDArray[np.int32]:

@@ -6,6 +6,8 @@ import copy
 import logging
 import math
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -217,8 +219,7 @@ class Trainer:
         Raises:
             ModelError: The file is no checkpoint.
         """
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        with _checkpoint(path) as state:
             trainer = cls(Recipe(**state["recipe"]), tiles)
             trainer.step = state["step"]
             trainer.model.load_state_dict(state["model"])
@@ -226,8 +227,6 @@ class Trainer:
             with torch.no_grad():
                 trainer._log_temperature.copy_(state["log_temperature"])
             trainer._optimiser.load_state_dict(state["optimiser"])
-        except _BROKEN as exc:
-            raise ModelError(f"{path} is no checkpoint to resume from: {exc}") from exc
         return trainer
 
 
@@ -237,7 +236,14 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         ModelError: The file is no checkpoint.
     """
+    with _checkpoint(path) as state:
+        return Recipe(**state["recipe"])
+
+
+@contextmanager
+def _checkpoint(path: Path) -> Iterator[dict[str, Any]]:
+    """What a file holds; what is missing in it, inside, makes it no checkpoint as well."""
     try:
-        return Recipe(**torch.load(path, map_location="cpu", weights_only=True)["recipe"])
+        yield torch.load(path, map_location="cpu", weights_only=True)
     except _BROKEN as exc:
         raise ModelError(f"{path} is no checkpoint to resume from: {exc}") from exc

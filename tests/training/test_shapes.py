@@ -59,6 +59,23 @@ def test_equal_seeds_draw_equal_tiles(drawn: tuple[np.ndarray, Labels]) -> None:
     assert (draw_tiles(6, 4, PLAIN)[0] != drawn[0]).any()
 
 
+def test_no_label_stands_where_nothing_can_be_seen() -> None:
+    """Of hundreds of polygons a few have by chance the grey of what is behind them."""
+    tiles, labels = draw_tiles(30, 1, PLAIN)
+    for tile, xy, mass in zip(tiles, labels.xy, labels.mass, strict=True):
+        smooth = cv2.GaussianBlur(tile, (0, 0), 1.5).astype(np.float32)
+        x, y = xy[mass > 0].round().astype(int).T
+        reach = np.ones((9, 9))
+        contrast = cv2.dilate(smooth, reach) - cv2.erode(smooth, reach)
+        assert contrast[y, x].min() > 8
+
+
+def test_progress_is_told() -> None:
+    told: list[int] = []
+    draw_tiles(3, 0, PLAIN, told.append)
+    assert told == [1, 2, 3]
+
+
 def test_textures_are_used() -> None:
     picture = cv2.cvtColor(procedural_picture((352, 352), 0), cv2.COLOR_BGR2GRAY)
     assert (draw_tiles(4, 3, picture[None])[0] != draw_tiles(4, 3, PLAIN)[0]).any()
