@@ -23,8 +23,8 @@ def quantise(model: SuperPointForKeypointDetection, tiles: NDArray[np.uint8], fo
     """Write the 8-bit network beside the weights.
 
     The last convolutions of both heads stay as they are: they decide pixels and descriptors, and cost next to
-    nothing. Biases are corrected layer by layer with what the network so far makes of the pictures, which takes
-    minutes and keeps more matches of far views than nncf's faster way.
+    nothing. Biases are corrected layer by layer, with what the 8-bit layers before make of the pictures: that
+    takes minutes and keeps more matches of far views than nncf's faster way.
 
     Args:
         model: The weights.
