@@ -51,8 +51,9 @@ def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: 
     """Draw tiles and look at each twice.
 
     In a third of the pairs the second view is as near to the first as two frames of a video; in the others it
-    turns by σ 30°, scales by 0.5 to 2, is squeezed along one direction to 0.35 of its width at the least, as
-    what is looked at from 70° aside, and tilts. Both differ in light, blur and noise.
+    turns by σ 30°, scales by 0.37 to 2.7, is squeezed along one direction to 0.35 of its width at the least,
+    as what is looked at from 70° aside, and tilts. Both differ in light, blur and noise. What a view is too
+    coarse to show is blurred away as by a lens: left in, it would teach patterns that no camera shows.
 
     Args:
         tiles: Where from.
@@ -67,22 +68,29 @@ def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: 
     near = torch.arange(batch) % 3 == 0
     small = _random_homographies(batch, size_wh, size_wh, generator, angle_deg=3, zoom=0.06, bend=0.02)
     large = _random_homographies(
-        batch, size_wh, size_wh, generator, angle_deg=30, zoom=0.5, bend=0.2, squeeze=0.35
+        batch, size_wh, size_wh, generator, angle_deg=30, zoom=0.6, bend=0.2, squeeze=0.35
     )
     second = torch.where(near.view(-1, 1, 1), small, large) @ first
-    homographies = torch.stack([first, second]).to(device)
+    homographies = torch.stack([first, second])
     images = tiles.images[chosen].float().unsqueeze(1) / 255
     labels, mass = tiles.xy[chosen], tiles.mass[chosen]
     grey, shown, places, visible = [], [], [], []
     for homography in homographies:
-        view, on_tile = _warp(images, homography, size_wh)
+        softened = _filtered(images, _softening(homography, size_wh))
+        homography = homography.to(device)
+        view, on_tile = _warp(softened, homography, size_wh)
         grey.append(change_light(view, generator))
         shown.append(on_tile)
         xy = apply(homography, labels)
         places.append(xy)
         visible.append((mass > 0) & _inside(xy, size_wh, 4))
     return Views(
-        torch.stack(grey), torch.stack(shown), torch.stack(places), torch.stack(visible), mass, homographies
+        torch.stack(grey),
+        torch.stack(shown),
+        torch.stack(places),
+        torch.stack(visible),
+        mass,
+        homographies.to(device),
     )
 
 
@@ -125,9 +133,8 @@ def _beside(images: Tensor, generator: torch.Generator) -> torch.Generator:
 
 def _blur(grey: Tensor, generator: torch.Generator) -> Tensor:
     """Each image with a kernel of its own: hardly any blur, a round one, or one along a line."""
-    batch, reach = len(grey), 4
-    steps = torch.arange(-reach, reach + 1, dtype=torch.float32)
-    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    batch = len(grey)
+    x, y = _kernel_places().unbind(dim=2)
     angle = torch.rand(batch, 1, 1, generator=generator) * math.pi
     along = x * torch.cos(angle) + y * torch.sin(angle)
     across = -x * torch.sin(angle) + y * torch.cos(angle)
@@ -138,9 +145,47 @@ def _blur(grey: Tensor, generator: torch.Generator) -> Tensor:
     length = torch.where(kind < 0.4, sharp, length)
     across_sigma = torch.where(kind > 0.8, torch.full_like(sigma, 0.4), sharp)
     kernel = torch.exp(-0.5 * ((along / length) ** 2 + (across / across_sigma) ** 2))
-    kernel = (kernel / kernel.sum(dim=(1, 2), keepdim=True)).unsqueeze(1).to(grey.device)
-    padded = functional.pad(grey, (reach,) * 4, mode="replicate").transpose(0, 1)
-    return functional.conv2d(padded, kernel, groups=batch).transpose(0, 1)
+    return _filtered(grey, kernel)
+
+
+def _softening(homographies: Tensor, size_wh: tuple[int, int]) -> Tensor:
+    """Gaussian kernels that take from each tile what its view is too coarse for.
+
+    A pixel of the view gathers light like a Gaussian of σ 0.5 px, which is an ellipse on the tile; the tile's
+    own pixels have σ 0.5 already. The view's middle stands for all of it.
+
+    Args:
+        homographies: `(B, 3, 3)`, from the tile to the view, on the CPU, quick with small matrices.
+        size_wh: Of the view.
+
+    Returns:
+        `(B, K, K)`.
+    """
+    middle = torch.tensor([(side - 1) / 2 for side in size_wh])
+    three = torch.stack([middle, middle + torch.tensor([1.0, 0.0]), middle + torch.tensor([0.0, 1.0])])
+    source = apply(torch.linalg.inv(homographies), three.expand(len(homographies), -1, -1))
+    steps = (source[:, 1:] - source[:, :1]).transpose(1, 2)
+    squared_lengths, directions = torch.linalg.eigh(steps @ steps.transpose(1, 2))
+    variance = 0.25 * (squared_lengths - 1).clamp(0, 40)
+    # A long ellipse that is thinner than this, askew, would fall between the pixels.
+    variance = variance + 0.05 + 0.1 * variance[:, 1:].clamp(max=1)
+    along = torch.einsum("hwc,bck->bhwk", _kernel_places(), directions)
+    return torch.exp(-0.5 * (along**2 / variance[:, None, None]).sum(dim=3))
+
+
+def _kernel_places() -> Tensor:
+    """`(9, 9, 2)`: x and y of a kernel's places, from its middle."""
+    steps = torch.arange(-4, 5, dtype=torch.float32)
+    y, x = torch.meshgrid(steps, steps, indexing="ij")
+    return torch.stack([x, y], dim=2)
+
+
+def _filtered(images: Tensor, kernels: Tensor) -> Tensor:
+    """`(B, 1, H, W)`: each image with the kernel of its own of `(B, K, K)`, whose sum does not matter."""
+    kernels = (kernels / kernels.sum(dim=(1, 2), keepdim=True)).unsqueeze(1).to(images.device)
+    reach = kernels.shape[-1] // 2
+    padded = functional.pad(images, (reach,) * 4, mode="replicate").transpose(0, 1)
+    return functional.conv2d(padded, kernels, groups=len(images)).transpose(0, 1)
 
 
 def _random_homographies(
@@ -161,7 +206,7 @@ def _random_homographies(
         return torch.randn(batch, *shape, generator=generator)
 
     angle = normal() * math.radians(angle_deg)
-    scale = torch.exp((normal() * zoom).clamp(-0.75, 0.75))
+    scale = torch.exp((normal() * zoom).clamp(-1, 1))
     cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
     to_middle = torch.tensor([(side - 1) / 2 for side in size_wh])
     shift = to_middle + normal(2) * bend * torch.tensor(size_wh)

@@ -64,6 +64,25 @@ def test_far_views_are_squeezed_and_near_ones_are_not(tiles: TileSet) -> None:
     assert 0.2 < float(ratios[far].min()) < 0.45
 
 
+def test_what_a_view_is_too_coarse_for_is_blurred_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime_kp.training.views.change_light", lambda grey, generator: grey)
+    stripes = torch.zeros(1, 352, 352, dtype=torch.uint8)
+    stripes[:, :, ::2] = 255
+    tiles = TileSet(stripes, torch.zeros(1, 1, 2), torch.zeros(1, 1))
+    views = make_views(tiles, 64, (64, 48), torch.Generator().manual_seed(0))
+    step = torch.tensor([[[31.5, 23.5], [32.5, 23.5], [31.5, 24.5]]]).expand(128, -1, -1)
+    source = apply(torch.linalg.inv(views.homographies.flatten(0, 1)), step)
+    # Stripes are across x: a view is coarse where a pixel of it moves far along x of the tile.
+    across_px = (source[:, 1:, 0] - source[:, :1, 0]).norm(dim=1)
+    contrast = views.grey.flatten(0, 1)[:, 0, 20:28, 28:36].std(dim=(1, 2))
+    well_inside = ((source >= 50) & (source <= 300)).all(dim=2).all(dim=1)
+    coarse, fine = well_inside & (across_px > 2), well_inside & (across_px < 0.7)
+    assert int(coarse.sum()) >= 5
+    assert int(fine.sum()) >= 5
+    assert float(contrast[coarse].max()) < 0.03
+    assert float(contrast[fine].min()) > 0.25
+
+
 def test_the_homographies_lead_from_one_view_to_the_other(tiles: TileSet) -> None:
     views = make_views(tiles, 8, (256, 192), torch.Generator().manual_seed(0))
     across = views.homographies[1] @ torch.linalg.inv(views.homographies[0])
