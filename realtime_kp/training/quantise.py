@@ -24,7 +24,7 @@ def quantise(model: SuperPointForKeypointDetection, tiles: NDArray[np.uint8], fo
 
     The last convolutions of both heads stay as they are: they decide pixels and descriptors, and cost next to
     nothing. Biases are corrected layer by layer, with what the 8-bit layers before make of the pictures: that
-    takes minutes and keeps more matches of far views than nncf's faster way.
+    takes longer and keeps more matches of far views than nncf's faster way.
 
     Args:
         model: The weights.
