@@ -119,8 +119,9 @@ class Commands:
         render: Render = RenderConfig(),  # noqa: B008
         input: Input = InputConfig(),  # noqa: B008
         report: Report = ReportConfig(),  # noqa: B008
-        output: Output = OutputConfig(),  # noqa: B008
+        # Before the section of the same name, which would take --output for itself.
         video: Annotated[VideoConfig, Parameter(group="Video")] = VideoConfig(),  # noqa: B008
+        output: Output = OutputConfig(),  # noqa: B008
     ) -> int:
         """Track keypoints through every frame of videos or pictures and write annotated ones.
 
@@ -330,19 +331,24 @@ def make_app() -> App:
         commands.quiet, commands.print_config = quiet, print_config
         if config is not None:
             values = _for_command(read_yaml(config), words)
-            app.config = (Dict(values, source=str(config), use_commands_as_keys=False),)
+            app.config = (Dict(values, source=str(config)),)
         return app(words, exit_on_error=False, print_error=False)
 
     return app
 
 
 def _for_command(values: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
-    """Leave out what concerns other commands only: one file may serve all of them."""
+    """A file's sections below the command's name, where cyclopts looks for them.
+
+    At the top it would skip those named like a command, `video:` for one. What concerns other commands only
+    is left out: one file may serve all of them.
+    """
     known = {**SECTIONS, **_OTHER_SECTIONS}
     command = next((word for word in words if word in known), None)
-    everybodys = {section for sections in known.values() for section in sections}
-    others = everybodys - set(known[command]) if command else set[str]()
-    return {section: value for section, value in values.items() if section not in others}
+    if command is None:
+        return {}
+    others = {section for sections in known.values() for section in sections} - set(known[command])
+    return {command: {section: value for section, value in values.items() if section not in others}}
 
 
 def _set_up_logging(*, verbose: bool, quiet: bool) -> None:

@@ -128,6 +128,47 @@ def test_flags_override_the_file_and_the_file_the_defaults(capsys: pytest.Captur
     assert shown["superpoint"]["subpixel"] is False
 
 
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("live", "live:\n  duration_s: 7.0\n  mirror: true\n"),
+        ("video", "video:\n  output: seen.mp4\n  annotate: false\noutput:\n  crf: 30\n"),
+        ("bench", "bench:\n  frames: 7\n  encode: true\nreport:\n  overwrite: true\n"),
+    ],
+)
+def test_sections_named_like_commands_are_read(
+    command: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("my.yaml").write_text(text)
+    assert main([command, "--config", "my.yaml", "--print-config"]) == 0
+    expected = AppConfig().to_dict(SECTIONS[command])
+    for section, values in yaml.safe_load(text).items():
+        expected[section] |= values
+    assert yaml.safe_load(capsys.readouterr().out) == expected
+
+
+@pytest.mark.parametrize("command", ["live", "video", "bench"])
+def test_what_is_printed_can_be_read_again(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = {
+        "live": ["--mirror", "--duration", "3", "--record", "r.mp4", "--output.crf", "30"],
+        "video": ["--no-video", "--output", "o.mp4", "--tracks", "t.csv", "--no-audio"],
+        "bench": ["--frames", "5", "--report", "p.html", "--summary", "s.json"],
+    }[command]
+    assert main([command, *flags, "--print-config"]) == 0
+    Path("my.yaml").write_text(first := capsys.readouterr().out)
+    assert first != yaml.safe_dump(AppConfig().to_dict(SECTIONS[command]), sort_keys=False)
+    assert main([command, "--config", "my.yaml", "--print-config"]) == 0
+    assert capsys.readouterr().out == first
+
+
+@pytest.mark.parametrize("flag", ["-o", "--output", "--video.output"])
+def test_the_output_has_a_short_and_a_long_name(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["video", flag, "seen.mp4", "--print-config"]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert shown["video"]["output"] == "seen.mp4"
+    assert shown["output"] == AppConfig().to_dict()["output"]
+
+
 def test_short_and_long_names_are_the_same_flag(capsys: pytest.CaptureFixture[str]) -> None:
     short = [
         "--model",

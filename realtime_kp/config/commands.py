@@ -147,7 +147,7 @@ class VideoConfig:
     output: Annotated[Path | None, Parameter(name=["--output", "-o", "output"])] = None
     """Annotated file, or a folder for pictures and for several inputs; default: <stem>_tracks.mp4 here."""
 
-    annotate: Annotated[bool, Parameter(name=["annotate", "--video"], negative="--no-video")] = True
+    annotate: Annotated[bool, Parameter(name=["annotate"], negative="--no-video")] = True
     """Write the annotated output; --no-video leaves it out."""
 
     audio: Annotated[bool, Parameter(name=["--audio", "audio"])] = True
