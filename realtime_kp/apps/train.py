@@ -136,6 +136,7 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
         agreement=config.agreement,
         ranking=config.ranking,
         shapes=config.shapes,
+        shapes_alone=config.shapes_alone,
     )
     if config.minutes is not None:
         trial = Trainer(recipe, tiles)
@@ -157,12 +158,11 @@ def _begun_with(checkpoint: Path, config: TrainConfig) -> Recipe:
     from realtime_kp.training.trainer import read_recipe
 
     recipe = read_recipe(checkpoint)
-    for name in ("arch", "steps", "batch", "rate", "seed", "agreement", "ranking", "shapes"):
+    for name in ("arch", "steps", "batch", "rate", "seed", "agreement", "ranking", "shapes", "shapes_alone"):
         asked, begun = getattr(config, name), getattr(recipe, name)
         if asked not in (getattr(TrainConfig(), name), begun):
-            raise ConfigError(
-                f"--{name} {asked} with --resume: this training began with {begun}; leave it out"
-            )
+            flag = "--" + name.replace("_", "-")
+            raise ConfigError(f"{flag} {asked} with --resume: this training began with {begun}; leave it out")
     return recipe
 
 
@@ -185,7 +185,10 @@ def _tile_set(
     if recipe.shapes:
         told = progress_of("drawing", recipe.shapes, signals, bars)
         drawn, corners = draw_tiles(recipe.shapes, recipe.seed, tiles, told)
-        tiles, labels = np.concatenate([tiles, drawn]), labels.with_more(corners)
+        if recipe.shapes_alone:
+            tiles, labels = drawn, corners
+        else:
+            tiles, labels = np.concatenate([tiles, drawn]), labels.with_more(corners)
     log.info("%d tiles, %.0f labels each, on %s", len(tiles), (labels.mass > 0).sum(axis=1).mean(), device)
     return TileSet(
         torch.from_numpy(tiles).to(device),

@@ -28,6 +28,8 @@ def labels_of(
 ) -> Labels:
     """Labels of earlier, where they were made of the same things; else new ones, kept for next time.
 
+    None are made where only drawn shapes are trained on; which pictures textured them is kept all the same.
+
     Args:
         tiles: `(N, S, S) uint8`.
         path: Where they are kept.
@@ -40,7 +42,8 @@ def labels_of(
         SinkError: They cannot be kept.
         KeyboardInterrupt: A signal came.
     """
-    images, how = str(zlib.crc32(tiles.tobytes())), f"{config.seed} {config.labels_from or 'blobs'}"
+    origin = "none" if config.shapes_alone else config.labels_from or "blobs"
+    images, how = str(zlib.crc32(tiles.tobytes())), f"{config.seed} {origin}"
     kept = _kept(path)
     if config.resume:
         return _begun_with(kept, path, images, config)
@@ -86,8 +89,10 @@ def _keep(labels: Labels, path: Path, images: str, how: str) -> None:
 
 
 def _label(tiles: NDArray[np.uint8], config: TrainConfig, signals: StopSignals, bars: Progress) -> Labels:
-    from realtime_kp.training.labels import label_tiles, label_tiles_anew
+    from realtime_kp.training.labels import label_tiles, label_tiles_anew, no_labels
 
+    if config.shapes_alone:
+        return no_labels(len(tiles))
     first = progress_of("labelling", len(tiles), signals, bars)
     labels = label_tiles(tiles, config.seed, progress=first)
     if config.labels_from is not None:

@@ -42,12 +42,15 @@ class TrainConfig:
     Its network may be the narrower one. None begins at random."""
 
     labels_from: Annotated[str | None, Parameter(name="--labels-from")] = None
-    """Model whose keypoints, found again under random warps, are the labels where they are blobs as well.
-    None takes blobs alone."""
+    """Model whose keypoints, found again under random warps, are the labels. None takes blobs."""
 
     shapes: Annotated[int, Parameter(name="--shapes")] = 0
     """Tiles with drawn shapes beside the pictures: corners, which stay nearer to their places than blobs when
     they are seen from aside, and farther from them in all other views."""
+
+    shapes_alone: Annotated[bool, Parameter(name="--shapes-alone", negative="")] = False
+    """Train on the drawn shapes only, with the pictures as their textures: makes a network of corners,
+    for --labels-from."""
 
     seed: Annotated[int, Parameter(name="--seed")] = 0
     """Of weights, labels, shapes and views."""
@@ -72,6 +75,7 @@ class TrainConfig:
         require(0 <= self.agreement <= 100, "agreement must be 0 to 100", self.agreement)
         require(0 <= self.ranking <= 100, "ranking must be 0 to 100", self.ranking)
         require(0 <= self.shapes <= 100_000, "shapes must be 0 to 100000", self.shapes)
+        require(not self.shapes_alone or self.shapes > 0, "shapes_alone needs shapes above 0", self.shapes)
         require(0 <= self.seed < 2**31, "seed must be 0 to 2147483647", self.seed)
         require(
             re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,

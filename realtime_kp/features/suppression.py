@@ -23,15 +23,15 @@ def non_maximum_suppression(heat: torch.Tensor, radius: int) -> torch.Tensor:
     """
     if radius == 0:
         return heat
-    keep = heat == _window_max(heat, radius)
+    keep = heat == window_max(heat, radius)
     for _ in range(ROUNDS):
-        near = _window_max(keep.to(heat.dtype), radius) > 0
+        near = window_max(keep.to(heat.dtype), radius) > 0
         rest = heat.masked_fill(near, 0)
-        keep |= (rest == _window_max(rest, radius)) & ~near
+        keep |= (rest == window_max(rest, radius)) & ~near
     return heat * keep
 
 
-def _window_max(image: torch.Tensor, radius: int) -> torch.Tensor:
+def window_max(image: torch.Tensor, radius: int) -> torch.Tensor:
     """Largest value within ±radius, `(B, H, W)`; beyond the edges counts for nothing."""
     side = 2 * radius + 1
     rows = functional.max_pool2d(image.unsqueeze(1), (1, side), stride=1, padding=(0, radius))

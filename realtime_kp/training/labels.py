@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.tracking.matching import nearest
 from realtime_kp.training.blobs import (
     MAX_BLOBS,
     NMS_PX,
@@ -39,8 +38,6 @@ MAX_LABELS = 500
 _SURE = 0.25
 _LEAST_MASS = 0.1
 _LEAST_SCORE = 0.004
-_SAME_PLACE_PX = 2.5
-_NO_BLOB = 0.05
 _BLUR_SIGMA_PX = 1.0
 _MARGIN_PX = 4
 
@@ -83,6 +80,11 @@ class Labels:
         return Labels(np.concatenate([self.xy, others.xy]), np.concatenate([self.mass, others.mass]))
 
 
+def no_labels(count: int) -> Labels:
+    """Room for those of so many tiles, all void."""
+    return Labels(np.zeros((count, MAX_LABELS, 2), np.float32), np.zeros((count, MAX_LABELS), np.float32))
+
+
 def label_tiles(
     tiles: NDArray[np.uint8],
     seed: int = 0,
@@ -123,14 +125,15 @@ def label_tiles_anew(
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Labels:
-    """Label all tiles with the keypoints of a trained network, as far as they are blobs as well.
+    """Label all tiles with the keypoints of a trained network.
 
-    Found again under many homographies, a network's keypoints stay nearer to their places than blobs do when
-    the picture shrinks; ranked by that alone, they come back less often.
+    Found again under many homographies, at half to twice the size, they stay nearer to their places than
+    blobs do when the picture shrinks. Those of a network that was taught drawn shapes are corners where
+    there are any.
 
     Args:
         tiles: `(N, S, S) uint8`.
-        blobs: Their labels of the first round.
+        blobs: Their labels of the first round: as many labels, and as sure, are made.
         model: A bundled name, or a Hugging Face folder.
         seed: Of the homographies.
         progress: Called with the number of tiles done.
@@ -149,47 +152,32 @@ def label_tiles_anew(
         keypoints = Detector(partial(find_keypoints, superpoint=superpoint), zoom=2.0, least=_LEAST_SCORE)
         rngs = (np.random.default_rng((seed, i)) for i in range(len(tiles)))
         found = (find_again(tile, rng, keypoints) for tile, rng in zip(tiles, rngs, strict=True))
-        return sure_of_both(_gather(found, len(tiles), progress), blobs)
+        return ranked_as(_gather(found, len(tiles), progress), blobs)
 
 
-def sure_of_both(found: Labels, blobs: Labels) -> Labels:
-    """Places of the one, and the geometric mean of how sure both are.
+def ranked_as(found: Labels, like: Labels) -> Labels:
+    """Places and their order, made as sure as others of the same rank among all tiles.
 
     Args:
-        found: Of a network; its scores stand for the masses of the same rank among the blobs'.
-        blobs: Labels of the same tiles.
+        found: Of a network; scores stand for the masses.
+        like: Of the same tiles, with the masses that are wanted.
 
     Returns:
-        Surest first.
+        The same places; void where there are more of them than masses.
     """
     scores = found.mass.ravel()
     ranked = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores)]
-    masses = np.sort(blobs.mass[blobs.mass > 0])[::-1][: len(ranked)]
-    own = np.zeros_like(found.mass)
-    own.ravel()[ranked[: len(masses)]] = masses
-    near = np.stack([_mass_near(*tile) for tile in zip(found.xy, blobs.xy, blobs.mass, strict=True)])
-    mass = np.sqrt(own * np.maximum(near, _NO_BLOB))
+    masses = np.sort(like.mass[like.mass > 0])[::-1][: len(ranked)]
+    mass = np.zeros_like(found.mass)
+    mass.ravel()[ranked[: len(masses)]] = masses
     mass[mass < _LEAST_MASS] = 0
-    order = np.argsort(-mass, axis=1, kind="stable")
-    return Labels(
-        np.take_along_axis(found.xy, order[:, :, np.newaxis], axis=1), np.take_along_axis(mass, order, axis=1)
-    )
-
-
-def _mass_near(places: FloatArray, blobs: FloatArray, mass: FloatArray) -> FloatArray:
-    """For each place the mass of the nearest blob; 0 where there is none within 2.5 px."""
-    blobs, mass = blobs[mass > 0], mass[mass > 0]
-    if len(blobs) == 0:
-        return np.zeros(len(places), np.float32)
-    rows = nearest(places, blobs)
-    there = np.linalg.norm(places - blobs[rows], axis=1) < _SAME_PLACE_PX
-    return np.asarray(np.where(there, mass[rows], 0), np.float32)
+    return Labels(found.xy, mass)
 
 
 def _gather(
     found: Iterable[tuple[FloatArray, FloatArray]], count: int, progress: Callable[[int], None]
 ) -> Labels:
-    labels = Labels(np.zeros((count, MAX_LABELS, 2), np.float32), np.zeros((count, MAX_LABELS), np.float32))
+    labels = no_labels(count)
     for i, (xy, mass) in enumerate(found):
         labels.xy[i, : len(xy)], labels.mass[i, : len(xy)] = xy, mass
         progress(i + 1)

@@ -62,7 +62,7 @@ def detection_loss(logits: Tensor, targets: Tensor, shown: Tensor) -> Tensor:
         targets: `(B, 65, h, w)`.
         shown: `(B, 1, H, W) bool`.
     """
-    whole = -functional.max_pool2d(-shown.float(), CELL).squeeze(1)
+    whole = functional.pixel_unshuffle(shown.float(), CELL).amin(dim=1)
     weight = whole * (1 + (_POSITIVE_WEIGHT - 1) * (1 - targets[:, -1]))
     entropy = -(targets * logits.float().log_softmax(dim=1)).sum(dim=1)
     return (entropy * weight).sum() / weight.sum().clamp_min(1)
@@ -89,15 +89,16 @@ def agreement_loss(logits: Tensor, views: Views) -> Tensor:
 
 def _peaks(heat: Tensor, xy: Tensor) -> Tensor:
     """The highest pixel within ±3 of each place, as non-maximum suppression would choose it."""
-    side = 2 * _PEAK_REACH_PX + 1
-    around = functional.unfold(heat.detach().unsqueeze(1), side, padding=_PEAK_REACH_PX)
     height, width = heat.shape[1:]
+    steps = torch.arange(-_PEAK_REACH_PX, _PEAK_REACH_PX + 1, device=heat.device)
+    dy, dx = (grid.flatten() for grid in torch.meshgrid(steps, steps, indexing="ij"))
     nearest = xy.round()
-    x, y = nearest[..., 0].long().clamp(0, width - 1), nearest[..., 1].long().clamp(0, height - 1)
-    windows = around.gather(2, (y * width + x).unsqueeze(1).expand(-1, side * side, -1))
-    best = windows.argmax(dim=1)
-    shift = torch.stack([best % side, best // side], dim=2) - _PEAK_REACH_PX
-    return nearest + shift
+    x, y = nearest[..., 0].long().unsqueeze(2) + dx, nearest[..., 1].long().unsqueeze(2) + dy
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    flat = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
+    windows = heat.detach().flatten(1).gather(1, flat.flatten(1)).view(flat.shape)
+    best = windows.masked_fill(~inside, -1).argmax(dim=2)
+    return nearest + torch.stack([dx[best], dy[best]], dim=2)
 
 
 def sample(descriptors: Tensor, xy: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from realtime_kp.features.decode import heatmap, refine
+from realtime_kp.features.suppression import window_max
 from realtime_kp.training.views import Views, apply
 
 Tensor = torch.Tensor
@@ -67,9 +68,8 @@ def ranking_loss(logits: Tensor, views: Views) -> Tensor:
 
 def _candidates(heat: Tensor, shown: Tensor) -> _Candidates:
     height, width = heat.shape[1:]
-    side = 2 * _NMS_RADIUS_PX + 1
-    highest = functional.max_pool2d(heat.unsqueeze(1), side, 1, _NMS_RADIUS_PX).squeeze(1)
-    inside = -functional.max_pool2d(-shown.float().unsqueeze(1), side, 1, _NMS_RADIUS_PX).squeeze(1) > 0
+    highest = window_max(heat, _NMS_RADIUS_PX)
+    inside = window_max(1 - shown.float(), _NMS_RADIUS_PX) == 0
     border = torch.zeros_like(inside)
     border[:, _BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX] = True
     peaks = heat.masked_fill((heat != highest) | ~inside | ~border, -1)

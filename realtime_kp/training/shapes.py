@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.training.images import TILE_PX, Tiles
-from realtime_kp.training.labels import MAX_LABELS, Labels, turn
+from realtime_kp.training.labels import MAX_LABELS, Labels, no_labels, turn
 
 FloatArray = NDArray[np.float32]
 
@@ -49,7 +49,7 @@ def draw_tiles(
         `(N, 352, 352) uint8` tiles, and those of their corners that can be seen, each surely a keypoint.
     """
     tiles = np.zeros((count, TILE_PX, TILE_PX), np.uint8)
-    labels = Labels(np.zeros((count, MAX_LABELS, 2), np.float32), np.zeros((count, MAX_LABELS), np.float32))
+    labels = no_labels(count)
     for number in range(count):
         canvas = _Canvas(np.random.default_rng((seed, number)), textures)
         tiles[number], corners = canvas.draw()

@@ -50,6 +50,7 @@ class Recipe:
         agreement: Weight of the agreement of the two views beside the labels.
         ranking: Weight of ranking keypoints that come back above those that do not.
         shapes: How many of the tiles are drawn.
+        shapes_alone: Whether these are all there are.
     """
 
     arch: Arch
@@ -61,6 +62,7 @@ class Recipe:
     agreement: float = 0.0
     ranking: float = 0.0
     shapes: int = 0
+    shapes_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,27 @@ def test_drawn_shapes_stand_beside_the_pictures_also_when_resumed(
 
 
 @pytest.mark.slow
+def test_shapes_alone_need_no_labels_of_the_pictures_also_when_resumed(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unwanted(*arguments: Any, **named: Any) -> Labels:
+        raise AssertionError("pictures were labelled")
+
+    monkeypatch.setattr("realtime_kp.training.labels.label_tiles", unwanted)
+    out = tmp_path / "out"
+    command = ["train", "--images", str(images), "--out", str(out), "--arch", "small"]
+    assert main([*command, "--steps", "1", "--batch", "1", "--shapes", "3", "--shapes-alone"]) == 0
+    assert "3 tiles" in capsys.readouterr().err
+    assert main([*command, "--resume"]) == 0
+    assert "3 tiles" in capsys.readouterr().err
+    cv2.imwrite(str(images / "a.png"), procedural_picture((352, 352), 1))
+    assert main([*command, "--resume"]) == 2
+    assert "not the images" in capsys.readouterr().err
+    assert main(["train", "--images", str(images), "--out", str(tmp_path / "other"), "--shapes-alone"]) == 2
+    assert "shapes_alone needs shapes above 0" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_what_contradicts_the_training_cannot_be_resumed(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from realtime_kp.errors import SourceError
 from realtime_kp.sources import open_source, procedural_picture
 from realtime_kp.training.images import TILE_PX, load_tiles
-from realtime_kp.training.labels import Labels, label_tile, label_tiles, label_tiles_anew, sure_of_both
+from realtime_kp.training.labels import Labels, label_tile, label_tiles, label_tiles_anew, ranked_as
 from tests.conftest import DATA
 
 
@@ -103,17 +103,15 @@ def test_a_network_labels_what_it_finds_again() -> None:
     assert done == [1]
 
 
-def test_a_label_of_the_second_round_needs_a_blob() -> None:
+def test_labels_of_the_second_round_are_as_sure_as_the_blobs_of_their_rank() -> None:
     def labels(xy: list[tuple[float, float]], mass: list[float]) -> Labels:
         room = 500 - len(xy)
         places = np.array([[*xy, *[(0, 0)] * room]], np.float32)
         return Labels(places, np.array([[*mass, *[0] * room]], np.float32))
 
-    # The network's scores count by their order alone: 0.9, 0.6 and 0.3 in the blobs' masses.
-    found = labels([(50, 50), (90, 90), (120, 120)], [0.01, 0.05, 0.02])
-    blobs = labels([(51, 50), (10, 10), (120, 122)], [0.9, 0.3, 0.6])
-    both = sure_of_both(found, blobs)
-    assert both.xy[0, :2].tolist() == [[120, 120], [50, 50]]
-    assert both.mass[0, :2] == pytest.approx([0.6, np.sqrt(0.3 * 0.9)])
-    assert both.xy[0, 2].tolist() == [90, 90]
-    assert both.mass[0, 2:].max() == pytest.approx(np.sqrt(0.9 * 0.05))
+    # The network's scores count by their order alone; the weakest finds no blob left of its rank.
+    found = labels([(90, 90), (120, 120), (50, 50), (70, 70)], [0.05, 0.02, 0.01, 0.005])
+    blobs = labels([(10, 10), (120, 122), (51, 50)], [0.3, 0.9, 0.6])
+    ranked = ranked_as(found, blobs)
+    assert np.array_equal(ranked.xy, found.xy)
+    assert ranked.mass[0, :4] == pytest.approx([0.9, 0.6, 0.3, 0])
