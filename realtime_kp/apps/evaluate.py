@@ -256,6 +256,7 @@ _SCORE_HEADS = {
     "≤ 3": "homography_3px",
     "≤ 5 px": "homography_5px",
 }
+_PLANE_HEADS = {"on plane ≤ 3": "plane_3px"}
 _VIDEO_HEADS = {"right": "right", "of all, ≤ 1": "matches_1px", "≤ 3 px": "matches_3px"}
 
 
@@ -264,10 +265,11 @@ def _tables(results: dict[str, Figures], pairs: list[Pair], videos: dict[str, in
         count = sum(pair.kind == kind for pair in pairs)
         if count == 0:
             continue
-        table = figures_table(f"{count} pairs, {kind}", "method", _SCORE_HEADS)
+        heads = _SCORE_HEADS | (_PLANE_HEADS if kind == "real" else {})
+        table = figures_table(f"{count} pairs, {kind}", "method", heads)
         for name, result in results.items():
             if kind in result:
-                figures = (result[kind][field] for field in _SCORE_HEADS.values())
+                figures = (result[kind][field] for field in heads.values())
                 table.add_row(name, *(figure.text(2 if i == 1 else 3) for i, figure in enumerate(figures)))
         yield table
     for video, count in videos.items():

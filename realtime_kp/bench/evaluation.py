@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.bench.features import FeatureMethod
-from realtime_kp.bench.pairs import Kind, Pair
+from realtime_kp.bench.pairs import RIGHT_PX, Kind, Pair
 from realtime_kp.tracking.motion import warp
 
 FloatArray = NDArray[np.float32]
 
-REPEAT_PX = 3.0
 _MAGSAC_PX = 1.5
 
 
@@ -28,6 +27,7 @@ class PairScores:
         localisation_px: Mean distance of those.
         matches_1px: Share of the mutual nearest neighbours that are right to a pixel.
         matches_3px: The same for 3 px.
+        plane_3px: The same, without those that begin where a real pair shows something else than its plane.
         homography_1px: Whether MAGSAC's homography moves the corners to within a pixel of the truth, on
             average.
         homography_3px: The same for 3 px.
@@ -38,6 +38,7 @@ class PairScores:
     localisation_px: float
     matches_1px: float
     matches_3px: float
+    plane_3px: float
     homography_1px: float
     homography_3px: float
     homography_5px: float
@@ -67,10 +68,23 @@ def score_pair(method: FeatureMethod, pair: Pair) -> PairScores:
     return PairScores(
         repeatability,
         localisation_px,
-        float((errors <= 1).mean()) if len(errors) else 0.0,
-        float((errors <= 3).mean()) if len(errors) else 0.0,
+        _share(errors <= 1),
+        _share(errors <= RIGHT_PX),
+        _share(errors[_on_plane(first.xy[pairs.a], pair)] <= RIGHT_PX),
         *(float(corner_px <= limit) for limit in (1, 3, 5)),
     )
+
+
+def _share(right: NDArray[np.bool_]) -> float:
+    return float(right.mean()) if len(right) else 0.0
+
+
+def _on_plane(xy: FloatArray, pair: Pair) -> NDArray[np.bool_]:
+    if pair.off_plane is None:
+        return np.ones(len(xy), bool)
+    height, width = pair.off_plane.shape
+    x, y = xy.round().astype(int).T
+    return ~pair.off_plane[y.clip(0, height - 1), x.clip(0, width - 1)]
 
 
 def _repeatability(first: FloatArray, second: FloatArray, pair: Pair) -> tuple[float, float]:
@@ -82,7 +96,7 @@ def _repeatability(first: FloatArray, second: FloatArray, pair: Pair) -> tuple[f
     if gaps.size == 0:
         return 0.0, float("nan")
     nearest = np.concatenate([gaps.min(axis=1), gaps.min(axis=0)])
-    repeated = nearest <= REPEAT_PX
+    repeated = nearest <= RIGHT_PX
     return float(repeated.mean()), float(nearest[repeated].mean()) if repeated.any() else float("nan")
 
 

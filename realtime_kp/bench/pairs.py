@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.bench.plane import off_plane
 from realtime_kp.errors import SourceError
 from realtime_kp.sources import PICTURE_SUFFIXES
 
@@ -19,6 +20,8 @@ Kind = Literal["illumination", "viewpoint", "real"]
 Image = NDArray[np.uint8]
 
 SIZE_WH = (480, 320)
+# A match farther than this from its place is wrong.
+RIGHT_PX = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,15 @@ class Pair:
         first: `(H, W, 3) uint8`, BGR.
         second: The same.
         homography: `(3, 3)`, pixels of the first to pixels of the second.
+        off_plane: `(H, W) bool`, pixels of the first that dense flow puts over 3 px from there; None where
+            the homography made the second picture.
     """
 
     kind: Kind
     first: Image
     second: Image
     homography: NDArray[np.float64]
+    off_plane: NDArray[np.bool_] | None = None
 
 
 def make_pairs(folder: Path, max_pairs: int, seed: int) -> Iterator[Pair]:
@@ -129,7 +135,8 @@ def _real_pairs(folder: Path) -> Iterator[Pair]:
             continue
         numbers = [number for number in name.groups() if number is not None]
         first, second = (_numbered_picture(folder, number) for number in numbers)
-        yield Pair("real", first, second, _read_homography(path))
+        homography = _read_homography(path)
+        yield Pair("real", first, second, homography, off_plane(first, second, homography, RIGHT_PX))
 
 
 def _numbered_picture(folder: Path, number: str) -> Image:

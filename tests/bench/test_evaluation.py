@@ -83,6 +83,19 @@ def test_wrong_matches_are_counted() -> None:
     assert scores.homography_1px == 1
 
 
+def test_matches_that_begin_off_the_plane_do_not_count_for_it() -> None:
+    plain = pair()
+    scores = score_pair(SyntheticDetector(0, wrong=30), plain)
+    assert scores.plane_3px == scores.matches_3px
+    detector = SyntheticDetector(0, wrong=30)
+    off = np.zeros((240, 320), bool)
+    for x, y in detector.features(plain.first).xy[:30].round().astype(int):
+        off[y, x] = True
+    scores = score_pair(SyntheticDetector(0, wrong=30), replace(plain, kind="real", off_plane=off))
+    assert scores.matches_3px == pytest.approx(0.7, abs=0.01)
+    assert scores.plane_3px == 1
+
+
 @pytest.mark.parametrize("turn", [False, True])
 def test_warped_pairs_show_what_their_homography_says(turn: bool) -> None:
     made = warped_pair(procedural_picture((480, 320), 1), np.random.default_rng(1), turn=turn)

@@ -1,0 +1,58 @@
+"""Where two pictures of a plane show something that is not the plane.
+
+A wall has ledges, and cars stand before it. What is there moves otherwise than the homography says: a method
+that finds it again would be called wrong for being right.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.tracking.motion import warp
+
+Image = NDArray[np.uint8]
+FloatArray = NDArray[np.float32]
+
+_CONSISTENT_PX = 1.0
+
+
+def off_plane(
+    first: Image, second: Image, homography: NDArray[np.float64], limit_px: float
+) -> NDArray[np.bool_]:
+    """Pixels that dense flow puts elsewhere than the homography does.
+
+    Flow (Kroeger et al., dense inverse search, 2016) from the first picture to the second one, seen through
+    the homography as if from where the first was taken. It judges only where it comes back forwards and
+    backwards to within a pixel; it knows nothing of keypoints.
+
+    Args:
+        first: `(H, W, 3)`, BGR.
+        second: The same, of any size.
+        homography: `(3, 3)`, pixels of the first to pixels of the second.
+        limit_px: How far apart the two may be, pixels of the second.
+
+    Returns:
+        `(H, W)`, pixels of the first. False as well where flow cannot tell.
+    """
+    height, width = first.shape[:2]
+    back = np.linalg.inv(homography)
+    there = cv2.warpPerspective(_grey(second), back, (width, height), flags=cv2.INTER_LINEAR)
+    seen = cv2.warpPerspective(np.ones(second.shape[:2], np.uint8), back, (width, height)) > 0
+    places = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
+    forwards, backwards = _flow(_grey(first), there), _flow(there, _grey(first))
+    moved = places + forwards
+    returned = forwards + cv2.remap(backwards, moved, None, cv2.INTER_LINEAR)
+    told = seen & (np.linalg.norm(returned, axis=2) <= _CONSISTENT_PX)
+    gaps = warp(homography, moved.reshape(-1, 2)) - warp(homography, places.reshape(-1, 2))
+    return np.asarray(told & (np.linalg.norm(gaps, axis=1).reshape(height, width) > limit_px))
+
+
+def _grey(image: Image) -> Image:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def _flow(grey: Image, other: Image) -> FloatArray:
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return np.asarray(flow.calc(grey, other, None), np.float32)
