@@ -84,7 +84,8 @@ def _on_plane(xy: FloatArray, pair: Pair) -> NDArray[np.bool_]:
         return np.ones(len(xy), bool)
     height, width = pair.off_plane.shape
     x, y = xy.round().astype(int).T
-    return ~pair.off_plane[y.clip(0, height - 1), x.clip(0, width - 1)]
+    off: NDArray[np.bool_] = pair.off_plane[y.clip(0, height - 1), x.clip(0, width - 1)]
+    return ~off
 
 
 def _repeatability(first: FloatArray, second: FloatArray, pair: Pair) -> tuple[float, float]:
