@@ -34,6 +34,12 @@ _SAVE_EVERY_S = 60.0
 _TRIAL_STEPS = 8
 _DEFAULT_STEPS = 5000
 _RECENT_STEPS = 50
+# Of the views. Half of what a step takes is saved where only a head is taught.
+_SIZE_WH, _LARGER_WH = (256, 192), (320, 240)
+_CHOSEN_ONCE = (
+    *("arch", "steps", "batch", "rate", "seed", "agreement", "ranking"),
+    *("shapes", "shapes_alone", "descriptors_alone"),
+)
 
 
 def run_train(
@@ -137,6 +143,8 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
         ranking=config.ranking,
         shapes=config.shapes,
         shapes_alone=config.shapes_alone,
+        descriptors_alone=config.descriptors_alone,
+        size_wh=_LARGER_WH if config.descriptors_alone else _SIZE_WH,
     )
     if config.minutes is not None:
         trial = Trainer(recipe, tiles)
@@ -158,7 +166,7 @@ def _begun_with(checkpoint: Path, config: TrainConfig) -> Recipe:
     from realtime_kp.training.trainer import read_recipe
 
     recipe = read_recipe(checkpoint)
-    for name in ("arch", "steps", "batch", "rate", "seed", "agreement", "ranking", "shapes", "shapes_alone"):
+    for name in _CHOSEN_ONCE:
         asked, begun = getattr(config, name), getattr(recipe, name)
         if asked not in (getattr(TrainConfig(), name), begun):
             flag = "--" + name.replace("_", "-")

@@ -28,7 +28,7 @@ def labels_of(
 ) -> Labels:
     """Labels of earlier, where they were made of the same things; else new ones, kept for next time.
 
-    None are made where only drawn shapes are trained on; which pictures textured them is kept all the same.
+    Where none are needed, none are made; which pictures they would be of is kept all the same.
 
     Args:
         tiles: `(N, S, S) uint8`.
@@ -42,7 +42,8 @@ def labels_of(
         SinkError: They cannot be kept.
         KeyboardInterrupt: A signal came.
     """
-    origin = "none" if config.shapes_alone else config.labels_from or "blobs"
+    needless = config.shapes_alone or config.descriptors_alone
+    origin = "none" if needless else config.labels_from or "blobs"
     images, how = str(zlib.crc32(tiles.tobytes())), f"{config.seed} {origin}"
     kept = _kept(path)
     if config.resume:
@@ -91,7 +92,7 @@ def _keep(labels: Labels, path: Path, images: str, how: str) -> None:
 def _label(tiles: NDArray[np.uint8], config: TrainConfig, signals: StopSignals, bars: Progress) -> Labels:
     from realtime_kp.training.labels import label_tiles, label_tiles_anew, no_labels
 
-    if config.shapes_alone:
+    if config.shapes_alone or config.descriptors_alone:
         return no_labels(len(tiles))
     first = progress_of("labelling", len(tiles), signals, bars)
     labels = label_tiles(tiles, config.seed, progress=first)

@@ -52,6 +52,10 @@ class TrainConfig:
     """Train on the drawn shapes only, with the pictures as their textures: makes a network of corners,
     for --labels-from."""
 
+    descriptors_alone: Annotated[bool, Parameter(name="--descriptors-alone", negative="")] = False
+    """Teach the descriptor head of --start-from to know the keypoints that its network finds, which stay as
+    they are: quick, and without labels."""
+
     seed: Annotated[int, Parameter(name="--seed")] = 0
     """Of weights, labels, shapes and views."""
 
@@ -76,6 +80,11 @@ class TrainConfig:
         require(0 <= self.ranking <= 100, "ranking must be 0 to 100", self.ranking)
         require(0 <= self.shapes <= 100_000, "shapes must be 0 to 100000", self.shapes)
         require(not self.shapes_alone or self.shapes > 0, "shapes_alone needs shapes above 0", self.shapes)
+        require(
+            not self.descriptors_alone or self.resume or self.start_from is not None,
+            "descriptors_alone needs start_from, a network that finds keypoints",
+            self.start_from,
+        )
         require(0 <= self.seed < 2**31, "seed must be 0 to 2147483647", self.seed)
         require(
             re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,

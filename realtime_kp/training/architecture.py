@@ -72,6 +72,10 @@ class TrainableSuperPoint(nn.Module):
                 x = nn.functional.max_pool2d(x, 2)
         return self.score_out(self.score_hidden(x)), self.descriptor_out(self.descriptor_hidden(x))
 
+    def descriptor_head(self) -> tuple[nn.Module, nn.Module]:
+        """What gives descriptors and nothing else."""
+        return self.descriptor_hidden, self.descriptor_out
+
     def folded(self) -> SuperPointForKeypointDetection:
         """The same network as transformers' model: normalisations folded into the convolutions."""
         from transformers import SuperPointConfig, SuperPointForKeypointDetection

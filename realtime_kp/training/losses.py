@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 
 from realtime_kp.features.decode import heatmap, refine, sample_descriptors
+from realtime_kp.training.found import FoundPairs, find_pairs
 from realtime_kp.training.views import Views, apply
 
 Tensor = torch.Tensor
@@ -17,6 +18,9 @@ _POSITIVE_WEIGHT = 2.0
 _REACH_PX = 2
 _MAX_GAP_PX = 2.0
 _PEAK_REACH_PX = 3
+# Closer than in use: more keypoints to learn from.
+_FOUND_AREA_PX = 400
+_SAME_PX = 3.0
 
 
 def detection_targets(xy: Tensor, mass: Tensor, size_wh: tuple[int, int]) -> Tensor:
@@ -159,6 +163,53 @@ def descriptor_loss(
     loss = (losses[0] + losses[1]) / 2
     right = (cosines.argmax(dim=1) == target) * weight
     return (loss * weight).sum() / total, right.sum() / total
+
+
+def found_descriptor_loss(
+    logits: Tensor, descriptors: Tensor, views: Views, log_temperature: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Two-way InfoNCE on the keypoints that the network finds, at the places where it finds them.
+
+    What only one of two views finds is there to be told apart, as when pictures are matched, and a keypoint
+    that is a pixel or two off its place is to be recognised all the same.
+
+    Args:
+        logits: `(2B, 65, h, w)`, the first views and then the second ones; they are not taught anything.
+        descriptors: `(2, B, D, h, w)`.
+        views: The B pairs.
+        log_temperature: Learned; the cosines are divided by its exponential.
+
+    Returns:
+        The loss, and the share of keypoints found in both views whose nearest descriptor is their own.
+    """
+    with torch.no_grad():
+        found = find_pairs(heatmap(logits), views, _FOUND_AREA_PX)
+        same, nearest = found.same(_SAME_PX)
+        rivals = _rivals(found)
+    first, second = (
+        sample(one, xy).flatten(0, 1)
+        for one, xy in zip(descriptors, (found.first, found.second), strict=True)
+    )
+    batch, points = nearest.shape
+    start = points * torch.arange(batch, device=nearest.device).unsqueeze(1)
+    rows, columns = same.flatten().nonzero().squeeze(1), (nearest + start)[same]
+    rivals[rows, columns] = True
+    cosines = (first @ second.T / log_temperature.exp()).masked_fill(~rivals, -1e4)
+    loss = functional.cross_entropy(cosines[rows], columns, reduction="sum")
+    loss = loss + functional.cross_entropy(cosines.T[columns], rows, reduction="sum")
+    total = max(1, len(rows))
+    right = (cosines[rows].argmax(dim=1) == columns).float().sum()
+    return loss / (2 * total), right / total
+
+
+def _rivals(found: FoundPairs) -> Tensor:
+    """`(B * M, B * M) bool`: which keypoints of both views are known to be different."""
+    batch, points = found.first.shape[:2]
+    of_first, of_second = (counts.flatten() for counts in found.counts)
+    rivals = (of_first.unsqueeze(1) & of_second.unsqueeze(0)).view(batch, points, batch, points)
+    own = torch.arange(batch, device=rivals.device)
+    rivals[own, :, own, :] &= found.gaps_px >= CELL
+    return rivals.flatten(2).flatten(0, 1)
 
 
 def _comparable(places: list[Tensor], counts: Tensor) -> Tensor:

@@ -18,10 +18,16 @@ from torch.nn import functional
 from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.weights_store import load_weights
 from realtime_kp.training.architecture import SHAPES, Arch, TrainableSuperPoint
-from realtime_kp.training.losses import agreement_loss, descriptor_loss, detection_loss, detection_targets
+from realtime_kp.training.losses import (
+    agreement_loss,
+    descriptor_loss,
+    detection_loss,
+    detection_targets,
+    found_descriptor_loss,
+)
 from realtime_kp.training.ranking import ranking_loss
 from realtime_kp.training.unfold import unfold
-from realtime_kp.training.views import TileSet, make_views
+from realtime_kp.training.views import TileSet, Views, make_views
 from realtime_kp.training.widen import widen
 
 log = logging.getLogger(__name__)
@@ -32,6 +38,7 @@ _EMA = 0.998
 _CLIP = 5.0
 _UNFOLDING_PAIRS = 16
 _DESCRIPTOR_WEIGHT = 0.5
+_ZOOM, _WIDER_ZOOM = 0.6, 0.8
 # What reading a file that is no checkpoint, or one of something else, raises.
 _BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError)
 
@@ -51,6 +58,7 @@ class Recipe:
         ranking: Weight of ranking keypoints that come back above those that do not.
         shapes: How many of the tiles are drawn.
         shapes_alone: Whether these are all there are.
+        descriptors_alone: Whether all but the descriptor head stays as it is; labels are not needed then.
     """
 
     arch: Arch
@@ -63,6 +71,7 @@ class Recipe:
     ranking: float = 0.0
     shapes: int = 0
     shapes_alone: bool = False
+    descriptors_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,37 +127,58 @@ class Trainer:
         self._network = torch.compile(self.model) if compiles else self.model
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self._log_temperature = torch.nn.Parameter(torch.tensor(math.log(0.07), device=device))
-        parameters = [*self.model.parameters(), self._log_temperature]
+        if recipe.descriptors_alone:
+            self.model.requires_grad_(False)
+            for head in self.model.descriptor_head():
+                head.requires_grad_(True)
+        learned = [weights for weights in self.model.parameters() if weights.requires_grad]
+        parameters = [*learned, self._log_temperature]
         self._optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=1e-4)
 
     def train_step(self) -> StepLosses:
         """Do one step."""
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
-        views = make_views(self._tiles, self.recipe.batch, self.recipe.size_wh, generator)
+        recipe = self.recipe
+        zoom = _WIDER_ZOOM if recipe.descriptors_alone else _ZOOM
+        views = make_views(self._tiles, recipe.batch, recipe.size_wh, generator, zoom)
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate()
-        self.model.train()
-        device = self._tiles.images.device
+        self.model.train(not recipe.descriptors_alone)
         images = views.grey.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(self._tiles.images.device.type, torch.bfloat16):
             logits, descriptors = self._network(images)
-        visible_mass = (views.visible * views.mass).flatten(0, 1)
-        targets = detection_targets(views.xy.flatten(0, 1), visible_mass, self.recipe.size_wh)
-        detection = detection_loss(logits, targets, views.shown.flatten(0, 1))
-        agreement = agreement_loss(logits, views)
-        ranking = ranking_loss(logits, views)
         pairs = descriptors.view(2, -1, *descriptors.shape[1:])
-        description, right = descriptor_loss(pairs, views, self._log_temperature, generator)
-        weights = self.recipe
-        loss = detection + weights.agreement * agreement + weights.ranking * ranking
-        loss = loss + _DESCRIPTOR_WEIGHT * description
+        if recipe.descriptors_alone:
+            loss, losses = self._on_what_is_found(views, logits, pairs)
+        else:
+            loss, losses = self._on_labels(views, logits, pairs, generator)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), _CLIP)
         self._optimiser.step()
         self._update_average()
         self.step += 1
-        return StepLosses(*torch.stack([detection, description, agreement, ranking, right]).tolist())
+        return StepLosses(*torch.stack(losses).tolist())
+
+    def _on_labels(
+        self, views: Views, logits: torch.Tensor, pairs: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        visible_mass = (views.visible * views.mass).flatten(0, 1)
+        targets = detection_targets(views.xy.flatten(0, 1), visible_mass, self.recipe.size_wh)
+        detection = detection_loss(logits, targets, views.shown.flatten(0, 1))
+        agreement = agreement_loss(logits, views)
+        ranking = ranking_loss(logits, views)
+        description, right = descriptor_loss(pairs, views, self._log_temperature, generator)
+        loss = detection + self.recipe.agreement * agreement + self.recipe.ranking * ranking
+        loss = loss + _DESCRIPTOR_WEIGHT * description
+        return loss, [detection, description, agreement, ranking, right]
+
+    def _on_what_is_found(
+        self, views: Views, logits: torch.Tensor, pairs: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        description, right = found_descriptor_loss(logits, pairs, views, self._log_temperature)
+        nothing = torch.zeros_like(right)
+        return description, [nothing, description, nothing, nothing, right]
 
     def _rate(self) -> float:
         warm = min(1.0, (self.step + 1) / _WARM_UP_STEPS)

@@ -47,7 +47,13 @@ class Views:
     homographies: Tensor
 
 
-def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: torch.Generator) -> Views:
+def make_views(
+    tiles: TileSet,
+    batch: int,
+    size_wh: tuple[int, int],
+    generator: torch.Generator,
+    far_zoom: float = 0.6,
+) -> Views:
     """Draw tiles and look at each twice.
 
     In a third of the pairs the second view is as near to the first as two frames of a video; in the others it
@@ -61,6 +67,7 @@ def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: 
         size_wh: Of the views.
         generator: All randomness; on the CPU whatever the device. Equal seeds give equal views on one kind of
             device; from kind to kind the noise differs.
+        far_zoom: σ of the far views' scale, as a logarithm.
     """
     device, side = tiles.images.device, tiles.images.shape[1]
     chosen = torch.randint(len(tiles.images), (batch,), generator=generator).to(device)
@@ -68,7 +75,7 @@ def make_views(tiles: TileSet, batch: int, size_wh: tuple[int, int], generator: 
     near = torch.arange(batch) % 3 == 0
     small = _random_homographies(batch, size_wh, size_wh, generator, angle_deg=3, zoom=0.06, bend=0.02)
     large = _random_homographies(
-        batch, size_wh, size_wh, generator, angle_deg=30, zoom=0.6, bend=0.2, squeeze=0.35
+        batch, size_wh, size_wh, generator, angle_deg=30, zoom=far_zoom, bend=0.2, squeeze=0.35
     )
     second = torch.where(near.view(-1, 1, 1), small, large) @ first
     homographies = torch.stack([first, second])

@@ -11,8 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from realtime_kp.cli import main
+from realtime_kp.features.weights_store import load_weights
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.images import Tiles, load_tiles
 from realtime_kp.training.labels import Labels
@@ -103,6 +105,24 @@ def test_shapes_alone_need_no_labels_of_the_pictures_also_when_resumed(
     assert "not the images" in capsys.readouterr().err
     assert main(["train", "--images", str(images), "--out", str(tmp_path / "other"), "--shapes-alone"]) == 2
     assert "shapes_alone needs shapes above 0" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_descriptors_alone_go_on_from_a_network_without_labels(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    command = ["train", "--images", str(images), "--out", str(out), "--arch", "small", "-q", "--batch", "1"]
+    assert main([*command, "--steps", "1", "--descriptors-alone"]) == 2
+    assert "descriptors_alone needs start_from" in capsys.readouterr().err
+    assert main([*command, "--steps", "1", "--descriptors-alone", "--start-from", "small"]) == 0
+    assert main([*command, "--resume"]) == 0
+    with np.load(out / "labels.npz") as labels:
+        assert not labels["mass"].any()
+    shipped = load_weights("small").model.state_dict()
+    taught = load_weights(str(out / "model")).model.state_dict()
+    kept = {name for name in shipped if torch.allclose(shipped[name], taught[name], atol=1e-3, rtol=1e-3)}
+    assert {name for name in shipped if not name.startswith("descriptor_decoder")} <= kept
 
 
 @pytest.mark.slow

@@ -166,3 +166,24 @@ def test_without_a_compiler_training_goes_on(
     monkeypatch.setattr(torch, "compile", fails)
     assert not can_compile(torch.device("cpu"))
     assert "without torch.compile, slower: Failed to find C compiler" in caplog.text
+
+
+def test_descriptors_alone_leave_keypoints_exactly_as_they_are(tiles: TileSet, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, size_wh=(160, 160), rate=1e-3, descriptors_alone=True)
+    trainer = Trainer(recipe, tiles)
+    trainer.start_from("small")
+    before = {name: value.clone() for name, value in trainer.average.state_dict().items()}
+    losses = [trainer.train_step() for _ in range(10)]
+    assert losses[0].detection == 0
+    assert 0.1 < losses[0].right <= 1
+    trainer.step = 0
+    again = [trainer.train_step() for _ in range(3)]
+    assert np.mean([s.descriptor for s in again]) < np.mean([s.descriptor for s in losses[:3]])
+    for model in (trainer.model, trainer.average):
+        changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+        assert changed
+        assert all(name.startswith("descriptor_") for name in changed)
+    trainer.save(tmp_path / "checkpoint.pt")
+    resumed = Trainer.resumed(tmp_path / "checkpoint.pt", tiles)
+    assert resumed.train_step() == trainer.train_step()
+    assert torch.equal(parameters(resumed), parameters(trainer))
