@@ -256,7 +256,7 @@ _SCORE_HEADS = {
     "≤ 3": "homography_3px",
     "≤ 5 px": "homography_5px",
 }
-_PLANE_HEADS = {"on plane ≤ 3": "plane_3px"}
+_PLANE_HEADS = {"plane ≤ 3": "plane_3px"}
 _VIDEO_HEADS = {"right": "right", "of all, ≤ 1": "matches_1px", "≤ 3 px": "matches_3px"}
 
 

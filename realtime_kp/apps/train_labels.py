@@ -42,8 +42,7 @@ def labels_of(
         SinkError: They cannot be kept.
         KeyboardInterrupt: A signal came.
     """
-    needless = config.shapes_alone or config.descriptors_alone
-    origin = "none" if needless else config.labels_from or "blobs"
+    origin = (config.labels_from or "blobs") if config.needs_labels else "none"
     images, how = str(zlib.crc32(tiles.tobytes())), f"{config.seed} {origin}"
     kept = _kept(path)
     if config.resume:
@@ -92,7 +91,7 @@ def _keep(labels: Labels, path: Path, images: str, how: str) -> None:
 def _label(tiles: NDArray[np.uint8], config: TrainConfig, signals: StopSignals, bars: Progress) -> Labels:
     from realtime_kp.training.labels import label_tiles, label_tiles_anew, no_labels
 
-    if config.shapes_alone or config.descriptors_alone:
+    if not config.needs_labels:
         return no_labels(len(tiles))
     first = progress_of("labelling", len(tiles), signals, bars)
     labels = label_tiles(tiles, config.seed, progress=first)

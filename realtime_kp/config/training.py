@@ -95,6 +95,11 @@ class TrainConfig:
             self.max_images is None or self.max_images >= 1, "max_images must be at least 1", self.max_images
         )
 
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the pictures' keypoints are taught."""
+        return not (self.shapes_alone or self.descriptors_alone)
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluateConfig:
