@@ -25,7 +25,7 @@ from realtime_kp.bench.evaluation import PairScores, evaluate
 from realtime_kp.bench.features import FeatureMethod
 from realtime_kp.bench.known_motion import make_clips, measure_known_motion
 from realtime_kp.bench.methods import CLASSICAL, open_method
-from realtime_kp.bench.pairs import Kind, Pair, make_pairs, pictures_to_warp
+from realtime_kp.bench.pairs import Kind, Pair, pictures_to_warp, real_pairs, warped_pairs
 from realtime_kp.bench.video_pairs import (
     VIDEO_SUFFIXES,
     VideoPair,
@@ -97,8 +97,8 @@ def run_evaluate(
 
     Args:
         names: `orb`, `sift`, `xfeat`, or what `--model` takes.
-        data: A folder or zip file of pictures, see `make_pairs`, and videos; the demo scene's pictures
-            without one.
+        data: A folder or zip file of pictures, see `real_pairs` and `warped_pairs`, and videos; the demo
+            scene's pictures without one.
         config: How many keypoints and pairs.
         superpoint: Device, engine and precision.
         report: Where the figures go.
@@ -121,7 +121,8 @@ def run_evaluate(
     ):
         seeds = range(config.seed, config.seed + config.repeats)
         videos = _videos(folder)
-        pairs = {seed: list(make_pairs(folder, config.max_pairs, seed)) for seed in seeds}
+        real = list(real_pairs(folder))
+        pairs = {seed: [*real, *warped_pairs(folder, config.max_pairs, seed)] for seed in seeds}
         if not videos and not pairs[config.seed]:
             raise SourceError(f"{data} holds no pictures, and no videos whose frames match")
         total = sum(map(len, pairs.values())) + sum(map(len, videos.values()))

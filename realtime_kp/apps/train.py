@@ -34,8 +34,6 @@ _SAVE_EVERY_S = 60.0
 _TRIAL_STEPS = 8
 _DEFAULT_STEPS = 5000
 _RECENT_STEPS = 50
-# Of the views. Half of what a step takes is saved where only a head is taught.
-_SIZE_WH, _LARGER_WH = (256, 192), (320, 240)
 _CHOSEN_ONCE = (
     *("arch", "steps", "batch", "rate", "seed", "agreement", "ranking"),
     *("shapes", "shapes_alone", "descriptors_alone"),
@@ -129,7 +127,7 @@ def _means(recent: deque[StepLosses]) -> dict[str, float]:
 
 
 def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
-    from realtime_kp.training.trainer import Recipe, Trainer
+    from realtime_kp.training.trainer import LARGER_WH, SIZE_WH, Recipe, Trainer
 
     if config.resume:
         return Trainer.resumed(checkpoint, tiles)
@@ -144,7 +142,7 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
         shapes=config.shapes,
         shapes_alone=config.shapes_alone,
         descriptors_alone=config.descriptors_alone,
-        size_wh=_LARGER_WH if config.descriptors_alone else _SIZE_WH,
+        size_wh=LARGER_WH if config.descriptors_alone else SIZE_WH,
     )
     if config.minutes is not None:
         trial = Trainer(recipe, tiles)

@@ -45,21 +45,28 @@ class Pair:
     off_plane: NDArray[np.bool_] | None = None
 
 
-def make_pairs(folder: Path, max_pairs: int, seed: int) -> Iterator[Pair]:
-    """All pairs of a folder: real ones, then a warped pair a picture, by light and viewpoint in turn.
+def real_pairs(folder: Path) -> Iterator[Pair]:
+    """The pairs of a folder that were taken.
 
     Args:
-        folder: Searched with everything below. A folder that holds homographies, `H_1_2` beside `1.ppm` and
-            `2.ppm` (HPatches) or `H1to3p.xml` beside `graf1.png` and `graf3.png` (OpenCV's samples), gives
-            real pairs; all other pictures are warped.
-        max_pairs: Warped pairs at most, spread evenly over the pictures.
-        seed: Of warps and light.
+        folder: Searched with everything below for folders that hold homographies: `H_1_2` beside `1.ppm` and
+            `2.ppm` (HPatches), or `H1to3p.xml` beside `graf1.png` and `graf3.png` (OpenCV's samples).
 
     Raises:
         SourceError: A homography or one of its pictures cannot be read.
     """
     for sequence in _real_folders(folder):
-        yield from _real_pairs(sequence)
+        yield from _pairs_of(sequence)
+
+
+def warped_pairs(folder: Path, max_pairs: int, seed: int) -> Iterator[Pair]:
+    """A pair a picture of a folder that holds no homography, by light and viewpoint in turn.
+
+    Args:
+        folder: Searched with everything below.
+        max_pairs: Pairs at most, spread evenly over the pictures.
+        seed: Of warps and light.
+    """
     pictures = pictures_to_warp(folder)
     chosen = np.unique(np.linspace(0, len(pictures) - 1, min(max_pairs, len(pictures))).round().astype(int))
     for number, i in enumerate(chosen.tolist()):
@@ -128,7 +135,7 @@ def _homography_name(path: Path) -> re.Match[str] | None:
     return re.fullmatch(r"H_(\d+)_(\d+)|H(\d+)to(\d+)p?\.xml", path.name)
 
 
-def _real_pairs(folder: Path) -> Iterator[Pair]:
+def _pairs_of(folder: Path) -> Iterator[Pair]:
     for path in sorted(folder.iterdir()):
         name = _homography_name(path)
         if name is None:

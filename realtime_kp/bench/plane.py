@@ -37,11 +37,12 @@ def off_plane(
         `(H, W)`, pixels of the first. False as well where flow cannot tell.
     """
     height, width = first.shape[:2]
+    here = _grey(first)
     back = np.linalg.inv(homography)
     there = cv2.warpPerspective(_grey(second), back, (width, height), flags=cv2.INTER_LINEAR)
     seen = cv2.warpPerspective(np.ones(second.shape[:2], np.uint8), back, (width, height)) > 0
     places = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
-    forwards, backwards = _flow(_grey(first), there), _flow(there, _grey(first))
+    forwards, backwards = _flow(here, there), _flow(there, here)
     moved = places + forwards
     returned = forwards + cv2.remap(backwards, moved, None, cv2.INTER_LINEAR)
     told = seen & (np.linalg.norm(returned, axis=2) <= _CONSISTENT_PX)

@@ -151,17 +151,37 @@ def refine(heat: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
     Returns:
         `(B, K, 2) float32`.
     """
+    windows, inside, offsets = around(heat, xy, REFINE_REACH_PX)
+    weights = windows * inside
+    dx, dy = offsets.unbind(dim=1)
+    total = weights.sum(dim=2).clamp_min(1e-12)
+    shift = torch.stack([(weights * dx).sum(dim=2), (weights * dy).sum(dim=2)], dim=2) / total.unsqueeze(2)
+    return xy + shift
+
+
+def around(
+    heat: torch.Tensor, xy: torch.Tensor, reach: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What a map holds around places, S = (2 · reach + 1)² pixels each.
+
+    Args:
+        heat: `(B, H, W)`.
+        xy: `(B, K, 2)`, whole pixels.
+        reach: In pixels, in all four directions.
+
+    Returns:
+        `(B, K, S)` values, `(B, K, S) bool`, which of them lie in the map (others are of its edge), and
+        `(S, 2)`, how far in x and y each is from its place.
+    """
     batch, height, width = heat.shape
-    steps = torch.arange(-REFINE_REACH_PX, REFINE_REACH_PX + 1, device=heat.device)
+    steps = torch.arange(-reach, reach + 1, device=heat.device)
     dy, dx = (grid.flatten() for grid in torch.meshgrid(steps, steps, indexing="ij"))
     x = xy[..., 0].long().unsqueeze(2) + dx
     y = xy[..., 1].long().unsqueeze(2) + dy
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     flat = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
-    weights = heat.flatten(1).gather(1, flat.flatten(1)).view(batch, -1, len(dx)) * inside
-    total = weights.sum(dim=2).clamp_min(1e-12)
-    shift = torch.stack([(weights * dx).sum(dim=2), (weights * dy).sum(dim=2)], dim=2) / total.unsqueeze(2)
-    return xy + shift
+    values = heat.flatten(1).gather(1, flat.flatten(1)).view(batch, -1, len(dx))
+    return values, inside, torch.stack([dx, dy], dim=1)
 
 
 def sample_descriptors(

@@ -90,7 +90,6 @@ def find_pairs(heat: Tensor, views: Views, area_px: int) -> FoundPairs:
     candidates = find_candidates(heat, views.shown.flatten(0, 1).squeeze(1), area_px)
     first, second = refine(heat, candidates.xy.float()).chunk(2)
     of_first, of_second = candidates.chosen.chunk(2)
-    across = views.homographies[1] @ torch.linalg.inv(views.homographies[0])
-    gaps = torch.cdist(apply(across, first), second)
+    gaps = torch.cdist(apply(views.across(), first), second)
     both = of_first.unsqueeze(2) & of_second.unsqueeze(1)
     return FoundPairs(first, second, (of_first, of_second), gaps.masked_fill(~both, torch.inf))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from realtime_kp.features.decode import heatmap, refine, sample_descriptors
-from realtime_kp.training.found import FoundPairs, find_pairs
+from realtime_kp.features.decode import around, heatmap, refine, sample_descriptors
+from realtime_kp.training.found import find_pairs
 from realtime_kp.training.views import Views, apply
 
 Tensor = torch.Tensor
@@ -84,8 +84,7 @@ def agreement_loss(logits: Tensor, views: Views) -> Tensor:
     """
     heat = heatmap(logits)
     places = refine(heat, _peaks(heat, views.xy.flatten(0, 1))).view_as(views.xy)
-    across = views.homographies[1] @ torch.linalg.inv(views.homographies[0])
-    gaps = (apply(across, places[0]) - places[1]).norm(dim=2).clamp_max(_MAX_GAP_PX)
+    gaps = (apply(views.across(), places[0]) - places[1]).norm(dim=2).clamp_max(_MAX_GAP_PX)
     weight = views.visible.all(dim=0) * views.mass
     mean: Tensor = (gaps * weight).sum() / weight.sum().clamp_min(1)
     return mean
@@ -93,16 +92,9 @@ def agreement_loss(logits: Tensor, views: Views) -> Tensor:
 
 def _peaks(heat: Tensor, xy: Tensor) -> Tensor:
     """The highest pixel within ±3 of each place, as non-maximum suppression would choose it."""
-    height, width = heat.shape[1:]
-    steps = torch.arange(-_PEAK_REACH_PX, _PEAK_REACH_PX + 1, device=heat.device)
-    dy, dx = (grid.flatten() for grid in torch.meshgrid(steps, steps, indexing="ij"))
     nearest = xy.round()
-    x, y = nearest[..., 0].long().unsqueeze(2) + dx, nearest[..., 1].long().unsqueeze(2) + dy
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    flat = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
-    windows = heat.detach().flatten(1).gather(1, flat.flatten(1)).view(flat.shape)
-    best = windows.masked_fill(~inside, -1).argmax(dim=2)
-    return nearest + torch.stack([dx[best], dy[best]], dim=2)
+    windows, inside, offsets = around(heat.detach(), nearest, _PEAK_REACH_PX)
+    return nearest + offsets[windows.masked_fill(~inside, -1).argmax(dim=2)]
 
 
 def sample(descriptors: Tensor, xy: Tensor) -> Tensor:
@@ -185,7 +177,7 @@ def found_descriptor_loss(
     with torch.no_grad():
         found = find_pairs(heatmap(logits), views, _FOUND_AREA_PX)
         same, nearest = found.same(_SAME_PX)
-        rivals = _rivals(found)
+        rivals = _against_all(found.gaps_px >= CELL, *found.counts)
     first, second = (
         sample(one, xy).flatten(0, 1)
         for one, xy in zip(descriptors, (found.first, found.second), strict=True)
@@ -202,23 +194,24 @@ def found_descriptor_loss(
     return loss / (2 * total), right / total
 
 
-def _rivals(found: FoundPairs) -> Tensor:
-    """`(B * M, B * M) bool`: which keypoints of both views are known to be different."""
-    batch, points = found.first.shape[:2]
-    of_first, of_second = (counts.flatten() for counts in found.counts)
-    rivals = (of_first.unsqueeze(1) & of_second.unsqueeze(0)).view(batch, points, batch, points)
-    own = torch.arange(batch, device=rivals.device)
-    rivals[own, :, own, :] &= found.gaps_px >= CELL
-    return rivals.flatten(2).flatten(0, 1)
-
-
 def _comparable(places: list[Tensor], counts: Tensor) -> Tensor:
     """`(B * K, B * K) bool`: which points of the first views and of the second ones may be told apart."""
-    batch, points = counts.shape
-    itself = torch.eye(points, dtype=torch.bool, device=counts.device)
+    itself = torch.eye(counts.shape[1], dtype=torch.bool, device=counts.device)
     apart = torch.stack([(torch.cdist(xy, xy) >= CELL) | itself for xy in places]).all(dim=0)
-    everything = torch.ones(batch, points, batch, points, dtype=torch.bool, device=counts.device)
-    own = torch.arange(batch, device=counts.device)
-    everything[own, :, own, :] = apart
-    known = counts.flatten()
-    return everything.flatten(2).flatten(0, 1) & known.unsqueeze(0) & known.unsqueeze(1)
+    return _against_all(apart, counts, counts)
+
+
+def _against_all(apart: Tensor, of_first: Tensor, of_second: Tensor) -> Tensor:
+    """`(B * K, B * K) bool`: points of the first views and of all second ones, told apart in their own pair.
+
+    Args:
+        apart: `(B, K, K) bool`, which of a pair may be told apart; those of two pairs always may.
+        of_first: `(B, K) bool`, which of the first views' points there are.
+        of_second: The same of the second ones.
+    """
+    batch, points = of_first.shape
+    there = of_first.flatten().unsqueeze(1) & of_second.flatten().unsqueeze(0)
+    table = there.view(batch, points, batch, points)
+    own = torch.arange(batch, device=table.device)
+    table[own, :, own, :] &= apart
+    return table.flatten(2).flatten(0, 1)

@@ -50,7 +50,7 @@ def _returned(heat: Tensor, shown: Tensor, candidates: Candidates, views: Views)
     height, width = heat.shape[1:]
     places = refine(heat, candidates.xy.float())
     first, second = places.chunk(2)
-    across = views.homographies[1] @ torch.linalg.inv(views.homographies[0])
+    across = views.across()
     there = torch.cat([apply(across, first), apply(torch.linalg.inv(across), second)])
     gaps = torch.cdist(there, torch.cat([second, first]))
     chosen = torch.cat(candidates.chosen.chunk(2)[::-1])

@@ -27,7 +27,7 @@ from realtime_kp.training.losses import (
 )
 from realtime_kp.training.ranking import ranking_loss
 from realtime_kp.training.unfold import unfold
-from realtime_kp.training.views import TileSet, Views, make_views
+from realtime_kp.training.views import FAR_ZOOM, TileSet, Views, make_views
 from realtime_kp.training.widen import widen
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,9 @@ _EMA = 0.998
 _CLIP = 5.0
 _UNFOLDING_PAIRS = 16
 _DESCRIPTOR_WEIGHT = 0.5
-_ZOOM, _WIDER_ZOOM = 0.6, 0.8
+_WIDER_ZOOM = 0.8
+# Of the views. Half of what a step takes is saved where only a head is taught.
+SIZE_WH, LARGER_WH = (256, 192), (320, 240)
 # What reading a file that is no checkpoint, or one of something else, raises.
 _BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError)
 
@@ -64,7 +66,7 @@ class Recipe:
     arch: Arch
     steps: int
     batch: int = 8
-    size_wh: tuple[int, int] = (256, 192)
+    size_wh: tuple[int, int] = SIZE_WH
     rate: float = 2e-3
     seed: int = 0
     agreement: float = 0.0
@@ -139,7 +141,7 @@ class Trainer:
         """Do one step."""
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
         recipe = self.recipe
-        zoom = _WIDER_ZOOM if recipe.descriptors_alone else _ZOOM
+        zoom = _WIDER_ZOOM if recipe.descriptors_alone else FAR_ZOOM
         views = make_views(self._tiles, recipe.batch, recipe.size_wh, generator, zoom)
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate()

@@ -10,6 +10,8 @@ from torch.nn import functional
 
 Tensor = torch.Tensor
 
+FAR_ZOOM = 0.6
+
 
 @dataclass(frozen=True, slots=True)
 class TileSet:
@@ -46,13 +48,18 @@ class Views:
     mass: Tensor
     homographies: Tensor
 
+    def across(self) -> Tensor:
+        """`(B, 3, 3)`: from the first view of each pair to the second one."""
+        matrices: Tensor = self.homographies[1] @ torch.linalg.inv(self.homographies[0])
+        return matrices
+
 
 def make_views(
     tiles: TileSet,
     batch: int,
     size_wh: tuple[int, int],
     generator: torch.Generator,
-    far_zoom: float = 0.6,
+    far_zoom: float = FAR_ZOOM,
 ) -> Views:
     """Draw tiles and look at each twice.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from realtime_kp.bench.evaluation import score_pair
 from realtime_kp.bench.features import Features
 from realtime_kp.bench.methods import open_method
-from realtime_kp.bench.pairs import Pair, make_pairs, warped_pair
+from realtime_kp.bench.pairs import Pair, real_pairs, warped_pair, warped_pairs
 from realtime_kp.cli import main
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.errors import ModelError
@@ -118,12 +118,12 @@ def test_pairs_of_a_folder(tmp_path: Path) -> None:
     storage = cv2.FileStorage(str(tmp_path / "graf" / "H1to3p.xml"), cv2.FILE_STORAGE_WRITE)
     storage.write("H13", SHIFT)
     storage.release()
-    pairs = list(make_pairs(tmp_path, 10, 0))
+    pairs = [*real_pairs(tmp_path), *warped_pairs(tmp_path, 10, 0)]
     assert [p.kind for p in pairs] == ["real", "real", *["illumination", "viewpoint"] * 2]
     for real in pairs[:2]:
         np.testing.assert_allclose(real.homography, SHIFT)
     assert pairs[2].first.shape == (480, 320, 3)
-    assert len(list(make_pairs(tmp_path, 3, 0))) == 5
+    assert len([*real_pairs(tmp_path), *warped_pairs(tmp_path, 3, 0)]) == 5
 
 
 def test_an_empty_folder_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

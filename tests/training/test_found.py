@@ -5,26 +5,13 @@ import torch
 
 from realtime_kp.training.found import find_pairs
 from realtime_kp.training.losses import found_descriptor_loss
-from realtime_kp.training.views import Views
+from tests.training.moved_views import moved_views
 
 # 160 × 120 pixels have room for 48 keypoints with one in 400.
 AREA_PX = 400
 SHIFT_PX = 8.0
 COMMON = torch.tensor([[24.0 + 16 * (i % 7), 24 + 16 * (i // 7)] for i in range(28)])
 LOST = COMMON[:7] + torch.tensor([8.0, 64.0])
-
-
-def views() -> Views:
-    moved = torch.eye(3)
-    moved[0, 2] = SHIFT_PX
-    return Views(
-        torch.zeros(2, 1, 1, 120, 160),
-        torch.ones(2, 1, 1, 120, 160, dtype=torch.bool),
-        torch.zeros(2, 1, 1, 2),
-        torch.zeros(2, 1, 1, dtype=torch.bool),
-        torch.zeros(1, 1),
-        torch.stack([torch.eye(3), moved]).unsqueeze(1),
-    )
 
 
 def heat(off_px: float = 0.0) -> torch.Tensor:
@@ -44,7 +31,7 @@ def logits() -> torch.Tensor:
 
 @pytest.mark.parametrize(("off_px", "same"), [(0.0, 28), (2.0, 28), (4.0, 0)])
 def test_keypoints_within_three_pixels_of_their_places_are_the_same(off_px: float, same: int) -> None:
-    pairs = find_pairs(heat(off_px), views(), AREA_PX)
+    pairs = find_pairs(heat(off_px), moved_views(SHIFT_PX), AREA_PX)
     found, nearest = pairs.same(3.0)
     assert int(pairs.counts[0].sum()) == 35
     assert int(pairs.counts[1].sum()) == 28
@@ -61,9 +48,9 @@ def descriptors(shift_px: float) -> torch.Tensor:
 
 def test_descriptors_that_move_along_are_right_and_others_wrong() -> None:
     temperature = torch.tensor(0.1).log()
-    loss, right = found_descriptor_loss(logits(), descriptors(SHIFT_PX), views(), temperature)
+    loss, right = found_descriptor_loss(logits(), descriptors(SHIFT_PX), moved_views(SHIFT_PX), temperature)
     assert right == 1
-    wrong_loss, wrong = found_descriptor_loss(logits(), descriptors(32), views(), temperature)
+    wrong_loss, wrong = found_descriptor_loss(logits(), descriptors(32), moved_views(SHIFT_PX), temperature)
     assert wrong < 0.2
     assert wrong_loss > loss + 1
 
@@ -77,8 +64,8 @@ def test_what_only_one_view_finds_is_a_rival() -> None:
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
             alike[0, 0, :, lost_y + dy, lost_x + dx] = kinds[0, 0, :, y + dy, x + dx]
-    loss, _ = found_descriptor_loss(logits(), kinds, views(), temperature)
-    worse, _ = found_descriptor_loss(logits(), alike, views(), temperature)
+    loss, _ = found_descriptor_loss(logits(), kinds, moved_views(SHIFT_PX), temperature)
+    worse, _ = found_descriptor_loss(logits(), alike, moved_views(SHIFT_PX), temperature)
     assert worse > loss + 0.005
 
 
@@ -86,6 +73,8 @@ def test_nothing_found_is_no_loss() -> None:
     nothing = torch.full((2, 65, 15, 20), -20.0)
     nothing[:, -1] = 20
     temperature = torch.tensor(0.1).log()
-    loss, right = found_descriptor_loss(nothing, descriptors(0).requires_grad_(), views(), temperature)
+    loss, right = found_descriptor_loss(
+        nothing, descriptors(0).requires_grad_(), moved_views(SHIFT_PX), temperature
+    )
     assert torch.isfinite(loss)
     assert right <= 1

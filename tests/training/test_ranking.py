@@ -6,26 +6,13 @@ import torch
 
 from realtime_kp.training.losses import detection_targets
 from realtime_kp.training.ranking import ranking_loss
-from realtime_kp.training.views import Views
+from tests.training.moved_views import moved_views
 
 SIZE_WH = (160, 120)
 SHIFT_PX = 3.0
 # 160 × 120 pixels have room for 32 chosen keypoints, and 64 that are looked at.
 PLACES = torch.tensor([[20.0 + 10 * (i % 12), 20 + 10 * (i // 12)] for i in range(96)])
 COMMON = PLACES[:20]
-
-
-def views(shown: bool = True) -> Views:
-    moved = torch.eye(3)
-    moved[0, 2] = SHIFT_PX
-    return Views(
-        torch.zeros(2, 1, 1, 120, 160),
-        torch.full((2, 1, 1, 120, 160), shown),
-        torch.zeros(2, 1, 1, 2),
-        torch.zeros(2, 1, 1, dtype=torch.bool),
-        torch.zeros(1, 1),
-        torch.stack([torch.eye(3), moved]).unsqueeze(1),
-    )
 
 
 def logits(*peaks: tuple[torch.Tensor, float]) -> torch.Tensor:
@@ -36,7 +23,7 @@ def logits(*peaks: tuple[torch.Tensor, float]) -> torch.Tensor:
 
 
 def loss_of(first: torch.Tensor, second: torch.Tensor) -> float:
-    return float(ranking_loss(torch.cat([first, second]), views()))
+    return float(ranking_loss(torch.cat([first, second]), moved_views(SHIFT_PX)))
 
 
 def both_with_lost(common_score: float, lost_score: float) -> float:
@@ -63,15 +50,15 @@ def test_a_neighbour_some_pixels_off_is_none() -> None:
 
 def test_what_no_view_shows_does_not_count() -> None:
     both = torch.cat([logits((COMMON, 0.3)), logits((PLACES[40:60], 0.9))])
-    assert float(ranking_loss(both, views(shown=False))) == 0
-    assert float(ranking_loss(both, views())) == 0, "nothing has come back: no pair to rank"
+    assert float(ranking_loss(both, moved_views(SHIFT_PX, shown=False))) == 0
+    assert float(ranking_loss(both, moved_views(SHIFT_PX))) == 0, "nothing has come back: no pair to rank"
 
 
 def test_the_gradient_lifts_what_comes_back() -> None:
     moved = torch.tensor([SHIFT_PX, 0])
     first = logits((COMMON, 0.4), (PLACES[24:44], 0.6))
     both = torch.cat([first, logits((COMMON + moved, 0.5))]).requires_grad_()
-    ranking_loss(both, views()).backward()
+    ranking_loss(both, moved_views(SHIFT_PX)).backward()
     assert both.grad is not None
     keypoint_part = both.grad[0, :64]
     rows, columns = (COMMON[:, 1] // 8).long(), (COMMON[:, 0] // 8).long()
