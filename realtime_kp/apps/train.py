@@ -35,7 +35,7 @@ _TRIAL_STEPS = 8
 _DEFAULT_STEPS = 5000
 _RECENT_STEPS = 50
 _CHOSEN_ONCE = (
-    *("arch", "steps", "batch", "rate", "seed", "agreement", "ranking"),
+    *("arch", "steps", "batch", "rate", "seed", "agreement", "ranking", "found"),
     *("shapes", "shapes_alone", "descriptors_alone"),
 )
 
@@ -139,6 +139,7 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
         seed=config.seed,
         agreement=config.agreement,
         ranking=config.ranking,
+        found=config.found,
         shapes=config.shapes,
         shapes_alone=config.shapes_alone,
         descriptors_alone=config.descriptors_alone,

@@ -37,6 +37,11 @@ class TrainConfig:
     """Weight of ranking keypoints that come back in the other view above those that do not; 1 for a network
     that --start-from has taught already."""
 
+    found: Annotated[float, Parameter(name="--found")] = 0.0
+    """Weight of telling apart by descriptors the keypoints that the network finds, beside those that are
+    labels, whose weight is 0.5; 0.5 for a network that --start-from has taught already: it matches better
+    across large changes of scale then."""
+
     start_from: Annotated[str | None, Parameter(name="--start-from")] = None
     """Checkpoint of another run to begin with, or a model as this command writes it: a folder, base or small.
     Its network may be the narrower one. None begins at random."""
@@ -78,6 +83,7 @@ class TrainConfig:
         require(0 < self.rate <= 1, "rate must be above 0 and at most 1", self.rate)
         require(0 <= self.agreement <= 100, "agreement must be 0 to 100", self.agreement)
         require(0 <= self.ranking <= 100, "ranking must be 0 to 100", self.ranking)
+        require(0 <= self.found <= 100, "found must be 0 to 100", self.found)
         require(0 <= self.shapes <= 100_000, "shapes must be 0 to 100000", self.shapes)
         require(not self.shapes_alone or self.shapes > 0, "shapes_alone needs shapes above 0", self.shapes)
         require(

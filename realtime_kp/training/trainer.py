@@ -58,6 +58,7 @@ class Recipe:
         seed: Of the weights and of all views.
         agreement: Weight of the agreement of the two views beside the labels.
         ranking: Weight of ranking keypoints that come back above those that do not.
+        found: Weight of telling apart by descriptors what the network finds, beside the labels.
         shapes: How many of the tiles are drawn.
         shapes_alone: Whether these are all there are.
         descriptors_alone: Whether all but the descriptor head stays as it is; labels are not needed then.
@@ -71,6 +72,7 @@ class Recipe:
     seed: int = 0
     agreement: float = 0.0
     ranking: float = 0.0
+    found: float = 0.0
     shapes: int = 0
     shapes_alone: bool = False
     descriptors_alone: bool = False
@@ -82,7 +84,7 @@ class StepLosses:
 
     Attributes:
         detection: Cross entropy of the cells.
-        descriptor: InfoNCE.
+        descriptor: InfoNCE; of the labels unless only what is found teaches.
         agreement: Pixels between a keypoint's places in the two views.
         ranking: How often, as a logistic loss, a keypoint that is lost ranks above one that comes back.
         right: Share of the points whose nearest descriptor in the other view is their own.
@@ -173,6 +175,9 @@ class Trainer:
         description, right = descriptor_loss(pairs, views, self._log_temperature, generator)
         loss = detection + self.recipe.agreement * agreement + self.recipe.ranking * ranking
         loss = loss + _DESCRIPTOR_WEIGHT * description
+        if self.recipe.found:
+            of_found, _ = found_descriptor_loss(logits, pairs, views, self._log_temperature)
+            loss = loss + self.recipe.found * of_found
         return loss, [detection, description, agreement, ranking, right]
 
     def _on_what_is_found(

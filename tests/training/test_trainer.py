@@ -157,6 +157,20 @@ def test_ranking_changes_what_is_learned(tiles: TileSet) -> None:
     assert not torch.equal(parameters(without), parameters(ranked))
 
 
+def test_what_is_found_teaches_descriptors_too(tiles: TileSet) -> None:
+    recipe = replace(RECIPE, size_wh=(160, 160))
+    without, taught = Trainer(recipe, tiles), Trainer(replace(recipe, found=0.5), tiles)
+    for trainer in (without, taught):
+        trainer.start_from("small")
+    assert without.train_step() == taught.train_step()
+    changed = {
+        name
+        for name, value in taught.model.state_dict().items()
+        if not torch.equal(value, without.model.state_dict()[name])
+    }
+    assert {name.split("_")[0].split(".")[0] for name in changed} == {"blocks", "descriptor"}
+
+
 def test_without_a_compiler_training_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
