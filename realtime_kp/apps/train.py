@@ -36,7 +36,7 @@ _DEFAULT_STEPS = 5000
 _RECENT_STEPS = 50
 _CHOSEN_ONCE = (
     *("arch", "steps", "batch", "rate", "seed", "agreement", "ranking", "found"),
-    *("shapes", "shapes_alone", "descriptors_alone"),
+    *("shapes", "shapes_alone", "descriptors_alone", "frozen_blocks", "zoom"),
 )
 
 
@@ -128,6 +128,7 @@ def _means(recent: deque[StepLosses]) -> dict[str, float]:
 
 def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
     from realtime_kp.training.trainer import LARGER_WH, SIZE_WH, Recipe, Trainer
+    from realtime_kp.training.views import FAR_ZOOM, FARTHER_ZOOM
 
     if config.resume:
         return Trainer.resumed(checkpoint, tiles)
@@ -143,6 +144,8 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
         shapes=config.shapes,
         shapes_alone=config.shapes_alone,
         descriptors_alone=config.descriptors_alone,
+        frozen_blocks=config.frozen_blocks,
+        zoom=config.zoom or (FARTHER_ZOOM if config.descriptors_alone else FAR_ZOOM),
         size_wh=LARGER_WH if config.descriptors_alone else SIZE_WH,
     )
     if config.minutes is not None:

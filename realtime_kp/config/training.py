@@ -61,6 +61,14 @@ class TrainConfig:
     """Teach the descriptor head of --start-from to know the keypoints that its network finds, which stay as
     they are: quick, and without labels."""
 
+    frozen_blocks: Annotated[int, Parameter(name="--frozen-blocks")] = 0
+    """How many of the encoder's four blocks, from the first one on, stay as --start-from has them: with 2, a
+    step takes half as long."""
+
+    zoom: Annotated[float | None, Parameter(name="--zoom")] = None
+    """How much the scale changes between views that lie far apart: the spread of its natural logarithm, as a
+    standard deviation. None takes 0.6, and 0.8 with --descriptors-alone."""
+
     seed: Annotated[int, Parameter(name="--seed")] = 0
     """Of weights, labels, shapes and views."""
 
@@ -91,6 +99,18 @@ class TrainConfig:
             "descriptors_alone needs start_from, a network that finds keypoints",
             self.start_from,
         )
+        require(
+            not (self.descriptors_alone and self.found),
+            "found adds to the labels, and descriptors_alone does without: leave one of them out",
+            self.found,
+        )
+        require(0 <= self.frozen_blocks <= 4, "frozen_blocks must be 0 to 4", self.frozen_blocks)
+        require(
+            not self.frozen_blocks or self.resume or self.start_from is not None,
+            "frozen_blocks needs start_from, a network that has learned them",
+            self.start_from,
+        )
+        require(self.zoom is None or 0 < self.zoom <= 2, "zoom must be above 0 and at most 2", self.zoom)
         require(0 <= self.seed < 2**31, "seed must be 0 to 2147483647", self.seed)
         require(
             re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,

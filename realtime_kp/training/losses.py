@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from realtime_kp.features.decode import around, heatmap, refine, sample_descriptors
+from realtime_kp.features.decode import around, refine, sample_descriptors
 from realtime_kp.training.found import find_pairs
 from realtime_kp.training.views import Views, apply
 
@@ -72,17 +72,16 @@ def detection_loss(logits: Tensor, targets: Tensor, shown: Tensor) -> Tensor:
     return (entropy * weight).sum() / weight.sum().clamp_min(1)
 
 
-def agreement_loss(logits: Tensor, views: Views) -> Tensor:
+def agreement_loss(heat: Tensor, views: Views) -> Tensor:
     """How far apart the two views put what ought to be one keypoint, pixels of the second view.
 
     Places are found as they are in use, by soft-argmax on the heat map, around each label that both views
     show. (Comparable: the location loss of Christiansen et al., UnsuperPoint, 2019, section 3.4.)
 
     Args:
-        logits: `(2B, 65, h, w)`, the first views and then the second ones.
+        heat: `(2B, H, W)`, the first views and then the second ones.
         views: The B pairs.
     """
-    heat = heatmap(logits)
     places = refine(heat, _peaks(heat, views.xy.flatten(0, 1))).view_as(views.xy)
     gaps = (apply(views.across(), places[0]) - places[1]).norm(dim=2).clamp_max(_MAX_GAP_PX)
     weight = views.visible.all(dim=0) * views.mass
@@ -158,7 +157,7 @@ def descriptor_loss(
 
 
 def found_descriptor_loss(
-    logits: Tensor, descriptors: Tensor, views: Views, log_temperature: Tensor
+    heat: Tensor, descriptors: Tensor, views: Views, log_temperature: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Two-way InfoNCE on the keypoints that the network finds, at the places where it finds them.
 
@@ -166,7 +165,7 @@ def found_descriptor_loss(
     that is a pixel or two off its place is to be recognised all the same.
 
     Args:
-        logits: `(2B, 65, h, w)`, the first views and then the second ones; they are not taught anything.
+        heat: `(2B, H, W)`, the first views and then the second ones; it is not taught anything.
         descriptors: `(2, B, D, h, w)`.
         views: The B pairs.
         log_temperature: Learned; the cosines are divided by its exponential.
@@ -175,7 +174,7 @@ def found_descriptor_loss(
         The loss, and the share of keypoints found in both views whose nearest descriptor is their own.
     """
     with torch.no_grad():
-        found = find_pairs(heatmap(logits), views, _FOUND_AREA_PX)
+        found = find_pairs(heat, views, _FOUND_AREA_PX)
         same, nearest = found.same(_SAME_PX)
         rivals = _against_all(found.gaps_px >= CELL, *found.counts)
     first, second = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from realtime_kp.features.decode import heatmap, refine
+from realtime_kp.features.decode import refine
 from realtime_kp.training.found import Candidates, find_candidates
 from realtime_kp.training.views import Views, apply
 
@@ -18,7 +18,7 @@ _LOST_PX = 4.0
 _MARGIN_PX = 8
 
 
-def ranking_loss(logits: Tensor, views: Views) -> Tensor:
+def ranking_loss(heat: Tensor, views: Views) -> Tensor:
     """Pairwise logistic loss between keypoints of one view that come back and such that do not.
 
     The keypoints are what use would find: peaks after non-maximum suppression. One has come back where the
@@ -29,10 +29,9 @@ def ranking_loss(logits: Tensor, views: Views) -> Tensor:
     back follows Savinov et al., Quad-networks, 2017.)
 
     Args:
-        logits: `(2B, 65, h, w)`, the first views and then the second ones.
+        heat: `(2B, H, W)`, the first views and then the second ones.
         views: The B pairs.
     """
-    heat = heatmap(logits)
     shown = views.shown.flatten(0, 1).squeeze(1)
     with torch.no_grad():
         candidates = find_candidates(heat, shown, _AREA_PX)

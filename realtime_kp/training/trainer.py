@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import math
 import pickle
 from collections.abc import Iterator
@@ -13,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional
 
-from realtime_kp.errors import ModelError, first_line
+from realtime_kp.errors import ModelError
+from realtime_kp.features.decode import heatmap
 from realtime_kp.features.weights_store import load_weights
 from realtime_kp.training.architecture import SHAPES, Arch, TrainableSuperPoint
+from realtime_kp.training.devices import can_compile, has_bf16
 from realtime_kp.training.losses import (
     agreement_loss,
     descriptor_loss,
@@ -30,15 +30,12 @@ from realtime_kp.training.unfold import unfold
 from realtime_kp.training.views import FAR_ZOOM, TileSet, Views, make_views
 from realtime_kp.training.widen import widen
 
-log = logging.getLogger(__name__)
-
 _WARM_UP_STEPS = 100
 _FINAL_RATE = 0.01
 _EMA = 0.998
 _CLIP = 5.0
 _UNFOLDING_PAIRS = 16
 _DESCRIPTOR_WEIGHT = 0.5
-_WIDER_ZOOM = 0.8
 # Of the views. Half of what a step takes is saved where only a head is taught.
 SIZE_WH, LARGER_WH = (256, 192), (320, 240)
 # What reading a file that is no checkpoint, or one of something else, raises.
@@ -61,6 +58,8 @@ class Recipe:
         found: Weight of telling apart by descriptors what the network finds, beside the labels.
         shapes: How many of the tiles are drawn.
         shapes_alone: Whether these are all there are.
+        frozen_blocks: How many blocks of the encoder, from the first one on, stay as they are.
+        zoom: σ of the far views' scale, as a logarithm.
         descriptors_alone: Whether all but the descriptor head stays as it is; labels are not needed then.
     """
 
@@ -76,6 +75,8 @@ class Recipe:
     shapes: int = 0
     shapes_alone: bool = False
     descriptors_alone: bool = False
+    frozen_blocks: int = 0
+    zoom: float = FAR_ZOOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +98,6 @@ class StepLosses:
     right: float
 
 
-def can_compile(device: torch.device) -> bool:
-    """Whether `torch.compile` finds its tools, a C compiler among them; says so once where it does not."""
-    try:
-        torch.compile(functional.softplus)(torch.ones(8, device=device))
-    except Exception as exc:  # each backend has errors of its own
-        log.warning("training goes on without torch.compile, slower: %s", first_line(exc))
-        return False
-    return True
-
-
 class Trainer:
     """Trains one network.
 
@@ -126,15 +117,17 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.model = TrainableSuperPoint(SHAPES[recipe.arch]).to(device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._half = has_bf16(device)
         # On a CPU compiling gains nothing: the convolutions are the library's either way.
         compiles = device.type == "cuda" and can_compile(device)
         self._network = torch.compile(self.model) if compiles else self.model
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self._log_temperature = torch.nn.Parameter(torch.tensor(math.log(0.07), device=device))
-        if recipe.descriptors_alone:
-            self.model.requires_grad_(False)
-            for head in self.model.descriptor_head():
-                head.requires_grad_(True)
+        self.model.requires_grad_(not recipe.descriptors_alone)
+        for head in self.model.descriptor_head():
+            head.requires_grad_(True)
+        for block in self._frozen():
+            block.requires_grad_(False)
         learned = [weights for weights in self.model.parameters() if weights.requires_grad]
         parameters = [*learned, self._log_temperature]
         self._optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=1e-4)
@@ -143,17 +136,18 @@ class Trainer:
         """Do one step."""
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
         recipe = self.recipe
-        zoom = _WIDER_ZOOM if recipe.descriptors_alone else FAR_ZOOM
-        views = make_views(self._tiles, recipe.batch, recipe.size_wh, generator, zoom)
+        views = make_views(self._tiles, recipe.batch, recipe.size_wh, generator, recipe.zoom)
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate()
         self.model.train(not recipe.descriptors_alone)
+        for block in self._frozen():
+            block.eval()
         images = views.grey.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self._tiles.images.device.type, torch.bfloat16):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._half):
             logits, descriptors = self._network(images)
         pairs = descriptors.view(2, -1, *descriptors.shape[1:])
         if recipe.descriptors_alone:
-            loss, losses = self._on_what_is_found(views, logits, pairs)
+            loss, losses = self._on_what_is_found(views, heatmap(logits), pairs)
         else:
             loss, losses = self._on_labels(views, logits, pairs, generator)
         self._optimiser.zero_grad(set_to_none=True)
@@ -170,22 +164,26 @@ class Trainer:
         visible_mass = (views.visible * views.mass).flatten(0, 1)
         targets = detection_targets(views.xy.flatten(0, 1), visible_mass, self.recipe.size_wh)
         detection = detection_loss(logits, targets, views.shown.flatten(0, 1))
-        agreement = agreement_loss(logits, views)
-        ranking = ranking_loss(logits, views)
+        heat = heatmap(logits)
+        agreement = agreement_loss(heat, views)
+        ranking = ranking_loss(heat, views)
         description, right = descriptor_loss(pairs, views, self._log_temperature, generator)
         loss = detection + self.recipe.agreement * agreement + self.recipe.ranking * ranking
         loss = loss + _DESCRIPTOR_WEIGHT * description
         if self.recipe.found:
-            of_found, _ = found_descriptor_loss(logits, pairs, views, self._log_temperature)
+            of_found, _ = found_descriptor_loss(heat, pairs, views, self._log_temperature)
             loss = loss + self.recipe.found * of_found
         return loss, [detection, description, agreement, ranking, right]
 
     def _on_what_is_found(
-        self, views: Views, logits: torch.Tensor, pairs: torch.Tensor
+        self, views: Views, heat: torch.Tensor, pairs: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        description, right = found_descriptor_loss(logits, pairs, views, self._log_temperature)
+        description, right = found_descriptor_loss(heat, pairs, views, self._log_temperature)
         nothing = torch.zeros_like(right)
         return description, [nothing, description, nothing, nothing, right]
+
+    def _frozen(self) -> torch.nn.ModuleList:
+        return self.model.blocks[: self.recipe.frozen_blocks]
 
     def _rate(self) -> float:
         warm = min(1.0, (self.step + 1) / _WARM_UP_STEPS)

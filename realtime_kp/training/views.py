@@ -10,7 +10,7 @@ from torch.nn import functional
 
 Tensor = torch.Tensor
 
-FAR_ZOOM = 0.6
+FAR_ZOOM, FARTHER_ZOOM = 0.6, 0.8
 
 
 @dataclass(frozen=True, slots=True)

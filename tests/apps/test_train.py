@@ -115,6 +115,9 @@ def test_descriptors_alone_go_on_from_a_network_without_labels(
     command = ["train", "--images", str(images), "--out", str(out), "--arch", "small", "-q", "--batch", "1"]
     assert main([*command, "--steps", "1", "--descriptors-alone"]) == 2
     assert "descriptors_alone needs start_from" in capsys.readouterr().err
+    both = ["--descriptors-alone", "--start-from", "small", "--found", "0.5"]
+    assert main([*command, "--steps", "1", *both]) == 2
+    assert "found adds to the labels" in capsys.readouterr().err
     assert main([*command, "--steps", "1", "--descriptors-alone", "--start-from", "small"]) == 0
     assert main([*command, "--resume"]) == 0
     with np.load(out / "labels.npz") as labels:
@@ -123,6 +126,28 @@ def test_descriptors_alone_go_on_from_a_network_without_labels(
     taught = load_weights(str(out / "model")).model.state_dict()
     kept = {name for name in shipped if torch.allclose(shipped[name], taught[name], atol=1e-3, rtol=1e-3)}
     assert {name for name in shipped if not name.startswith("descriptor_decoder")} <= kept
+
+
+@pytest.mark.slow
+def test_frozen_blocks_are_what_training_starts_from(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    command = ["train", "--images", str(images), "--out", str(out), "--arch", "small", "-q", "--batch", "1"]
+    frozen = ["--steps", "1", "--frozen-blocks", "2", "--zoom", "0.8"]
+    assert main([*command, *frozen]) == 2
+    assert "frozen_blocks needs start_from" in capsys.readouterr().err
+    assert main([*command, *frozen, "--start-from", "small", "--rate", "1e-2"]) == 0
+    assert main([*command, "--resume"]) == 0
+    shipped = load_weights("small").model.state_dict()
+    taught = load_weights(str(out / "model")).model.state_dict()
+    kept = {name for name in shipped if torch.allclose(shipped[name], taught[name], atol=1e-3, rtol=1e-3)}
+    frozen_names = {
+        name for name in shipped if name.startswith(("encoder.conv_blocks.0", "encoder.conv_blocks.1"))
+    }
+    assert frozen_names <= kept < set(shipped)
+    assert main([*command, "--resume", "--zoom", "0.5"]) == 2
+    assert "--zoom 0.5 with --resume: this training began with 0.8" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -63,7 +63,7 @@ def agreement(second_view_off_px: float) -> torch.Tensor:
         torch.stack([torch.eye(3), moved]).unsqueeze(1),
     )
     logits = torch.cat(heats).clamp_min(1e-30).log().requires_grad_()
-    return agreement_loss(logits, views)
+    return agreement_loss(heatmap(logits), views)
 
 
 def test_the_views_disagree_by_as_much_as_the_second_heat_lies_off() -> None:

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from realtime_kp.features.decode import heatmap
 from realtime_kp.training.losses import detection_targets
 from realtime_kp.training.ranking import ranking_loss
 from tests.training.moved_views import moved_views
@@ -23,7 +24,7 @@ def logits(*peaks: tuple[torch.Tensor, float]) -> torch.Tensor:
 
 
 def loss_of(first: torch.Tensor, second: torch.Tensor) -> float:
-    return float(ranking_loss(torch.cat([first, second]), moved_views(SHIFT_PX)))
+    return float(ranking_loss(heatmap(torch.cat([first, second])), moved_views(SHIFT_PX)))
 
 
 def both_with_lost(common_score: float, lost_score: float) -> float:
@@ -50,15 +51,16 @@ def test_a_neighbour_some_pixels_off_is_none() -> None:
 
 def test_what_no_view_shows_does_not_count() -> None:
     both = torch.cat([logits((COMMON, 0.3)), logits((PLACES[40:60], 0.9))])
-    assert float(ranking_loss(both, moved_views(SHIFT_PX, shown=False))) == 0
-    assert float(ranking_loss(both, moved_views(SHIFT_PX))) == 0, "nothing has come back: no pair to rank"
+    heat = heatmap(both)
+    assert float(ranking_loss(heat, moved_views(SHIFT_PX, shown=False))) == 0
+    assert float(ranking_loss(heat, moved_views(SHIFT_PX))) == 0, "nothing has come back: no pair to rank"
 
 
 def test_the_gradient_lifts_what_comes_back() -> None:
     moved = torch.tensor([SHIFT_PX, 0])
     first = logits((COMMON, 0.4), (PLACES[24:44], 0.6))
     both = torch.cat([first, logits((COMMON + moved, 0.5))]).requires_grad_()
-    ranking_loss(both, moved_views(SHIFT_PX)).backward()
+    ranking_loss(heatmap(both), moved_views(SHIFT_PX)).backward()
     assert both.grad is not None
     keypoint_part = both.grad[0, :64]
     rows, columns = (COMMON[:, 1] // 8).long(), (COMMON[:, 0] // 8).long()

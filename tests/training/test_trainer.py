@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from realtime_kp.features.network import SuperPointNetwork
 from realtime_kp.features.weights_store import load_weights
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.architecture import SHAPES, TrainableSuperPoint
+from realtime_kp.training.devices import can_compile, has_bf16
 from realtime_kp.training.export import export
-from realtime_kp.training.trainer import Recipe, Trainer, can_compile
+from realtime_kp.training.trainer import Recipe, Trainer
 from realtime_kp.training.views import TileSet
 
 RECIPE = Recipe("small", steps=20, batch=2, size_wh=(96, 96))
@@ -169,6 +171,42 @@ def test_what_is_found_teaches_descriptors_too(tiles: TileSet) -> None:
         if not torch.equal(value, without.model.state_dict()[name])
     }
     assert {name.split("_")[0].split(".")[0] for name in changed} == {"blocks", "descriptor"}
+
+
+def test_frozen_blocks_stay_and_what_follows_learns(tiles: TileSet, tmp_path: Path) -> None:
+    trainer = Trainer(replace(RECIPE, frozen_blocks=2), tiles)
+    trainer.start_from("small")
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    for _ in range(2):
+        trainer.train_step()
+    for model in (trainer.model, trainer.average):
+        changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+        frozen = {name for name in before if name.startswith(("blocks.0.", "blocks.1."))}
+        assert frozen.isdisjoint(changed)
+        assert {name.rpartition(".")[0] for name in changed} == {
+            name.rpartition(".")[0] for name in set(before) - frozen
+        }
+    trainer.save(tmp_path / "checkpoint.pt")
+    resumed = Trainer.resumed(tmp_path / "checkpoint.pt", tiles)
+    assert resumed.train_step() == trainer.train_step()
+    assert torch.equal(parameters(resumed), parameters(trainer))
+
+
+def test_a_step_is_not_much_slower_than_in_the_other_precision() -> None:
+    """Timed: the processor's own word may be wrong."""
+    network = TrainableSuperPoint(SHAPES["small"]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    grey = torch.rand(4, 1, 192, 256).contiguous(memory_format=torch.channels_last)
+
+    def step_s(half: bool) -> float:
+        started_s = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            logits, descriptors = network(grey)
+        (logits.float().mean() + descriptors.float().mean()).backward()
+        return time.perf_counter() - started_s
+
+    rounds = [(step_s(False), step_s(True)) for _ in range(5)]
+    times_s = np.min(rounds, axis=0)
+    assert times_s[int(has_bf16(torch.device("cpu")))] < 1.5 * times_s.min()
 
 
 def test_without_a_compiler_training_goes_on(

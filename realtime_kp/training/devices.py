@@ -1,0 +1,30 @@
+"""What makes a step quick on one device and slow, or impossible, on another."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch.nn import functional
+
+from realtime_kp.errors import first_line
+from realtime_kp.features.openvino_engine import cpu_precisions, openvino_problem
+
+log = logging.getLogger(__name__)
+
+
+def can_compile(device: torch.device) -> bool:
+    """Whether `torch.compile` finds its tools, a C compiler among them; says so once where it does not."""
+    try:
+        torch.compile(functional.softplus)(torch.ones(8, device=device))
+    except Exception as exc:  # each backend has errors of its own
+        log.warning("training goes on without torch.compile, slower: %s", first_line(exc))
+        return False
+    return True
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bf16 saves time: where a CPU only imitates it, a step takes three times as long with it."""
+    if device.type != "cpu":
+        return True
+    return openvino_problem() is None and "bf16" in cpu_precisions()
