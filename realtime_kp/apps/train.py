@@ -132,22 +132,10 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
 
     if config.resume:
         return Trainer.resumed(checkpoint, tiles)
-    recipe = Recipe(
-        config.arch,
-        config.steps or _DEFAULT_STEPS,
-        batch=config.batch,
-        rate=config.rate,
-        seed=config.seed,
-        agreement=config.agreement,
-        ranking=config.ranking,
-        found=config.found,
-        shapes=config.shapes,
-        shapes_alone=config.shapes_alone,
-        descriptors_alone=config.descriptors_alone,
-        frozen_blocks=config.frozen_blocks,
-        zoom=config.zoom or (FARTHER_ZOOM if config.descriptors_alone else FAR_ZOOM),
-        size_wh=LARGER_WH if config.descriptors_alone else SIZE_WH,
-    )
+    zoom, size_wh = (FARTHER_ZOOM, LARGER_WH) if config.descriptors_alone else (FAR_ZOOM, SIZE_WH)
+    chosen = {name: getattr(config, name) for name in _CHOSEN_ONCE}
+    chosen |= {"steps": config.steps or _DEFAULT_STEPS, "zoom": config.zoom or zoom}
+    recipe = Recipe(**chosen, size_wh=size_wh)
     if config.minutes is not None:
         trial = Trainer(recipe, tiles)
         for _ in range(2):

@@ -94,8 +94,9 @@ class TrainConfig:
         require(0 <= self.found <= 100, "found must be 0 to 100", self.found)
         require(0 <= self.shapes <= 100_000, "shapes must be 0 to 100000", self.shapes)
         require(not self.shapes_alone or self.shapes > 0, "shapes_alone needs shapes above 0", self.shapes)
+        learned = self.resume or self.start_from is not None
         require(
-            not self.descriptors_alone or self.resume or self.start_from is not None,
+            not self.descriptors_alone or learned,
             "descriptors_alone needs start_from, a network that finds keypoints",
             self.start_from,
         )
@@ -106,7 +107,7 @@ class TrainConfig:
         )
         require(0 <= self.frozen_blocks <= 4, "frozen_blocks must be 0 to 4", self.frozen_blocks)
         require(
-            not self.frozen_blocks or self.resume or self.start_from is not None,
+            not self.frozen_blocks or learned,
             "frozen_blocks needs start_from, a network that has learned them",
             self.start_from,
         )

@@ -30,6 +30,14 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
+def shared_with_small(out: Path) -> tuple[set[str], set[str]]:
+    """Names of all weights, and of those that training left as the bundled small network has them."""
+    shipped = load_weights("small").model.state_dict()
+    taught = load_weights(str(out / "model")).model.state_dict()
+    kept = {name for name in shipped if torch.allclose(shipped[name], taught[name], atol=1e-3, rtol=1e-3)}
+    return set(shipped), kept
+
+
 @pytest.mark.slow
 def test_training_writes_a_model_that_the_product_runs_and_goes_on(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
@@ -122,10 +130,8 @@ def test_descriptors_alone_go_on_from_a_network_without_labels(
     assert main([*command, "--resume"]) == 0
     with np.load(out / "labels.npz") as labels:
         assert not labels["mass"].any()
-    shipped = load_weights("small").model.state_dict()
-    taught = load_weights(str(out / "model")).model.state_dict()
-    kept = {name for name in shipped if torch.allclose(shipped[name], taught[name], atol=1e-3, rtol=1e-3)}
-    assert {name for name in shipped if not name.startswith("descriptor_decoder")} <= kept
+    names, kept = shared_with_small(out)
+    assert {name for name in names if not name.startswith("descriptor_decoder")} <= kept
 
 
 @pytest.mark.slow
@@ -139,13 +145,11 @@ def test_frozen_blocks_are_what_training_starts_from(
     assert "frozen_blocks needs start_from" in capsys.readouterr().err
     assert main([*command, *frozen, "--start-from", "small", "--rate", "1e-2"]) == 0
     assert main([*command, "--resume"]) == 0
-    shipped = load_weights("small").model.state_dict()
-    taught = load_weights(str(out / "model")).model.state_dict()
-    kept = {name for name in shipped if torch.allclose(shipped[name], taught[name], atol=1e-3, rtol=1e-3)}
+    names, kept = shared_with_small(out)
     frozen_names = {
-        name for name in shipped if name.startswith(("encoder.conv_blocks.0", "encoder.conv_blocks.1"))
+        name for name in names if name.startswith(("encoder.conv_blocks.0", "encoder.conv_blocks.1"))
     }
-    assert frozen_names <= kept < set(shipped)
+    assert frozen_names <= kept < names
     assert main([*command, "--resume", "--zoom", "0.5"]) == 2
     assert "--zoom 0.5 with --resume: this training began with 0.8" in capsys.readouterr().err
 

@@ -42,6 +42,17 @@ def parameters(trainer: Trainer) -> torch.Tensor:
     return torch.cat([value.float().flatten() for value in both])
 
 
+def changed(model: torch.nn.Module, before: dict[str, torch.Tensor]) -> set[str]:
+    return {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+
+
+def resumes_exactly(trainer: Trainer, tiles: TileSet, path: Path) -> None:
+    trainer.save(path)
+    resumed = Trainer.resumed(path, tiles)
+    assert resumed.train_step() == trainer.train_step()
+    assert torch.equal(parameters(resumed), parameters(trainer))
+
+
 def test_the_losses_fall_within_ten_steps(tiles: TileSet) -> None:
     trainer = Trainer(RECIPE, tiles)
     before = [trainer.train_step() for _ in range(10)][:3]
@@ -165,12 +176,8 @@ def test_what_is_found_teaches_descriptors_too(tiles: TileSet) -> None:
     for trainer in (without, taught):
         trainer.start_from("small")
     assert without.train_step() == taught.train_step()
-    changed = {
-        name
-        for name, value in taught.model.state_dict().items()
-        if not torch.equal(value, without.model.state_dict()[name])
-    }
-    assert {name.split("_")[0].split(".")[0] for name in changed} == {"blocks", "descriptor"}
+    names = changed(taught.model, without.model.state_dict())
+    assert {name.split("_")[0].split(".")[0] for name in names} == {"blocks", "descriptor"}
 
 
 def test_frozen_blocks_stay_and_what_follows_learns(tiles: TileSet, tmp_path: Path) -> None:
@@ -179,17 +186,14 @@ def test_frozen_blocks_stay_and_what_follows_learns(tiles: TileSet, tmp_path: Pa
     before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
     for _ in range(2):
         trainer.train_step()
+    frozen = {name for name in before if name.startswith(("blocks.0.", "blocks.1."))}
     for model in (trainer.model, trainer.average):
-        changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-        frozen = {name for name in before if name.startswith(("blocks.0.", "blocks.1."))}
-        assert frozen.isdisjoint(changed)
-        assert {name.rpartition(".")[0] for name in changed} == {
+        names = changed(model, before)
+        assert frozen.isdisjoint(names)
+        assert {name.rpartition(".")[0] for name in names} == {
             name.rpartition(".")[0] for name in set(before) - frozen
         }
-    trainer.save(tmp_path / "checkpoint.pt")
-    resumed = Trainer.resumed(tmp_path / "checkpoint.pt", tiles)
-    assert resumed.train_step() == trainer.train_step()
-    assert torch.equal(parameters(resumed), parameters(trainer))
+    resumes_exactly(trainer, tiles, tmp_path / "checkpoint.pt")
 
 
 def test_a_step_is_not_much_slower_than_in_the_other_precision() -> None:
@@ -232,10 +236,7 @@ def test_descriptors_alone_leave_keypoints_exactly_as_they_are(tiles: TileSet, t
     again = [trainer.train_step() for _ in range(3)]
     assert np.mean([s.descriptor for s in again]) < np.mean([s.descriptor for s in losses[:3]])
     for model in (trainer.model, trainer.average):
-        changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-        assert changed
-        assert all(name.startswith("descriptor_") for name in changed)
-    trainer.save(tmp_path / "checkpoint.pt")
-    resumed = Trainer.resumed(tmp_path / "checkpoint.pt", tiles)
-    assert resumed.train_step() == trainer.train_step()
-    assert torch.equal(parameters(resumed), parameters(trainer))
+        names = changed(model, before)
+        assert names
+        assert all(name.startswith("descriptor_") for name in names)
+    resumes_exactly(trainer, tiles, tmp_path / "checkpoint.pt")
