@@ -6,10 +6,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from realtime_kp import ConfigError, Frame, Keypoints, SuperPoint, Tracker, TrackState
 from realtime_kp.bench.accuracy import TrackRecord
+from realtime_kp.bench.baselines import KltTracker
 from realtime_kp.bench.one_core import one_core
+from realtime_kp.bench.point_trackers import PointTracker
 from realtime_kp.sources import DemoSpec, Scene
 from tests.tracking.world import ORIGIN, SIZE_WH, World, errors_px, grained_picture, inside, places
 
@@ -451,21 +454,30 @@ def test_photographs_under_known_motion_are_followed_as_promised() -> None:
 
 
 @pytest.mark.slow
-def test_a_thousand_tracks_take_at_most_eight_milliseconds() -> None:
+def test_a_thousand_tracks_cost_half_of_lucas_kanade_at_most() -> None:
     scene = Scene(grained_picture((928, 696), seed=3), seed=3)
     with SuperPoint() as superpoint:
         shown = [(image, superpoint(image)) for image in map(scene.render, range(40))]
-    best_ms = np.full(len(shown), np.inf)
+    ours_ms = theirs_ms = np.full(len(shown), np.inf)
+    seen = np.zeros(len(shown))
     with one_core():
-        for _ in range(10):
-            tracker, seen = Tracker(max_tracks=1000), []
-            for i, (image, keypoints) in enumerate(shown):
-                frame = Frame(i, i / 30, 0.0, image)
-                started_s = time.perf_counter()
-                seen.append(int(tracker.update(frame, keypoints).seen.sum()))
-                # The best of some is what the work costs, not what the machine was doing beside it.
-                best_ms[i] = min(best_ms[i], (time.perf_counter() - started_s) * 1e3)
-            if np.median(best_ms[5:]) <= 8:
-                break
+        for _ in range(3):
+            # In turn, and the best of each frame: what the work costs, not what the machine did beside it.
+            tracked_ms, seen = _cost_ms(Tracker(max_tracks=1000), shown)
+            followed_ms, _ = _cost_ms(KltTracker(max_tracks=1000), shown)
+            ours_ms, theirs_ms = np.minimum(ours_ms, tracked_ms), np.minimum(theirs_ms, followed_ms)
     assert np.median(seen) > 950
-    assert np.median(best_ms[5:]) <= 8
+    assert np.median(ours_ms[5:]) <= 0.5 * np.median(theirs_ms[5:])
+
+
+def _cost_ms(
+    tracker: PointTracker, shown: list[tuple[NDArray[np.uint8], Keypoints]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Milliseconds of each update, and how many tracks it saw."""
+    took_ms, seen = [], []
+    for i, (image, keypoints) in enumerate(shown):
+        frame = Frame(i, i / 30, 0.0, image)
+        started_s = time.perf_counter()
+        seen.append(int(tracker.update(frame, keypoints).seen.sum()))
+        took_ms.append((time.perf_counter() - started_s) * 1e3)
+    return np.array(took_ms), np.array(seen, np.float64)
