@@ -1,0 +1,93 @@
+"""From BGR frames to keypoints in host memory: latency, throughput, memory; transformers beside it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import torch
+
+from benchmarks.gpu_steps import Record, Settings
+from benchmarks.gpu_steps.frames import moving_frames
+from benchmarks.gpu_steps.timing import percentiles_ms
+from realtime_kp.bench.transformers_loop import transformers_step
+from realtime_kp.features import SuperPoint
+
+_FRAMES = 16
+
+
+def run(settings: Settings, record: Record) -> None:
+    """Measure every model, size and batch; then transformers' own call on the same frames."""
+    for model in settings.models:
+        for size_wh in settings.sizes_wh:
+            name = f"{model} {size_wh[0]}x{size_wh[1]}"
+            record(f"{name} batch 1", _latency(settings, model, size_wh))
+            record(
+                f"{name} batch 1, network and decoding as separate steps", _steps(settings, model, size_wh)
+            )
+            for batch in settings.batches:
+                record(f"{name} throughput, batch {batch}", _throughput(settings, model, size_wh, batch))
+    for half in (False, True):
+        record(f"transformers {'half' if half else 'fp32'}", _transformers(settings, half))
+
+
+def _latency(settings: Settings, model: str, size_wh: tuple[int, int]) -> dict[str, Any]:
+    frames = moving_frames(size_wh, _FRAMES)
+    with SuperPoint(settings.superpoint(model, size_wh)) as superpoint:
+        superpoint.warm_up(size_wh)
+        found = superpoint.extract(frames[0])
+        times = percentiles_ms(lambda i: superpoint.extract(frames[i % _FRAMES]), _runs(settings, 500))
+        parts = [superpoint.extract(frame) for frame in frames]
+    stages = {
+        name: round(sorted(getattr(part, name) for part in parts)[len(parts) // 2], 4)
+        for name in ("resize_ms", "network_ms", "keypoints_ms")
+    }
+    return {**times, **stages, "keypoints": len(found.keypoints)}
+
+
+def _steps(settings: Settings, model: str, size_wh: tuple[int, int]) -> dict[str, Any]:
+    frames = moving_frames(size_wh, _FRAMES)
+    with SuperPoint(settings.superpoint(model, size_wh)) as superpoint:
+
+        def detect(i: int) -> None:
+            outputs = superpoint.run(superpoint.prepare([frames[i % _FRAMES]]))
+            superpoint.decode(*outputs, source_wh=size_wh)
+
+        return percentiles_ms(detect, _runs(settings, 100), warm_ups=10)
+
+
+def _throughput(settings: Settings, model: str, size_wh: tuple[int, int], batch: int) -> dict[str, Any]:
+    """Frames a second with as many runs in flight as there may be."""
+    frames = moving_frames(size_wh, _FRAMES)
+    batches = [[frames[(i + k) % _FRAMES] for k in range(batch)] for i in range(4)]
+    runs = max(4, _runs(settings, 640) // batch)
+    if settings.device != "cpu":
+        torch.cuda.reset_peak_memory_stats(settings.device)
+    with SuperPoint(settings.superpoint(model, size_wh), latency=False) as superpoint:
+        superpoint.warm_up(size_wh, batch=batch)
+
+        def all_runs(_: int) -> None:
+            begun = deque([superpoint.submit(batches[0])])
+            for i in range(1, runs):
+                begun.append(superpoint.submit(batches[i % len(batches)]))
+                while len(begun) >= superpoint.in_flight:
+                    begun.popleft()()
+            for results in begun:
+                results()
+
+        took = percentiles_ms(all_runs, 3, warm_ups=1)
+    per_s = round(runs * batch / took["p50_ms"] * 1e3, 1)
+    peak = 0 if settings.device == "cpu" else torch.cuda.max_memory_allocated(settings.device)
+    return {"frames_per_s": per_s, "peak_device_memory_mb": round(peak / 2**20)}
+
+
+def _transformers(settings: Settings, half: bool) -> dict[str, Any]:
+    size_wh = settings.sizes_wh[0]
+    frames = moving_frames(size_wh, _FRAMES)
+    config = settings.superpoint(settings.models[0], size_wh)
+    with transformers_step(config, half=half) as step:
+        return percentiles_ms(lambda i: step(frames[i % _FRAMES]), _runs(settings, 60))
+
+
+def _runs(settings: Settings, runs: int) -> int:
+    return 2 if settings.tiny else runs
