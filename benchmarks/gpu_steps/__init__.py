@@ -34,17 +34,18 @@ class Settings:
         """Input sizes in pixels."""
         return ((96, 64),) if self.tiny else ((640, 480), (1280, 720))
 
-    @property
-    def batches(self) -> tuple[int, ...]:
-        """Frames per run of the network."""
-        return (1, 2) if self.tiny else (1, 4, 8, 32)
+    def batches(self, size_wh: tuple[int, int]) -> tuple[int, ...]:
+        """Frames per run of the network, fewer of the larger ones."""
+        if self.tiny:
+            return (1, 2)
+        return (1, 8, 32) if size_wh == self.sizes_wh[0] else (1, 8)
 
     @property
     def half(self) -> Literal["fp16", "fp32"]:
         """The precision that is measured: fp16, or fp32 where a dry run has no fp16."""
         return "fp32" if self.device == "cpu" else "fp16"
 
-    def superpoint(self, model: str, size_wh: tuple[int, int]) -> SuperPointConfig:
+    def superpoint(self, model: str, size_wh: tuple[int, int], *, fused: bool = False) -> SuperPointConfig:
         """A model in torch at exactly this input size."""
         return SuperPointConfig(
             model=model,
@@ -52,4 +53,5 @@ class Settings:
             engine="torch",
             precision=self.half,
             resize=f"{size_wh[0]}x{size_wh[1]}",
+            compile=fused,
         )

@@ -2,52 +2,62 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmarks.gpu_steps import Record, Settings
 from benchmarks.gpu_steps.frames import moving_frames
 from benchmarks.gpu_steps.timing import percentiles_ms
 from realtime_kp.bench.transformers_loop import transformers_step
+from realtime_kp.config import SuperPointConfig
 from realtime_kp.features import SuperPoint
 
 _FRAMES = 16
 
 
 def run(settings: Settings, record: Record) -> None:
-    """Measure every model, size and batch; then transformers' own call on the same frames."""
+    """Measure every model, size and batch, fused and not; then transformers' own call on the same frames."""
+    for half in (False, True):
+        record(f"transformers {'half' if half else 'fp32'}", _transformers(settings, half))
     for model in settings.models:
         for size_wh in settings.sizes_wh:
             name = f"{model} {size_wh[0]}x{size_wh[1]}"
-            record(f"{name} batch 1", _latency(settings, model, size_wh))
+            for fused in (True, False):
+                label = f"{name}{' compiled' if fused else ''}"
+                for batch in settings.batches(size_wh):
+                    config = settings.superpoint(model, size_wh, fused=fused)
+                    record(
+                        f"{label}, throughput, batch {batch}", _throughput(settings, config, size_wh, batch)
+                    )
+                record(f"{label}, batch 1", _latency(settings, config, size_wh))
             record(
-                f"{name} batch 1, network and decoding as separate steps", _steps(settings, model, size_wh)
+                f"{name}, batch 1, network and decoding as separate steps", _steps(settings, config, size_wh)
             )
-            for batch in settings.batches:
-                record(f"{name} throughput, batch {batch}", _throughput(settings, model, size_wh, batch))
-    for half in (False, True):
-        record(f"transformers {'half' if half else 'fp32'}", _transformers(settings, half))
 
 
-def _latency(settings: Settings, model: str, size_wh: tuple[int, int]) -> dict[str, Any]:
+def _latency(settings: Settings, config: SuperPointConfig, size_wh: tuple[int, int]) -> dict[str, Any]:
     frames = moving_frames(size_wh, _FRAMES)
-    with SuperPoint(settings.superpoint(model, size_wh)) as superpoint:
+    started_s = time.perf_counter()
+    with SuperPoint(config) as superpoint:
         superpoint.warm_up(size_wh)
+        ready_s = time.perf_counter() - started_s
         found = superpoint.extract(frames[0])
         times = percentiles_ms(lambda i: superpoint.extract(frames[i % _FRAMES]), _runs(settings, 500))
         parts = [superpoint.extract(frame) for frame in frames]
     stages = {
-        name: round(sorted(getattr(part, name) for part in parts)[len(parts) // 2], 4)
+        name: round(float(np.median([getattr(part, name) for part in parts])), 4)
         for name in ("resize_ms", "network_ms", "keypoints_ms")
     }
-    return {**times, **stages, "keypoints": len(found.keypoints)}
+    return {**times, **stages, "keypoints": len(found.keypoints), "ready_s": round(ready_s, 1)}
 
 
-def _steps(settings: Settings, model: str, size_wh: tuple[int, int]) -> dict[str, Any]:
+def _steps(settings: Settings, config: SuperPointConfig, size_wh: tuple[int, int]) -> dict[str, Any]:
     frames = moving_frames(size_wh, _FRAMES)
-    with SuperPoint(settings.superpoint(model, size_wh)) as superpoint:
+    with SuperPoint(config) as superpoint:
 
         def detect(i: int) -> None:
             outputs = superpoint.run(superpoint.prepare([frames[i % _FRAMES]]))
@@ -56,14 +66,16 @@ def _steps(settings: Settings, model: str, size_wh: tuple[int, int]) -> dict[str
         return percentiles_ms(detect, _runs(settings, 100), warm_ups=10)
 
 
-def _throughput(settings: Settings, model: str, size_wh: tuple[int, int], batch: int) -> dict[str, Any]:
+def _throughput(
+    settings: Settings, config: SuperPointConfig, size_wh: tuple[int, int], batch: int
+) -> dict[str, Any]:
     """Frames a second with as many runs in flight as there may be."""
     frames = moving_frames(size_wh, _FRAMES)
     batches = [[frames[(i + k) % _FRAMES] for k in range(batch)] for i in range(4)]
     runs = max(4, _runs(settings, 640) // batch)
     if settings.device != "cpu":
         torch.cuda.reset_peak_memory_stats(settings.device)
-    with SuperPoint(settings.superpoint(model, size_wh), latency=False) as superpoint:
+    with SuperPoint(config, latency=False) as superpoint:
         superpoint.warm_up(size_wh, batch=batch)
 
         def all_runs(_: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+from torch.nn import functional
 
 from benchmarks.gpu_steps import Record, Settings
 from benchmarks.gpu_steps.frames import moving_frames
@@ -29,6 +30,7 @@ from realtime_kp.features.weights_store import find_model
 Network = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+_COMPILED = ((None, 1), (None, 32), ("max-autotune-no-cudagraphs", 1))
 _DECODE = DecodeSettings(max_keypoints=1024, nms_radius=4, border=4, subpixel=True, descriptor_grid="exact")
 
 
@@ -51,8 +53,8 @@ def run(settings: Settings, record: Record) -> None:
                     record(f"{label}: network and decoding", _ms(whole, device, runs))
         network = _network(settings.models[0], device, _DTYPES[names[0]])
         _parts(network, _grey(size_wh, 1).to(device), device, runs, record)
-        for batch in (1,) if settings.tiny else (1, 32):
-            _compiled(network, _grey(size_wh, batch).to(device), device, runs, record)
+        for mode, batch in ((None, 1),) if settings.tiny else _COMPILED:
+            _compiled(network, _grey(size_wh, batch).to(device), device, runs, record, mode)
 
 
 def _keypoints(network: Network, grey: torch.Tensor) -> torch.Tensor:
@@ -73,6 +75,8 @@ def _parts(
         "non-maximum suppression": lambda: non_maximum_suppression(heat, _DECODE.nms_radius),
         "border": lambda: trim_border(peaks, _DECODE.border),
         "top k": lambda: top_keypoints(peaks, _DECODE.max_keypoints, _DECODE.nms_radius),
+        "top k by sorting": lambda: _sorted_top(peaks),
+        "top k in 16 parts": lambda: _top_in_parts(peaks, 16),
         "sub-pixel": lambda: refine(heat, xy),
         "descriptors": lambda: sample_descriptors(descriptors, xy, "exact"),
         "decoding": lambda: decode(logits, descriptors, _DECODE).packed(),
@@ -81,21 +85,37 @@ def _parts(
         record(f"part: {name}", _ms(part, device, runs))
 
 
+def _sorted_top(peaks: torch.Tensor) -> torch.Tensor:
+    return functional.max_pool2d(peaks.unsqueeze(1), 4).flatten(1).sort(dim=1, descending=True)[0]
+
+
+def _top_in_parts(peaks: torch.Tensor, parts: int) -> torch.Tensor:
+    values = functional.max_pool2d(peaks.unsqueeze(1), 4).flatten(1)
+    kept = min(_DECODE.max_keypoints, values.shape[1] // parts)
+    best = values.view(len(values), parts, -1).topk(kept, dim=2, sorted=False)[0].flatten(1)
+    return best.topk(min(_DECODE.max_keypoints, best.shape[1]), dim=1)[0]
+
+
 def _compiled(
-    network: SuperPointNetwork, grey: torch.Tensor, device: torch.device, runs: int, record: Record
+    network: SuperPointNetwork,
+    grey: torch.Tensor,
+    device: torch.device,
+    runs: int,
+    record: Record,
+    mode: str | None,
 ) -> None:
-    """Network and decoding fused by `torch.compile`; how long compiling took."""
+    """Network and decoding fused by `torch.compile` in one of its modes; how long compiling took."""
     functions: dict[str, Callable[[torch.Tensor], object]] = {
         "network": network,
         "network and decoding": partial(_keypoints, network),
     }
     for name, function in functions.items():
-        label = f"compiled {name}, batch {len(grey)}"
+        label = f"compiled {name}, mode {mode or 'default'}, batch {len(grey)}"
         if device.type == "cpu":
             record(label, "left out on a CPU")
             continue
         torch._dynamo.reset()
-        fused = torch.compile(function, dynamic=False)
+        fused = torch.compile(function, dynamic=False, mode=mode)
         started_s = time.perf_counter()
         try:
             fused(grey)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,25 +41,36 @@ class Finder(Protocol):
         """How many runs may be begun before the first one's results are asked for."""
         ...
 
-    def submit(self, grey: NDArray[np.uint8], threshold: float) -> Callable[[], Finding]:
-        """Begin with `(B, H, W) uint8`; calling what comes back waits for the keypoints.
+    @property
+    def takes_bgr(self) -> bool:
+        """Whether pictures of the network's size may be BGR as well."""
+        ...
+
+    def submit(self, pictures: Sequence[NDArray[np.uint8]], threshold: float) -> Callable[[], Finding]:
+        """Begin with pictures of the network's size; calling what comes back waits for the keypoints.
+
+        Each is `(H, W) uint8` grey, or `(H, W, 3) uint8` where BGR is taken.
 
         Rows that score no more than `threshold` may be left out at the end.
         """
         ...
 
 
-def make_finder(engine: Engine, settings: DecodeSettings, *, latency: bool = True) -> Finder:
+def make_finder(
+    engine: Engine, settings: DecodeSettings, *, latency: bool = True, fused: bool = False
+) -> Finder:
     """The fastest way there is with this engine.
 
     Args:
         engine: Runs the network.
         settings: How to decode.
         latency: Finish each run as soon as can be; else as many as can be.
+        fused: Compile network and decoding, where this is of use.
     """
     if isinstance(engine, TorchEngine) and engine.device.type == "cuda":
         in_flight = 1 if latency else _GRAPHS_IN_FLIGHT
-        return GraphFinder(GraphedKeypoints(engine.network, settings, engine.device, in_flight))
+        graphed = GraphedKeypoints(engine.network, settings, engine.device, in_flight, fused=fused)
+        return GraphFinder(graphed)
     return StepFinder(engine, settings)
 
 
@@ -91,9 +102,14 @@ class StepFinder:
         """As many as the engine takes."""
         return self._engine.in_flight
 
-    def submit(self, grey: NDArray[np.uint8], threshold: float) -> Callable[[], Finding]:
+    @property
+    def takes_bgr(self) -> bool:
+        """Grey only."""
+        return False
+
+    def submit(self, pictures: Sequence[NDArray[np.uint8]], threshold: float) -> Callable[[], Finding]:
         """Begin with the network; decoding begins when the results are asked for."""
-        wait = self._engine.submit(grey)
+        wait = self._engine.submit(np.stack(pictures))
 
         def results() -> Finding:
             outputs = wait()
@@ -114,9 +130,14 @@ class GraphFinder:
         """As many as there are buffers."""
         return self._graphed.in_flight
 
-    def submit(self, grey: NDArray[np.uint8], threshold: float) -> Callable[[], Finding]:
+    @property
+    def takes_bgr(self) -> bool:
+        """The device turns it grey in no time."""
+        return True
+
+    def submit(self, pictures: Sequence[NDArray[np.uint8]], threshold: float) -> Callable[[], Finding]:
         """Begin with all of it; every row comes back, whatever the threshold."""
-        wait = self._graphed.submit(grey)
+        wait = self._graphed.submit(pictures)
 
         def results() -> Finding:
             arrays = wait()

@@ -7,17 +7,20 @@ a run's own event makes the host stand still.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from realtime_kp.errors import first_line
 from realtime_kp.features.decode import DecodeSettings, HostArrays, decode, unpack
+from realtime_kp.features.luma import grey_of
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ Network = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 class _Slot:
     """What one run holds on the host's side until its results are fetched."""
 
-    grey: torch.Tensor
+    pixels: torch.Tensor
     packed: torch.Tensor
     done: torch.cuda.Event | None
 
@@ -43,16 +46,16 @@ class _Slot:
 
 @dataclass(frozen=True, slots=True)
 class _Program:
-    """Fixed places on the device, and what fills `packed` from `grey`."""
+    """Fixed places on the device, and what fills `packed` from `pixels`."""
 
-    grey: torch.Tensor
+    pixels: torch.Tensor
     packed: torch.Tensor
     replay: Callable[[], None]
     slots: deque[_Slot]
 
 
 class GraphedKeypoints:
-    """From grey pictures to keypoints in one go; one graph a batch shape, the latest four are kept.
+    """From pictures to keypoints in one go; one graph a batch shape, the latest four are kept.
 
     A batch that is smaller than one before, as at the end of a file, runs in the graph of that one. What
     cannot be captured, or does not give what the same steps give one by one, runs one by one, and so does all
@@ -63,10 +66,17 @@ class GraphedKeypoints:
         settings: How to decode.
         device: Where `network` runs.
         in_flight: How many runs may be begun before the first one's results are asked for.
+        fused: Let `torch.compile` fuse all of it, where it can; takes some seconds a batch shape.
     """
 
     def __init__(
-        self, network: Network, settings: DecodeSettings, device: torch.device, in_flight: int = 1
+        self,
+        network: Network,
+        settings: DecodeSettings,
+        device: torch.device,
+        in_flight: int = 1,
+        *,
+        fused: bool = False,
     ) -> None:
         self._network = network
         self._settings = settings
@@ -74,6 +84,8 @@ class GraphedKeypoints:
         self._in_flight = in_flight
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._graphs_work = True
+        self._find = self._fused_or_not if fused else self._step_by_step
+        self._fused = torch.compile(self._step_by_step, dynamic=False) if fused else None
         self._programs: OrderedDict[tuple[int, ...], _Program] = OrderedDict()
 
     @property
@@ -81,31 +93,33 @@ class GraphedKeypoints:
         """How many runs may be begun before the first one's results are asked for."""
         return self._in_flight
 
-    def submit(self, grey: NDArray[np.uint8]) -> Callable[[], HostArrays]:
+    def submit(self, pictures: Sequence[NDArray[np.uint8]]) -> Callable[[], HostArrays]:
         """Begin a run.
 
         Args:
-            grey: `(B, H, W) uint8`.
+            pictures: `(H, W) uint8` grey or `(H, W, 3) uint8` BGR each, all of one shape.
 
         Returns:
             Waits for places, scores and descriptors, as `DecodedBatch.to_host` has them; they live until
             `in_flight` further runs are begun.
         """
-        rows = len(grey)
-        program = self._program(self._shape_for(grey.shape))
-        slot = program.slots[0]
-        program.slots.rotate(-1)
-        slot.wait()
-        with torch.inference_mode(), self._on_stream():
-            slot.grey[:rows].copy_(torch.from_numpy(grey))
-            program.grey.copy_(slot.grey, non_blocking=True)
+        rows = len(pictures)
+        with self._abandoned_on_failure(), torch.inference_mode(), self._on_stream():
+            program = self._program(self._shape_for((rows, *pictures[0].shape)))
+            slot = program.slots[0]
+            program.slots.rotate(-1)
+            slot.wait()
+            for row, picture in zip(slot.pixels.numpy(), pictures, strict=False):
+                np.copyto(row, picture)
+            program.pixels.copy_(slot.pixels, non_blocking=True)
             program.replay()
             slot.packed.copy_(program.packed, non_blocking=True)
             if slot.done is not None:
                 slot.done.record()
 
         def results() -> HostArrays:
-            slot.wait()
+            with self._abandoned_on_failure():
+                slot.wait()
             return unpack(slot.packed[:rows])
 
         return results
@@ -114,6 +128,18 @@ class GraphedKeypoints:
         """Room for a batch: a shape of its own costs more to prepare than a few void rows to run."""
         roomy = [other for other in self._programs if other[1:] == shape[1:] and other[0] > shape[0] > 1]
         return shape if shape in self._programs or not roomy else min(roomy)
+
+    @contextmanager
+    def _abandoned_on_failure(self) -> Iterator[None]:
+        """After an error of the device, which lasts, freeing pinned memory would end the process: keep it."""
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:
+            # One reference too many outlives the interpreter's own end as well.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._programs))
+            raise
 
     def _on_stream(self) -> AbstractContextManager[object]:
         return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
@@ -134,9 +160,9 @@ class GraphedKeypoints:
         trials = torch.backends.cudnn.flags(enabled=True, benchmark=True)
         with torch.inference_mode(), self._on_stream(), trials:
             # Drawn on the host: a capture that failed may leave the device's generator unusable.
-            grey = torch.randint(256, shape, dtype=torch.uint8).to(self._device)
+            pixels = torch.randint(256, shape, dtype=torch.uint8).to(self._device)
             for _ in range(_WARM_UPS if pinned else 1):
-                packed = self._find(grey)
+                packed = self._find(pixels)
             slots = deque(
                 _Slot(
                     torch.empty(shape, dtype=torch.uint8, pin_memory=pinned),
@@ -146,25 +172,25 @@ class GraphedKeypoints:
                 for _ in range(self._in_flight)
             )
             if self._stream is not None and self._graphs_work:
-                captured = self._captured(grey, packed, self._stream)
+                captured = self._captured(pixels, packed, self._stream)
                 if captured is not None:
-                    return _Program(grey, *captured, slots)
+                    return _Program(pixels, *captured, slots)
                 self._graphs_work = False
 
             def run_one_by_one() -> None:
-                packed.copy_(self._find(grey))
+                packed.copy_(self._find(pixels))
 
-            return _Program(grey, packed, run_one_by_one, slots)
+            return _Program(pixels, packed, run_one_by_one, slots)
 
     def _captured(
-        self, grey: torch.Tensor, expected: torch.Tensor, stream: torch.cuda.Stream
+        self, pixels: torch.Tensor, expected: torch.Tensor, stream: torch.cuda.Stream
     ) -> tuple[torch.Tensor, Callable[[], None]] | None:
-        """A graph that gives for `grey` what is expected; None where there cannot be one."""
+        """A graph that gives for `pixels` what is expected; None where there cannot be one."""
         graph = torch.cuda.CUDAGraph()
         try:
             # Other threads may use the device meanwhile: only this one's calls are forbidden to wait.
             with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-                packed = self._find(grey)
+                packed = self._find(pixels)
             graph.replay()
             stream.synchronize()
         except RuntimeError as exc:
@@ -175,7 +201,19 @@ class GraphedKeypoints:
             return None
         return packed, graph.replay
 
-    def _find(self, grey: torch.Tensor) -> torch.Tensor:
+    def _fused_or_not(self, pixels: torch.Tensor) -> torch.Tensor:
+        if self._fused is not None:
+            try:
+                return self._fused(pixels)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as exc:  # each back end of torch.compile has errors of its own
+                log.warning("torch.compile fails, the steps run unfused: %s", first_line(exc))
+                self._fused = None
+        return self._step_by_step(pixels)
+
+    def _step_by_step(self, pixels: torch.Tensor) -> torch.Tensor:
+        grey = pixels if pixels.dim() == 3 else grey_of(pixels)
         return decode(*self._network(grey), self._settings).packed()
 
 

@@ -154,7 +154,9 @@ class SuperPoint:
             subpixel=self.config.subpixel,
             descriptor_grid=self.config.descriptor_grid,
         )
-        self._finder = make_finder(self._engine, self._decode, latency=self._latency)
+        self._finder = make_finder(
+            self._engine, self._decode, latency=self._latency, fused=self.config.compile
+        )
         self._info = ModelInfo(
             model.ref.name,
             model.revision,
@@ -214,11 +216,13 @@ class SuperPoint:
             ValueError: The images differ in size, or one is no `(H, W, 3) uint8`.
         """
         started_s = time.perf_counter()
-        grey = self.prepare(images_bgr)
+        finder = _loaded(self._finder)
+        source_wh = common_size(images_bgr)
+        as_they_are = finder.takes_bgr and self.network_size(source_wh) == source_wh
+        pictures = images_bgr if as_they_are else self._grey(images_bgr, source_wh)
         resized_s = time.perf_counter()
         threshold = self._threshold(keypoint_threshold)
-        wait = _loaded(self._finder).submit(grey, threshold)
-        source_wh = (images_bgr[0].shape[1], images_bgr[0].shape[0])
+        wait = finder.submit(pictures, threshold)
 
         def results() -> list[Extraction]:
             finding = wait()
@@ -247,8 +251,13 @@ class SuperPoint:
         Raises:
             ValueError: The images differ in size, or one is no `(H, W, 3) uint8`.
         """
-        size_wh = self.network_size(common_size(images_bgr))
-        return np.stack([to_network(image, size_wh) for image in images_bgr])
+        return np.stack(self._grey(images_bgr, common_size(images_bgr)))
+
+    def _grey(
+        self, images_bgr: Sequence[NDArray[np.uint8]], source_wh: tuple[int, int]
+    ) -> list[NDArray[np.uint8]]:
+        size_wh = self.network_size(source_wh)
+        return [to_network(image, size_wh) for image in images_bgr]
 
     def run(self, grey: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
         """Second step: the network, from what `prepare` gives to the outputs of both heads.

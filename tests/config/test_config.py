@@ -127,6 +127,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "keypoint_threshold": 0.01,
         "nms_radius": 3,
         "subpixel": False,
+        "compile": True,
         "descriptor_grid": "transformers",
     },
     "tracking": {

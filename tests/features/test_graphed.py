@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from realtime_kp.features.decode import DecodeSettings, HostArrays, decode
 from realtime_kp.features.engines import EngineChoice, TorchEngine
 from realtime_kp.features.finding import StepFinder, make_finder
 from realtime_kp.features.graphed import GraphedKeypoints
+from realtime_kp.features.luma import grey_of
 from realtime_kp.features.network import SuperPointNetwork
 from realtime_kp.features.weights_store import find_model
 from realtime_kp.sources import procedural_picture
@@ -106,3 +110,43 @@ def test_on_a_gpu_the_graph_finds_what_the_steps_find(latency: bool) -> None:
         assert abs(len(keypoints) - len(expected)) <= 0.02 * len(expected)
         gaps = np.linalg.norm(keypoints.xy[:, None] - expected.xy[None], axis=2).min(axis=1)
         assert np.quantile(gaps, 0.98) < 0.05
+
+
+def test_pictures_in_colour_are_turned_grey_on_the_device(engine: TorchEngine) -> None:
+    graphed = GraphedKeypoints(engine.network, SETTINGS, engine.device)
+    image = procedural_picture((160, 120), seed=2)
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    assert_same_keypoints(graphed.submit([image])(), one_by_one(engine, np.asarray(grey[None], np.uint8)))
+
+
+def test_grey_on_the_device_equals_opencvs_bit_by_bit() -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (2, 301, 307, 3), np.uint8)
+    expected = np.stack([cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) for image in levels])
+    np.testing.assert_array_equal(grey_of(torch.from_numpy(levels)).numpy(), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+@pytest.mark.filterwarnings("ignore")  # torch.compile warns of parts of itself
+def test_fused_finds_the_same(engine: TorchEngine) -> None:
+    fused = GraphedKeypoints(engine.network, SETTINGS, engine.device, fused=True)
+    grey = np.concatenate([picture(1), picture(2)])
+    assert_same_keypoints(fused.submit(grey)(), one_by_one(engine, grey), within=1e-3)
+
+
+def test_without_a_compiler_the_steps_run_unfused(
+    engine: TorchEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def compile_nothing(*_: object, **__: object) -> Callable[[torch.Tensor], torch.Tensor]:
+        def fail(_: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("no compiler found")
+
+        return fail
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    fused = GraphedKeypoints(engine.network, SETTINGS, engine.device, fused=True)
+    for seed in (1, 2):
+        assert_same_keypoints(fused.submit(picture(seed))(), one_by_one(engine, picture(seed)))
+    assert [r.getMessage() for r in caplog.records].count(
+        "torch.compile fails, the steps run unfused: no compiler found"
+    ) == 1

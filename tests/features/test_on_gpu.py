@@ -60,11 +60,11 @@ def exact() -> Iterator[list[Keypoints]]:
 
 
 @pytest.mark.parametrize(("precision", "share"), [("fp32", 0.995), ("fp16", 0.97), ("bf16", 0.93)])
-@pytest.mark.parametrize("as_steps", [False, True])
+@pytest.mark.parametrize(("as_steps", "fused"), [(False, False), (True, False), (False, True)])
 def test_each_precision_finds_what_a_cpu_finds(
-    exact: list[Keypoints], precision: str, share: float, as_steps: bool
+    exact: list[Keypoints], precision: str, share: float, as_steps: bool, fused: bool
 ) -> None:
-    with SuperPoint(device="cuda", precision=precision, resize="640") as superpoint:
+    with SuperPoint(device="cuda", precision=precision, resize="640", compile=fused) as superpoint:
         for image, expected in zip(pictures(4), exact, strict=True):
             if as_steps:
                 outputs = superpoint.run(superpoint.prepare([image]))
@@ -76,10 +76,13 @@ def test_each_precision_finds_what_a_cpu_finds(
             assert cosine >= 0.99
 
 
-def test_the_graph_is_used_and_not_given_up(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO", "realtime_kp"), SuperPoint(device="cuda", resize="640") as superpoint:
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_graph_is_used_and_not_given_up(caplog: pytest.LogCaptureFixture, fused: bool) -> None:
+    config = SuperPointConfig(device="cuda", resize="640", compile=fused)
+    with caplog.at_level("INFO", "realtime_kp"), SuperPoint(config) as superpoint:
         superpoint(pictures(1)[0])
-    assert not [record for record in caplog.records if "graph" in record.getMessage().lower()]
+    assert not [record for record in caplog.records if "one by one" in record.getMessage()]
+    assert not [record for record in caplog.records if "unfused" in record.getMessage()]
 
 
 def test_batches_of_changing_size_and_frames_of_changing_size() -> None:
@@ -176,11 +179,11 @@ def test_a_failing_device_is_one_clear_line() -> None:
         from realtime_kp.sources import procedural_picture
         config = SuperPointConfig(model="small", device="cuda", resize="320")
         image = procedural_picture((320, 240), seed=1)
-        extractor = SparingExtractor(SuperPoint(config), lambda: SuperPoint(config)).__enter__()
-        extractor.submit([image])()
-        torch.zeros(1, device="cuda")[torch.tensor([7], device="cuda")]
         try:
-            extractor.submit([image])()
+            with SparingExtractor(SuperPoint(config), lambda: SuperPoint(config)) as extractor:
+                extractor.submit([image])()
+                torch.zeros(1, device="cuda")[torch.tensor([7], device="cuda")]
+                extractor.submit([image])()
         except ModelError as exc:
             print("told:", exc)
     """
