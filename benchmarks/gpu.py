@@ -44,15 +44,15 @@ STEPS = (
     Step("machine", 60),
     Step(
         "tests",
-        180,
+        240,
         ("-m", "pytest", "-m", "cuda", "-q", "--maxfail=8", "--continue-on-collection-errors", "tests"),
     ),
     Step("doctor", 60, ("-m", "realtime_kp", "doctor", "--device", "{device}")),
-    Step("latency", 150),
+    Step("latency", 240),
+    Step("pipeline", 150),
     Step("kernels", 60),
-    Step("variants", 150),
-    Step("pipeline", 120),
-    Step("training", 150),
+    Step("variants", 180),
+    Step("training", 180),
 )
 
 

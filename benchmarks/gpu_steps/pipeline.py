@@ -28,7 +28,7 @@ def run(settings: Settings, record: Record) -> None:
         for model in settings.models:
             for batch in batches:
                 label = f"{model} batch {batch}"
-                flags = ["--model", model, "--batch", batch]
+                flags = ["--model", model, "--batch", batch, "--compile"]
                 record(f"video, {label}", _video(clip, folder, settings, flags))
                 record(
                     f"video without outputs, {label}",
