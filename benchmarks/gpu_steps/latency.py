@@ -28,8 +28,9 @@ def run(settings: Settings, record: Record) -> None:
             name = f"{model} {size_wh[0]}x{size_wh[1]}"
             for fused in (True, False):
                 label = f"{name}{' compiled' if fused else ''}"
+                torch.compiler.reset()  # it gives up after eight shapes in one process
+                config = settings.superpoint(model, size_wh, fused=fused)
                 for batch in settings.batches(size_wh):
-                    config = settings.superpoint(model, size_wh, fused=fused)
                     record(
                         f"{label}, throughput, batch {batch}", _throughput(settings, config, size_wh, batch)
                     )

@@ -26,6 +26,7 @@ from realtime_kp.sources import procedural_picture
 pytestmark = [
     pytest.mark.cuda,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+    pytest.mark.filterwarnings("ignore"),  # torch.compile warns of parts of itself
 ]
 
 Image = NDArray[np.uint8]
