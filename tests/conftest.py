@@ -18,8 +18,8 @@ import pytest
 from numpy.typing import NDArray
 
 from realtime_kp.features import Extraction, ModelInfo
-from realtime_kp.features.graph_cache import FOLDER_VARIABLE
-from realtime_kp.features.superpoint import Results
+from realtime_kp.features.engines.model_cache import FOLDER_VARIABLE
+from realtime_kp.features.extractor import Results
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints
 

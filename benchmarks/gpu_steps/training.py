@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from benchmarks.gpu_steps import Record, Settings
-from realtime_kp.features.engines import choose_device
+from realtime_kp.features.engines.selection import choose_device
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.images import TILE_PX
 from realtime_kp.training.labels import MAX_LABELS

@@ -13,8 +13,9 @@ from benchmarks.gpu_steps import Record, Settings
 from benchmarks.gpu_steps.frames import moving_frames
 from benchmarks.gpu_steps.timing import device_ms
 from realtime_kp.errors import first_line
-from realtime_kp.features.decode import (
-    DecodeSettings,
+from realtime_kp.features.decode.settings import DecodeSettings
+from realtime_kp.features.decode.suppression import non_maximum_suppression
+from realtime_kp.features.decode.torch_decoder import (
     decode,
     heatmap,
     refine,
@@ -24,7 +25,6 @@ from realtime_kp.features.decode import (
 )
 from realtime_kp.features.network import SuperPointNetwork
 from realtime_kp.features.resize import to_network
-from realtime_kp.features.suppression import non_maximum_suppression
 from realtime_kp.features.weights_store import find_model
 
 Network = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]

@@ -169,7 +169,7 @@ def _combinations(config: SuperPointConfig) -> Iterator[tuple[str, str, str]]:
     """Full precision in torch first, then what else this machine has and the flags admit."""
     import torch
 
-    from realtime_kp.features.openvino_engine import cpu_precisions, openvino_problem
+    from realtime_kp.features.engines.openvino_engine import cpu_precisions, openvino_problem
 
     yield "torch", "cpu", "fp32"
     others = [("torch", "cpu", "bf16")]

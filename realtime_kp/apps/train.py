@@ -169,7 +169,7 @@ def _tile_set(
 ) -> TileSet:
     import torch
 
-    from realtime_kp.features.engines import choose_device
+    from realtime_kp.features.engines.selection import choose_device
     from realtime_kp.training.images import load_tiles
     from realtime_kp.training.shapes import draw_tiles
     from realtime_kp.training.views import TileSet

@@ -1,7 +1,15 @@
 """SuperPoint: fixed resize → network → decode → keypoints in source pixels."""
 
-from realtime_kp.features.adaptive import AdaptiveSuperPoint
-from realtime_kp.features.sparing import SparingExtractor
-from realtime_kp.features.superpoint import Extraction, Extractor, ModelInfo, SuperPoint
+from realtime_kp.features.extractor import Extraction, Extractor, ModelInfo
+from realtime_kp.features.memory_fallback import MemoryFallbackExtractor
+from realtime_kp.features.model_selection import ModelSelectingExtractor
+from realtime_kp.features.superpoint import SuperPoint
 
-__all__ = ["AdaptiveSuperPoint", "Extraction", "Extractor", "ModelInfo", "SparingExtractor", "SuperPoint"]
+__all__ = [
+    "Extraction",
+    "Extractor",
+    "MemoryFallbackExtractor",
+    "ModelInfo",
+    "ModelSelectingExtractor",
+    "SuperPoint",
+]

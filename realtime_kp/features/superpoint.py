@@ -3,110 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig, config_or_keywords
+from realtime_kp.features.extractor import Extraction, ModelInfo, Results
 from realtime_kp.features.resize import common_size, network_size, to_network, to_source
 from realtime_kp.keypoints import Keypoints
 
 if TYPE_CHECKING:
     import torch
 
-    from realtime_kp.features.decode import DecodeSettings, HostArrays
-    from realtime_kp.features.engines import Engine
-    from realtime_kp.features.finding import Finder
+    from realtime_kp.features.decode.settings import DecodeSettings, HostArrays
+    from realtime_kp.features.detection import KeypointDetector
+    from realtime_kp.features.engines.interface import Engine
 
 _Part = TypeVar("_Part")
-
-
-@dataclass(frozen=True, slots=True)
-class Extraction:
-    """Keypoints of one image and what finding them took, in milliseconds.
-
-    On an NVIDIA GPU one graph holds the network and the decoding of its outputs: `network_ms` is both.
-    """
-
-    keypoints: Keypoints
-    resize_ms: float
-    network_ms: float
-    keypoints_ms: float
-
-
-Results = Callable[[], list[Extraction]]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """What is running.
-
-    Attributes:
-        model: Name of the weights.
-        revision: Resolved commit of a hub model, else None.
-        licence: What is known of the weights' licence.
-        device: `cpu`, `cuda:N` or `mps`.
-        engine: `torch` or `openvino`.
-        precision: Of the network: `fp32`, `bf16`, `fp16` or `int8`.
-        descriptor_dim: Length of a descriptor.
-    """
-
-    model: str
-    revision: str | None
-    licence: str
-    device: str
-    engine: str
-    precision: str
-    descriptor_dim: int
-
-
-class Extractor(Protocol):
-    """What the pipeline asks of a keypoint network; `SuperPoint` is the real one."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    @property
-    def info(self) -> ModelInfo:
-        """What is running; valid between enter and exit."""
-        ...
-
-    def network_size(self, source_wh: tuple[int, int]) -> tuple[int, int]:
-        """The network's input size for a source size."""
-        ...
-
-    def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None, batch: int = 1) -> None:
-        """Compile for a source size before its first frame.
-
-        Args:
-            source_wh: Width and height of the source.
-            interval_s: From one frame of the source to the next, where that is known.
-            batch: How many frames will come at once.
-        """
-        ...
-
-    @property
-    def in_flight(self) -> int:
-        """How many times `submit` may be called before the first of its results is asked for."""
-        ...
-
-    def submit(
-        self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None = None
-    ) -> Results:
-        """Begin with images of one size, as a batch; calling what comes back waits for their keypoints.
-
-        Args:
-            images_bgr: `(H, W, 3) uint8` each.
-            keypoint_threshold: Instead of the configured one.
-        """
-        ...
 
 
 class SuperPoint:
@@ -129,7 +45,7 @@ class SuperPoint:
         self._latency = latency
         self.config = config_or_keywords(SuperPointConfig, config, settings, "SuperPoint")
         self._engine: Engine | None = None
-        self._finder: Finder | None = None
+        self._finder: KeypointDetector | None = None
         self._decode: DecodeSettings | None = None
         self._info: ModelInfo | None = None
 
@@ -139,9 +55,9 @@ class SuperPoint:
         return _loaded(self._info)
 
     def __enter__(self) -> Self:
-        from realtime_kp.features.decode import DecodeSettings
-        from realtime_kp.features.engines import choose_engine, make_engine
-        from realtime_kp.features.finding import make_finder
+        from realtime_kp.features.decode.settings import DecodeSettings
+        from realtime_kp.features.detection import make_detector
+        from realtime_kp.features.engines.selection import choose_engine, make_engine
         from realtime_kp.features.weights_store import find_model
 
         choice = choose_engine(self.config)
@@ -154,7 +70,7 @@ class SuperPoint:
             subpixel=self.config.subpixel,
             descriptor_grid=self.config.descriptor_grid,
         )
-        self._finder = make_finder(
+        self._finder = make_detector(
             self._engine, self._decode, latency=self._latency, fused=self.config.compile
         )
         self._info = ModelInfo(
@@ -282,7 +198,7 @@ class SuperPoint:
             source_wh: Width and height of the images.
             keypoint_threshold: Instead of the configured one.
         """
-        from realtime_kp.features.finding import decode_outputs
+        from realtime_kp.features.detection import decode_outputs
 
         threshold = self._threshold(keypoint_threshold)
         arrays = decode_outputs(logits, descriptor_map, _loaded(self._decode), threshold)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from realtime_kp.config import AppConfig, SuperPointConfig
-from realtime_kp.features import AdaptiveSuperPoint, Extractor, SparingExtractor, SuperPoint
+from realtime_kp.features import Extractor, MemoryFallbackExtractor, ModelSelectingExtractor, SuperPoint
 from realtime_kp.pipeline.channel import Policy
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.pipeline import Pipeline
@@ -45,14 +45,14 @@ def build_pipeline(
 
     def extractor(superpoint: SuperPointConfig) -> Extractor:
         if adaptive and superpoint.model == "auto":
-            return AdaptiveSuperPoint(superpoint)
+            return ModelSelectingExtractor(superpoint)
         # Where every frame counts and none is waited for, all of them sooner beats each one sooner.
         return SuperPoint(superpoint, latency=policy != "block")
 
     superpoint = extractor(config.superpoint)
     if config.superpoint.device != "cpu":
         on_cpu = replace(config.superpoint, device="cpu", engine="auto", precision="auto")
-        superpoint = SparingExtractor(superpoint, lambda: extractor(on_cpu))
+        superpoint = MemoryFallbackExtractor(superpoint, lambda: extractor(on_cpu))
     return Pipeline(
         source,
         superpoint,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from realtime_kp.features import Extraction, Extractor
-from realtime_kp.features.superpoint import Results
+from realtime_kp.features.extractor import Results
 from realtime_kp.machine import yield_to_others
 from realtime_kp.pipeline.distributor import Distributor
 from realtime_kp.pipeline.shared import Captured, Detected, Shared

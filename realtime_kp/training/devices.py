@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from realtime_kp.errors import first_line
-from realtime_kp.features.openvino_engine import cpu_precisions, openvino_problem
+from realtime_kp.features.engines.openvino_engine import cpu_precisions, openvino_problem
 
 log = logging.getLogger(__name__)
 

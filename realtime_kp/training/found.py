@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from realtime_kp.features.decode import refine
-from realtime_kp.features.suppression import window_max
+from realtime_kp.features.decode.suppression import window_max
+from realtime_kp.features.decode.torch_decoder import refine
 from realtime_kp.training.views import Views, apply
 
 Tensor = torch.Tensor

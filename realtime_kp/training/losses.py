@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from realtime_kp.features.decode import around, refine, sample_descriptors
+from realtime_kp.features.decode.torch_decoder import around, refine, sample_descriptors
 from realtime_kp.training.found import find_pairs
 from realtime_kp.training.views import Views, apply
 

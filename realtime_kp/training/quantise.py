@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.errors import ModelError
+from realtime_kp.features.engines.openvino_engine import convert_to_openvino
 from realtime_kp.features.network import SuperPointNetwork
-from realtime_kp.features.openvino_engine import openvino_graph
 from realtime_kp.features.weights_store import INT8_FILE
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def quantise(model: SuperPointForKeypointDetection, tiles: NDArray[np.uint8], fo
     import openvino
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    graph = openvino_graph(SuperPointNetwork(model).eval())
+    graph = convert_to_openvino(SuperPointNetwork(model).eval())
     kept = [op for head in ("score_head.2", "descriptor_head.2") for op in _convolutions(graph, head)]
     small = nncf.quantize(
         graph,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from realtime_kp.features.decode import refine
+from realtime_kp.features.decode.torch_decoder import refine
 from realtime_kp.training.found import Candidates, find_candidates
 from realtime_kp.training.views import Views, apply
 

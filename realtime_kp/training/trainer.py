@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from realtime_kp.errors import ModelError
-from realtime_kp.features.decode import heatmap
+from realtime_kp.features.decode.torch_decoder import heatmap
 from realtime_kp.features.weights_store import load_weights
 from realtime_kp.training.architecture import SHAPES, Arch, TrainableSuperPoint
 from realtime_kp.training.devices import can_compile, has_bf16

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from realtime_kp import Frame, Keypoints, SuperPoint, track
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.features import SparingExtractor
-from realtime_kp.features.decode import DecodeSettings
-from realtime_kp.features.engines import EngineChoice, TorchEngine
-from realtime_kp.features.graphed import GraphedKeypoints
+from realtime_kp.features import MemoryFallbackExtractor
+from realtime_kp.features.cuda_graph import CudaGraphKeypoints
+from realtime_kp.features.decode.settings import DecodeSettings
+from realtime_kp.features.engines.interface import EngineChoice
+from realtime_kp.features.engines.torch_engine import TorchEngine
 from realtime_kp.features.network import SuperPointNetwork
 from realtime_kp.features.weights_store import find_model
 from realtime_kp.sources import procedural_picture
@@ -118,7 +119,7 @@ def test_a_pinned_buffer_is_not_refilled_before_its_upload_is_done() -> None:
     """Many runs begun without waiting for one: each must see its own pixels."""
     network = SuperPointNetwork(find_model("small", None).load())
     engine = TorchEngine(network, EngineChoice("torch", "cuda:0", "fp16"))
-    graphed = GraphedKeypoints(engine.network, SETTINGS, engine.device, in_flight=2)
+    graphed = CudaGraphKeypoints(engine.network, SETTINGS, engine.device, in_flight=2)
     grey = [np.ascontiguousarray(image[None, :, :, 1]) for image in pictures(8)]
     alone = [tuple(part.copy() for part in graphed.submit(each)()) for each in grey]
     for _ in range(20):
@@ -148,7 +149,7 @@ def test_a_batch_without_room_is_halved_and_one_frame_without_room_goes_to_the_c
         import logging, sys, torch
         logging.basicConfig(level=logging.WARNING, stream=sys.stdout)
         from realtime_kp.config import SuperPointConfig
-        from realtime_kp.features import SparingExtractor, SuperPoint
+        from realtime_kp.features import MemoryFallbackExtractor, SuperPoint
         from realtime_kp.sources import procedural_picture
         total = torch.cuda.get_device_properties(0).total_memory
         on_cpu = SuperPointConfig(model="small", device="cpu", resize="640")
@@ -157,7 +158,7 @@ def test_a_batch_without_room_is_halved_and_one_frame_without_room_goes_to_the_c
         for room_mb in (900, 10):
             torch.cuda.empty_cache()
             torch.cuda.set_per_process_memory_fraction(room_mb * 2**20 / total)
-            with SparingExtractor(SuperPoint(config), lambda: SuperPoint(on_cpu)) as extractor:
+            with MemoryFallbackExtractor(SuperPoint(config), lambda: SuperPoint(on_cpu)) as extractor:
                 found = extractor.submit(images * 8)()
                 again = extractor.submit(images[:1])()
                 print(room_mb, len(found), extractor.info.device, len(again[0].keypoints), flush=True)
@@ -176,12 +177,12 @@ def test_a_failing_device_is_one_clear_line() -> None:
         import torch
         from realtime_kp.config import SuperPointConfig
         from realtime_kp.errors import ModelError
-        from realtime_kp.features import SparingExtractor, SuperPoint
+        from realtime_kp.features import MemoryFallbackExtractor, SuperPoint
         from realtime_kp.sources import procedural_picture
         config = SuperPointConfig(model="small", device="cuda", resize="320")
         image = procedural_picture((320, 240), seed=1)
         try:
-            with SparingExtractor(SuperPoint(config), lambda: SuperPoint(config)) as extractor:
+            with MemoryFallbackExtractor(SuperPoint(config), lambda: SuperPoint(config)) as extractor:
                 extractor.submit([image])()
                 torch.zeros(1, device="cuda")[torch.tensor([7], device="cuda")]
                 extractor.submit([image])()
@@ -229,7 +230,7 @@ def test_a_graph_of_another_frame_size_while_a_camera_changes_its_own() -> None:
 
 def test_the_fallback_extractor_reports_the_device() -> None:
     config = SuperPointConfig(model="small", device="cuda", resize="320")
-    with SparingExtractor(SuperPoint(config), lambda: SuperPoint(config)) as extractor:
+    with MemoryFallbackExtractor(SuperPoint(config), lambda: SuperPoint(config)) as extractor:
         assert extractor.info.device == "cuda:0"
         assert extractor.info.precision == "fp16"
 

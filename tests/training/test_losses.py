@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from realtime_kp.features.decode import heatmap, sample_descriptors
+from realtime_kp.features.decode.torch_decoder import heatmap, sample_descriptors
 from realtime_kp.training.losses import (
     agreement_loss,
     descriptor_loss,

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from realtime_kp.features.decode import heatmap
+from realtime_kp.features.decode.torch_decoder import heatmap
 from realtime_kp.training.losses import detection_targets
 from realtime_kp.training.ranking import ranking_loss
 from tests.training.moved_views import moved_views

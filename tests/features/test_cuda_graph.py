@@ -10,10 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from realtime_kp import SuperPoint
-from realtime_kp.features.decode import DecodeSettings, HostArrays, decode
-from realtime_kp.features.engines import EngineChoice, TorchEngine
-from realtime_kp.features.finding import StepFinder, make_finder
-from realtime_kp.features.graphed import GraphedKeypoints
+from realtime_kp.features.cuda_graph import CudaGraphKeypoints
+from realtime_kp.features.decode.settings import DecodeSettings, HostArrays
+from realtime_kp.features.decode.torch_decoder import decode
+from realtime_kp.features.detection import StepwiseDetector, make_detector
+from realtime_kp.features.engines.interface import EngineChoice
+from realtime_kp.features.engines.torch_engine import TorchEngine
 from realtime_kp.features.luma import grey_of
 from realtime_kp.features.network import SuperPointNetwork
 from realtime_kp.features.weights_store import find_model
@@ -46,7 +48,7 @@ def assert_same_keypoints(got: HostArrays, expected: HostArrays, within: float =
 
 
 def test_the_same_keypoints_as_step_by_step(engine: TorchEngine) -> None:
-    graphed = GraphedKeypoints(engine.network, SETTINGS, engine.device)
+    graphed = CudaGraphKeypoints(engine.network, SETTINGS, engine.device)
     grey = np.concatenate([picture(1), picture(2)])
     expected = one_by_one(engine, grey)
     assert expected[0].shape[1] > 30
@@ -54,7 +56,7 @@ def test_the_same_keypoints_as_step_by_step(engine: TorchEngine) -> None:
 
 
 def test_results_of_runs_in_flight_stay_apart(engine: TorchEngine) -> None:
-    graphed = GraphedKeypoints(engine.network, SETTINGS, engine.device, in_flight=3)
+    graphed = CudaGraphKeypoints(engine.network, SETTINGS, engine.device, in_flight=3)
     assert graphed.in_flight == 3
     pictures = [picture(seed) for seed in range(3)]
     waits = [graphed.submit(grey) for grey in pictures]
@@ -64,7 +66,7 @@ def test_results_of_runs_in_flight_stay_apart(engine: TorchEngine) -> None:
 
 
 def test_more_shapes_than_are_kept(engine: TorchEngine) -> None:
-    graphed = GraphedKeypoints(engine.network, SETTINGS, engine.device)
+    graphed = CudaGraphKeypoints(engine.network, SETTINGS, engine.device)
     sizes = [(96 + 16 * i, 96) for i in range(6)]
     for size_wh in [*sizes, *sizes[:2]]:
         grey = picture(7, size_wh)
@@ -72,7 +74,7 @@ def test_more_shapes_than_are_kept(engine: TorchEngine) -> None:
 
 
 def test_a_buffer_is_used_again_with_what_is_new(engine: TorchEngine) -> None:
-    graphed = GraphedKeypoints(engine.network, SETTINGS, engine.device)
+    graphed = CudaGraphKeypoints(engine.network, SETTINGS, engine.device)
     for seed in (4, 5, 4):
         assert_same_keypoints(graphed.submit(picture(seed))(), one_by_one(engine, picture(seed)))
 
@@ -84,7 +86,7 @@ def test_a_smaller_batch_takes_the_room_of_a_larger_one(engine: TorchEngine) -> 
         seen.append(len(grey))
         return engine.network(grey)
 
-    graphed = GraphedKeypoints(network, SETTINGS, engine.device)
+    graphed = CudaGraphKeypoints(network, SETTINGS, engine.device)
     graphed.submit(picture(0))()
     graphed.submit(np.concatenate([picture(1), picture(2), picture(3)]))()
     rest = np.concatenate([picture(4), picture(5)])
@@ -94,7 +96,7 @@ def test_a_smaller_batch_takes_the_room_of_a_larger_one(engine: TorchEngine) -> 
 
 
 def test_a_cpu_goes_step_by_step(engine: TorchEngine) -> None:
-    assert isinstance(make_finder(engine, SETTINGS), StepFinder)
+    assert isinstance(make_detector(engine, SETTINGS), StepwiseDetector)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -113,7 +115,7 @@ def test_on_a_gpu_the_graph_finds_what_the_steps_find(latency: bool) -> None:
 
 
 def test_pictures_in_colour_are_turned_grey_on_the_device(engine: TorchEngine) -> None:
-    graphed = GraphedKeypoints(engine.network, SETTINGS, engine.device)
+    graphed = CudaGraphKeypoints(engine.network, SETTINGS, engine.device)
     image = procedural_picture((160, 120), seed=2)
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     assert_same_keypoints(graphed.submit([image])(), one_by_one(engine, np.asarray(grey[None], np.uint8)))
@@ -129,7 +131,7 @@ def test_grey_on_the_device_equals_opencvs_bit_by_bit() -> None:
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
 @pytest.mark.filterwarnings("ignore")  # torch.compile warns of parts of itself
 def test_fused_finds_the_same(engine: TorchEngine) -> None:
-    fused = GraphedKeypoints(engine.network, SETTINGS, engine.device, fused=True)
+    fused = CudaGraphKeypoints(engine.network, SETTINGS, engine.device, fused=True)
     grey = np.concatenate([picture(1), picture(2)])
     assert_same_keypoints(fused.submit(grey)(), one_by_one(engine, grey), within=1e-3)
 
@@ -144,7 +146,7 @@ def test_without_a_compiler_the_steps_run_unfused(
         return fail
 
     monkeypatch.setattr(torch, "compile", compile_nothing)
-    fused = GraphedKeypoints(engine.network, SETTINGS, engine.device, fused=True)
+    fused = CudaGraphKeypoints(engine.network, SETTINGS, engine.device, fused=True)
     for seed in (1, 2):
         assert_same_keypoints(fused.submit(picture(seed))(), one_by_one(engine, picture(seed)))
     assert [r.getMessage() for r in caplog.records].count(

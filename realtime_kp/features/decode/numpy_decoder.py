@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.features.decode import (
+from realtime_kp.features.decode.settings import (
     CELL,
     REFINE_REACH_PX,
     DecodeSettings,
@@ -17,7 +17,7 @@ from realtime_kp.features.decode import (
     block_px,
     grid_scale,
 )
-from realtime_kp.features.suppression import ROUNDS
+from realtime_kp.features.decode.suppression import ROUNDS
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.intp]
@@ -25,7 +25,7 @@ IntArray = NDArray[np.intp]
 _SMALLEST_NORM = 1e-12
 
 
-def decode_on_cpu(
+def decode_arrays(
     logits: FloatArray, descriptor_maps: FloatArray, settings: DecodeSettings, threshold: float = 0.0
 ) -> HostArrays:
     """Turn the raw outputs of both heads into the best keypoints of each image.

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.errors import ModelError, first_line
-from realtime_kp.features.superpoint import Extraction, Extractor, ModelInfo, Results
+from realtime_kp.features.extractor import Extraction, Extractor, ModelInfo, Results
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-class SparingExtractor:
+class MemoryFallbackExtractor:
     """An extractor that goes on when the memory of its device runs out.
 
     The first time a batch does not fit it is halved, and no larger one is tried again. What does not fit

@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from realtime_kp.features.decode import DecodeSettings, HostArrays, decode
-from realtime_kp.features.decode_cpu import decode_on_cpu
-from realtime_kp.features.engines import Engine, TorchEngine
-from realtime_kp.features.graphed import GraphedKeypoints
+from realtime_kp.features.cuda_graph import CudaGraphKeypoints
+from realtime_kp.features.decode.numpy_decoder import decode_arrays
+from realtime_kp.features.decode.settings import DecodeSettings, HostArrays
+from realtime_kp.features.decode.torch_decoder import decode
+from realtime_kp.features.engines.interface import Engine
+from realtime_kp.features.engines.torch_engine import TorchEngine
 
 _GRAPHS_IN_FLIGHT = 3
 
@@ -33,7 +35,7 @@ class Finding:
     network_done_s: float
 
 
-class Finder(Protocol):
+class KeypointDetector(Protocol):
     """Runs the network and decodes its outputs."""
 
     @property
@@ -56,9 +58,9 @@ class Finder(Protocol):
         ...
 
 
-def make_finder(
+def make_detector(
     engine: Engine, settings: DecodeSettings, *, latency: bool = True, fused: bool = False
-) -> Finder:
+) -> KeypointDetector:
     """The fastest way there is with this engine.
 
     Args:
@@ -69,9 +71,9 @@ def make_finder(
     """
     if isinstance(engine, TorchEngine) and engine.device.type == "cuda":
         in_flight = 1 if latency else _GRAPHS_IN_FLIGHT
-        graphed = GraphedKeypoints(engine.network, settings, engine.device, in_flight, fused=fused)
-        return GraphFinder(graphed)
-    return StepFinder(engine, settings)
+        graphed = CudaGraphKeypoints(engine.network, settings, engine.device, in_flight, fused=fused)
+        return CudaGraphDetector(graphed)
+    return StepwiseDetector(engine, settings)
 
 
 def decode_outputs(
@@ -86,11 +88,11 @@ def decode_outputs(
         threshold: Rows that score no more than this may be left out at the end.
     """
     if logits.device.type == "cpu":
-        return decode_on_cpu(logits.float().numpy(), descriptor_maps.float().numpy(), settings, threshold)
+        return decode_arrays(logits.float().numpy(), descriptor_maps.float().numpy(), settings, threshold)
     return decode(logits, descriptor_maps, settings).to_host()
 
 
-class StepFinder:
+class StepwiseDetector:
     """The network, and when its outputs are there the decoding."""
 
     def __init__(self, engine: Engine, settings: DecodeSettings) -> None:
@@ -119,10 +121,10 @@ class StepFinder:
         return results
 
 
-class GraphFinder:
+class CudaGraphDetector:
     """Both at once; nothing tells when the network's part of it ends."""
 
-    def __init__(self, graphed: GraphedKeypoints) -> None:
+    def __init__(self, graphed: CudaGraphKeypoints) -> None:
         self._graphed = graphed
 
     @property

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from realtime_kp import Keypoints, SuperPoint
-from realtime_kp.features import graph_cache
-from realtime_kp.features.graph_cache import FOLDER_VARIABLE
-from realtime_kp.features.openvino_engine import openvino_problem
+from realtime_kp.features.engines import model_cache
+from realtime_kp.features.engines.model_cache import FOLDER_VARIABLE
+from realtime_kp.features.engines.openvino_engine import openvino_problem
 from realtime_kp.features.weights_store import bundled_models
 from realtime_kp.sources import procedural_picture
 from tests.conftest import child_environment
@@ -102,7 +102,7 @@ def test_without_a_place_to_write_it_works_all_the_same(
 
 
 def test_the_oldest_go_first(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph_cache, "MAX_GRAPHS", 2)
+    monkeypatch.setattr(model_cache, "MAX_MODELS", 2)
     names = []
     for border in (4, 5, 6):
         copy = tmp_path / f"model{border}"

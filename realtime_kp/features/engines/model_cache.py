@@ -16,7 +16,7 @@ from realtime_kp.machine import package_version
 log = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "REALTIME_KP_CACHE"
-MAX_GRAPHS = 8
+MAX_MODELS = 8
 _FILE = "graph.xml"
 
 
@@ -28,7 +28,7 @@ def cache_folder() -> Path:
     return Path(asked) if asked else platformdirs.user_cache_path("realtime-kp")
 
 
-def cached_graph(weights: Path, convert: Callable[[], Any]) -> Any:
+def cached_model(weights: Path, convert: Callable[[], Any]) -> Any:
     """The OpenVINO model of a folder of weights: as it was kept, else converted and kept.
 
     Other weights, settings or versions have another key. A cache that cannot be read or written costs time
@@ -76,5 +76,5 @@ def _keep(graph: Any, folder: Path) -> None:
         if not folder.exists():
             whole.rename(folder)
     graphs = sorted(folder.parent.glob(f"*/{_FILE}"), key=lambda path: path.stat().st_mtime)
-    for old in graphs[:-MAX_GRAPHS]:
+    for old in graphs[:-MAX_MODELS]:
         shutil.rmtree(old.parent, ignore_errors=True)

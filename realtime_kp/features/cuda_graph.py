@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from realtime_kp.errors import first_line
-from realtime_kp.features.decode import DecodeSettings, HostArrays, decode, unpack
+from realtime_kp.features.decode.settings import DecodeSettings, HostArrays
+from realtime_kp.features.decode.torch_decoder import decode, unpack
 from realtime_kp.features.luma import grey_of
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class _Program:
     slots: deque[_Slot]
 
 
-class GraphedKeypoints:
+class CudaGraphKeypoints:
     """From pictures to keypoints in one go; one graph a batch shape, the latest four are kept.
 
     A batch that is smaller than one before, as at the end of a file, runs in the graph of that one. What

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.errors import ModelError
-from realtime_kp.features import SparingExtractor, SuperPoint
-from realtime_kp.features.engines import TorchEngine
-from realtime_kp.features.superpoint import Extraction, ModelInfo, Results
+from realtime_kp.features import MemoryFallbackExtractor, SuperPoint
+from realtime_kp.features.engines.torch_engine import TorchEngine
+from realtime_kp.features.extractor import Extraction, ModelInfo, Results
 from tests.conftest import StubExtractor
 
 Image = NDArray[np.uint8]
@@ -62,7 +62,7 @@ def test_a_batch_that_does_not_fit_is_halved_once_for_all(
     late: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     device = SmallDevice(3, late=late)
-    with SparingExtractor(device, StubExtractor) as sparing:
+    with MemoryFallbackExtractor(device, StubExtractor) as sparing:
         assert len(sparing.submit(images(8))()) == 8
         first = list(device.batches)
         assert len(sparing.submit(images(8))()) == 8
@@ -83,7 +83,7 @@ def test_what_does_not_fit_alone_goes_to_the_cpu_for_good(
         assert device.held() is None, "the failure still holds its memory"
         return cpu
 
-    with SparingExtractor(device, make) as sparing:
+    with MemoryFallbackExtractor(device, make) as sparing:
         waiting = [sparing.submit(images(2)), sparing.submit(images(2))]
         assert [len(results()) for results in waiting] == [2, 2]
         assert len(sparing.submit(images(1))()) == 1
@@ -100,19 +100,19 @@ def test_a_model_that_does_not_fit_goes_to_the_cpu() -> None:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     cpu = StubExtractor()
-    with SparingExtractor(Full(0), lambda: cpu) as sparing:
+    with MemoryFallbackExtractor(Full(0), lambda: cpu) as sparing:
         assert len(sparing.submit(images(1))()) == 1
     assert cpu.batches == [1]
 
 
 def test_when_the_cpu_fails_too_it_is_said() -> None:
-    sparing = SparingExtractor(SmallDevice(0), lambda: SmallDevice(0))
+    sparing = MemoryFallbackExtractor(SmallDevice(0), lambda: SmallDevice(0))
     with pytest.raises(ModelError, match="on the CPU either"), sparing:
         sparing.submit(images(1))()
 
 
 def test_other_errors_pass_through() -> None:
-    sparing = SparingExtractor(StubExtractor(fail_at=0), StubExtractor)
+    sparing = MemoryFallbackExtractor(StubExtractor(fail_at=0), StubExtractor)
     with pytest.raises(RuntimeError, match="as ordered"), sparing:
         sparing.submit(images(1))()
 
@@ -125,7 +125,7 @@ def test_a_model_that_does_not_fit_while_loading_goes_to_the_cpu(
 
     monkeypatch.setattr(TorchEngine, "__init__", full)
     first = SuperPoint(SuperPointConfig(model="small", device="cpu", engine="torch"))
-    with SparingExtractor(first, StubExtractor) as sparing:
+    with MemoryFallbackExtractor(first, StubExtractor) as sparing:
         assert sparing.info.engine == "stub"
     assert "going on with the CPU" in caplog.text
 
@@ -142,6 +142,6 @@ def test_what_runs_is_told_while_the_second_one_loads() -> None:
             told.append(sparing.info.engine)
             return self
 
-    with SparingExtractor(SmallDevice(0), Slow) as sparing:
+    with MemoryFallbackExtractor(SmallDevice(0), Slow) as sparing:
         sparing.submit(images(1))()
     assert told == ["stub"]

@@ -8,28 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
-from realtime_kp.features.suppression import non_maximum_suppression
-
-CELL = 8
-REFINE_REACH_PX = 2
-
-HostArrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeSettings:
-    """What decoding depends on; see `SuperPointConfig` for the meaning of each."""
-
-    max_keypoints: int
-    nms_radius: int
-    border: int
-    subpixel: bool
-    descriptor_grid: Literal["exact", "transformers"]
+from realtime_kp.features.decode.settings import (
+    CELL,
+    REFINE_REACH_PX,
+    DecodeSettings,
+    HostArrays,
+    block_px,
+    grid_scale,
+)
+from realtime_kp.features.decode.suppression import non_maximum_suppression
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +126,6 @@ def top_keypoints(peaks: torch.Tensor, count: int, radius: int) -> tuple[torch.T
     return xy, scores
 
 
-def block_px(radius: int) -> int:
-    """The largest block that divides a cell and holds no more than one survivor of a suppression."""
-    return next(b for b in (8, 4, 2, 1) if b <= radius + 1)
-
-
 def refine(heat: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
     """Move each keypoint to the centre of mass of the 5×5 pixels around it (soft-argmax of the heat map).
 
@@ -225,8 +210,3 @@ def _cells(
     cells = ((pixels - 3.5) * grid_scale(count, grid)).clamp(0, count - 1)
     before = cells.floor().clamp(0, max(0, count - 2))
     return before, cells - before
-
-
-def grid_scale(count: int, grid: Literal["exact", "transformers"]) -> float:
-    """Cells a pixel, along an axis of so many cells."""
-    return 1 / CELL if grid == "exact" else (count - 1) / (CELL * count - 4.5)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from realtime_kp.features import suppression
+from realtime_kp.features.decode import suppression
 
 
 def reference_nms(scores: torch.Tensor, radius: int) -> torch.Tensor:

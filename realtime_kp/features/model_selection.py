@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.features.superpoint import ModelInfo, Results, SuperPoint
+from realtime_kp.features.extractor import ModelInfo, Results
+from realtime_kp.features.superpoint import SuperPoint
 
 log = logging.getLogger(__name__)
 
 _TRIALS = 3
 
 
-class AdaptiveSuperPoint:
+class ModelSelectingExtractor:
     """Loads the larger model; a warm-up that shows it slower than the source replaces it by the smaller one.
 
     On GPUs the larger one stays.

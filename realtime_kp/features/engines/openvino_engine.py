@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from realtime_kp.errors import first_line
-from realtime_kp.features.graph_cache import cached_graph
+from realtime_kp.features.engines.model_cache import cached_model
 from realtime_kp.features.network import SuperPointNetwork
 
 if TYPE_CHECKING:
-    from realtime_kp.features.engines import EngineChoice, Outputs
+    from realtime_kp.features.engines.interface import EngineChoice, Outputs
     from realtime_kp.features.weights_store import Model
 
 MAX_COMPILED_SHAPES = 4
@@ -96,7 +96,7 @@ class OpenVinoEngine:
         return self._requests[shape]
 
 
-def model_graph(model: Model, *, int8: bool) -> Any:
+def openvino_model(model: Model, *, int8: bool) -> Any:
     """The network of some weights as an OpenVINO model, of any input shape.
 
     Converting it takes seconds, most of them for loading transformers: what was converted once is kept.
@@ -111,12 +111,12 @@ def model_graph(model: Model, *, int8: bool) -> Any:
         return openvino.Core().read_model(model.ref.int8_file)
 
     def convert() -> Any:
-        return openvino_graph(SuperPointNetwork(model.load()))
+        return convert_to_openvino(SuperPointNetwork(model.load()))
 
-    return convert() if model.folder is None else cached_graph(model.folder, convert)
+    return convert() if model.folder is None else cached_model(model.folder, convert)
 
 
-def openvino_graph(network: SuperPointNetwork) -> Any:
+def convert_to_openvino(network: SuperPointNetwork) -> Any:
     """The network in fp32 as an OpenVINO model, of any input shape."""
     import openvino
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.features import AdaptiveSuperPoint
+from realtime_kp.features import ModelSelectingExtractor
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.architecture import Shape, TrainableSuperPoint
 from realtime_kp.training.export import export
@@ -25,7 +25,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 
 def test_a_model_that_keeps_up_stays(models: tuple[str, str]) -> None:
-    with AdaptiveSuperPoint(SuperPointConfig(resize="128x96"), *models) as superpoint:
+    with ModelSelectingExtractor(SuperPointConfig(resize="128x96"), *models) as superpoint:
         superpoint.warm_up(SIZE_WH, interval_s=5.0)
         assert superpoint.info.model == "large"
         assert superpoint.info.descriptor_dim == 64
@@ -37,7 +37,7 @@ def test_a_model_that_is_too_slow_is_replaced_and_that_is_said(
     logging.getLogger("realtime_kp").propagate = True
     with (
         caplog.at_level(logging.INFO, "realtime_kp"),
-        AdaptiveSuperPoint(SuperPointConfig(resize="128x96"), *models) as superpoint,
+        ModelSelectingExtractor(SuperPointConfig(resize="128x96"), *models) as superpoint,
     ):
         superpoint.warm_up(SIZE_WH, interval_s=1e-6)
         assert superpoint.info.model == "tiny"
@@ -47,6 +47,6 @@ def test_a_model_that_is_too_slow_is_replaced_and_that_is_said(
 
 
 def test_without_a_rate_nothing_is_replaced(models: tuple[str, str]) -> None:
-    with AdaptiveSuperPoint(SuperPointConfig(resize="128x96"), *models) as superpoint:
+    with ModelSelectingExtractor(SuperPointConfig(resize="128x96"), *models) as superpoint:
         superpoint.warm_up(SIZE_WH)
         assert superpoint.info.model == "large"

@@ -2,74 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.errors import ModelError, first_line
-from realtime_kp.features.network import SuperPointNetwork
-from realtime_kp.features.openvino_engine import (
+from realtime_kp.features.engines.interface import Engine, EngineChoice
+from realtime_kp.features.engines.openvino_engine import (
     OpenVinoEngine,
     cpu_precisions,
-    model_graph,
+    openvino_model,
     openvino_problem,
 )
+from realtime_kp.features.engines.torch_engine import TorchEngine
+from realtime_kp.features.network import SuperPointNetwork
 
 if TYPE_CHECKING:
     from realtime_kp.features.weights_store import Model
-
-
-@dataclass(frozen=True, slots=True)
-class EngineChoice:
-    """What a configuration comes to on this machine.
-
-    Attributes:
-        engine: `torch` or `openvino`.
-        device: `cpu`, `cuda:N` or `mps`.
-        precision: `fp32`, `bf16`, `fp16` or `int8`.
-    """
-
-    engine: str
-    device: str
-    precision: str
-
-
-Outputs = Callable[[], tuple[torch.Tensor, torch.Tensor]]
-
-
-class Engine(Protocol):
-    """Runs the network on batches of grey pictures."""
-
-    @property
-    def choice(self) -> EngineChoice:
-        """Engine, device and precision."""
-        ...
-
-    @property
-    def in_flight(self) -> int:
-        """How many runs may be begun before the first one's outputs are asked for."""
-        ...
-
-    def submit(self, grey: NDArray[np.uint8]) -> Outputs:
-        """Begin a run.
-
-        Args:
-            grey: `(B, H, W) uint8`.
-
-        Returns:
-            Waits for the logits and the descriptor map, as `SuperPointNetwork.forward` has them; they live
-            until `in_flight` further runs are begun.
-        """
-        ...
-
-    def close(self) -> None:
-        """Free what the engine holds."""
-        ...
 
 
 def choose_engine(config: SuperPointConfig) -> EngineChoice:
@@ -104,62 +54,11 @@ def make_engine(model: Model, choice: EngineChoice, *, latency: bool = True) -> 
     try:
         if choice.engine == "torch":
             return TorchEngine(SuperPointNetwork(model.load()), choice)
-        return OpenVinoEngine(model_graph(model, int8=choice.precision == "int8"), choice, latency=latency)
+        return OpenVinoEngine(openvino_model(model, int8=choice.precision == "int8"), choice, latency=latency)
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, ValueError) as exc:
         raise ModelError(f"the engine {choice.engine} cannot load the network: {first_line(exc)}") from exc
-
-
-class TorchEngine:
-    """The network in torch, channels last, in the precision chosen."""
-
-    def __init__(self, network: SuperPointNetwork, choice: EngineChoice) -> None:
-        self._choice = choice
-        self._device = torch.device(choice.device)
-        dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[choice.precision]
-        network.to(device=self._device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._network = network
-
-    @property
-    def choice(self) -> EngineChoice:
-        """Engine, device and precision."""
-        return self._choice
-
-    @property
-    def in_flight(self) -> int:
-        """One at a time."""
-        return 1
-
-    @property
-    def device(self) -> torch.device:
-        """Where the network runs."""
-        return self._device
-
-    @property
-    def network(self) -> SuperPointNetwork:
-        """What `submit` runs, for pictures that are on the device."""
-        return self._network
-
-    def submit(self, grey: NDArray[np.uint8]) -> Outputs:
-        """Run the network; on a GPU it works on when this returns."""
-        with torch.inference_mode():
-            pixels = torch.from_numpy(grey).to(self._device, non_blocking=True)
-            logits, descriptors = self._network(pixels)
-
-        def wait() -> tuple[torch.Tensor, torch.Tensor]:
-            # A timer that stops before the device has finished measures the launch, not the work.
-            if self._device.type == "cuda":
-                torch.cuda.synchronize(self._device)
-            elif self._device.type == "mps":
-                torch.mps.synchronize()
-            return logits, descriptors
-
-        return wait
-
-    def close(self) -> None:
-        """Let go of the network."""
-        del self._network
 
 
 def choose_device(asked: str) -> str:

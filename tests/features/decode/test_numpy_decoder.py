@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from realtime_kp.features import decode
-from realtime_kp.features.decode import DecodeSettings
-from realtime_kp.features.decode_cpu import decode_on_cpu, find_peaks, heatmap
-from realtime_kp.features.suppression import non_maximum_suppression
+from realtime_kp.features.decode import torch_decoder
+from realtime_kp.features.decode.numpy_decoder import decode_arrays, find_peaks, heatmap
+from realtime_kp.features.decode.settings import DecodeSettings
+from realtime_kp.features.decode.suppression import non_maximum_suppression
 
 
 def heat_map(seed: int, *, ties: bool = False, size_wh: tuple[int, int] = (64, 48)) -> np.ndarray:
@@ -46,7 +46,7 @@ def test_survivors_are_those_of_the_reference_rule(radius: int, threshold: float
 def test_of_ties_side_by_side_one_is_taken(radius: int, threshold: float) -> None:
     heat = heat_map(5, ties=True)
     suppressed = non_maximum_suppression(torch.from_numpy(heat)[None], radius)
-    expected_xy, expected = (part[0].numpy() for part in decode.top_keypoints(suppressed, 40, radius))
+    expected_xy, expected = (part[0].numpy() for part in torch_decoder.top_keypoints(suppressed, 40, radius))
     xy, scores = peaks(heat, count=40, radius=radius, threshold=threshold)
     above = expected > threshold
     np.testing.assert_array_equal(scores, expected[above])
@@ -73,7 +73,7 @@ def test_refining_is_that_of_a_gpu(border: int) -> None:
     heat = heat_map(7)
     whole, _ = peaks(heat, border=border, radius=2)
     refined, _ = peaks(heat, border=border, radius=2, subpixel=True)
-    expected = decode.refine(torch.from_numpy(heat)[None], torch.from_numpy(whole)[None])[0]
+    expected = torch_decoder.refine(torch.from_numpy(heat)[None], torch.from_numpy(whole)[None])[0]
     np.testing.assert_allclose(refined, expected.numpy(), atol=1e-5)
 
 
@@ -86,7 +86,9 @@ def outputs(batch: int, rows: int = 12, columns: int = 16) -> tuple[torch.Tensor
 @pytest.mark.parametrize("offset", [0.0, 150.0, -150.0])
 def test_the_heat_map_is_that_of_a_gpu(offset: float) -> None:
     logits = outputs(1)[0] + offset
-    np.testing.assert_allclose(heatmap(logits[0].numpy()), decode.heatmap(logits)[0].numpy(), atol=1e-6)
+    np.testing.assert_allclose(
+        heatmap(logits[0].numpy()), torch_decoder.heatmap(logits)[0].numpy(), atol=1e-6
+    )
 
 
 def test_channels_may_come_last_in_memory() -> None:
@@ -104,8 +106,8 @@ def test_a_cpu_decodes_as_a_gpu_does(
 ) -> None:
     logits, cells = outputs(batch, rows, columns)
     settings = DecodeSettings(60, 4, 0, True, grid)
-    theirs = decode.decode(logits, cells, settings)
-    ours = decode_on_cpu(logits.numpy(), cells.numpy(), settings, threshold)
+    theirs = torch_decoder.decode(logits, cells, settings)
+    ours = decode_arrays(logits.numpy(), cells.numpy(), settings, threshold)
     counts = (theirs.scores > threshold).sum(dim=1).tolist()
     assert max(counts) == ours[1].shape[1]
     for image, count in enumerate(counts):
@@ -117,7 +119,7 @@ def test_a_cpu_decodes_as_a_gpu_does(
 
 def test_nothing_above_the_threshold_is_no_keypoint() -> None:
     logits, cells = (part.numpy() for part in outputs(2))
-    xy, scores, descriptors = decode_on_cpu(logits, cells, DecodeSettings(60, 4, 4, True, "exact"), 0.999)
+    xy, scores, descriptors = decode_arrays(logits, cells, DecodeSettings(60, 4, 4, True, "exact"), 0.999)
     assert xy.shape == (2, 0, 2)
     assert scores.shape == (2, 0)
     assert descriptors.shape == (2, 0, 16)

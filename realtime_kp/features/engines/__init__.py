@@ -1,0 +1,1 @@
+"""Inference engines: torch on any device, OpenVINO on CPUs, behind one interface."""

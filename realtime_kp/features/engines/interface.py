@@ -1,0 +1,62 @@
+"""The interface of an inference engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """Engine, device and precision with every `auto` resolved.
+
+    Attributes:
+        engine: `torch` or `openvino`.
+        device: `cpu`, `cuda:N` or `mps`.
+        precision: `fp32`, `bf16`, `fp16` or `int8`.
+    """
+
+    engine: str
+    device: str
+    precision: str
+
+
+# Waits for a run and returns its logits and descriptor map, as `SuperPointNetwork.forward` does.
+Outputs = Callable[[], "tuple[torch.Tensor, torch.Tensor]"]
+
+
+class Engine(Protocol):
+    """Runs the network on batches of grey images."""
+
+    @property
+    def choice(self) -> EngineChoice:
+        """Engine, device and precision."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """How many runs may be submitted before the outputs of the first one are requested."""
+        ...
+
+    def submit(self, grey: NDArray[np.uint8]) -> Outputs:
+        """Start a run.
+
+        Args:
+            grey: `(B, H, W) uint8`.
+
+        Returns:
+            A callable that waits for the logits and the descriptor map. They stay valid until `in_flight`
+            further runs have been submitted.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the network and its buffers."""
+        ...

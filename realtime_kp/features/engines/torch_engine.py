@@ -1,0 +1,61 @@
+"""The network in torch, on any device."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from realtime_kp.features.engines.interface import EngineChoice, Outputs
+from realtime_kp.features.network import SuperPointNetwork
+
+
+class TorchEngine:
+    """The network in torch, channels last, in the precision chosen."""
+
+    def __init__(self, network: SuperPointNetwork, choice: EngineChoice) -> None:
+        self._choice = choice
+        self._device = torch.device(choice.device)
+        dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[choice.precision]
+        network.to(device=self._device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = network
+
+    @property
+    def choice(self) -> EngineChoice:
+        """Engine, device and precision."""
+        return self._choice
+
+    @property
+    def in_flight(self) -> int:
+        """One at a time."""
+        return 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self._device
+
+    @property
+    def network(self) -> SuperPointNetwork:
+        """What `submit` runs, for pictures that are on the device."""
+        return self._network
+
+    def submit(self, grey: NDArray[np.uint8]) -> Outputs:
+        """Run the network; on a GPU it works on when this returns."""
+        with torch.inference_mode():
+            pixels = torch.from_numpy(grey).to(self._device, non_blocking=True)
+            logits, descriptors = self._network(pixels)
+
+        def wait() -> tuple[torch.Tensor, torch.Tensor]:
+            # A timer that stops before the device has finished measures the launch, not the work.
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)
+            elif self._device.type == "mps":
+                torch.mps.synchronize()
+            return logits, descriptors
+
+        return wait
+
+    def close(self) -> None:
+        """Let go of the network."""
+        del self._network
