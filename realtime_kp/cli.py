@@ -106,7 +106,7 @@ class Commands:
         config = AppConfig(superpoint, tracking, pipeline, render, input, report, output, live=live)
         if self._shown("live", config):
             return 0
-        from realtime_kp.apps.live import run_live
+        from realtime_kp.apps.live.command import run_live
 
         return run_live(source, config, self._console, quiet=self.quiet)
 
@@ -133,7 +133,7 @@ class Commands:
             return 0
         if not inputs:
             raise ConfigError("video needs an input: realtime-kp video INPUT [-o OUTPUT]")
-        from realtime_kp.apps.video import run_video
+        from realtime_kp.apps.video.command import run_video
 
         return run_video(list(inputs), config, self._console, quiet=self.quiet)
 
@@ -161,16 +161,16 @@ class Commands:
         if report.log is not None:
             raise ConfigError("bench writes no frame log; use --summary for its figures")
         if bench.known_motion:
-            from realtime_kp.apps.known_motion import run_known_motion
+            from realtime_kp.apps.bench.known_motion import run_known_motion
 
             return run_known_motion(list(sources), config, self._console, quiet=self.quiet)
         if bench.real_motion:
-            from realtime_kp.apps.real_motion import run_real_motion
+            from realtime_kp.apps.bench.real_motion import run_real_motion
 
             return run_real_motion(list(sources), config, self._console, quiet=self.quiet)
         if len(sources) > 1:
             raise ConfigError(f"bench measures one source at a time, got {len(sources)}")
-        from realtime_kp.apps.bench import run_bench
+        from realtime_kp.apps.bench.command import run_bench
 
         return run_bench(sources[0] if sources else "demo", config, self._console, quiet=self.quiet)
 
@@ -195,7 +195,7 @@ class Commands:
             out: Folder for labels, checkpoint and, in its folder model, what transformers loads.
         """
         self._refuse_to_show("train")
-        from realtime_kp.apps.train import run_train
+        from realtime_kp.apps.train.command import run_train
 
         return run_train(images, out, train, self._console, quiet=self.quiet)
 
@@ -236,7 +236,7 @@ class Commands:
                 in it, frames half a second and a second apart are judged by their epipolar geometry.
         """
         self._refuse_to_show("evaluate")
-        from realtime_kp.apps.evaluate import run_evaluate
+        from realtime_kp.apps.evaluate.command import run_evaluate
 
         model = "base" if superpoint.model == "auto" else superpoint.model
         names = list(dict.fromkeys([model, *against]))

@@ -25,6 +25,7 @@ ROOMS = (
     "pipeline",
     "render",
     "sinks",
+    "evaluation",
     "bench",
     "training",
     "api",
@@ -76,7 +77,7 @@ def test_tests_mirror_the_rooms() -> None:
     assert folders <= {p.name for p in Path(__file__).parent.iterdir()}
 
 
-@pytest.mark.parametrize("module", ["realtime_kp", "realtime_kp.cli", "realtime_kp.apps.video"])
+@pytest.mark.parametrize("module", ["realtime_kp", "realtime_kp.cli", "realtime_kp.apps.video.command"])
 def test_importing_loads_no_heavy_library(module: str) -> None:
     code = (
         f"import {module}, sys; heavy = {{'torch', 'transformers', 'openvino'}} & set(sys.modules); "

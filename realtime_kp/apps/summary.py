@@ -11,7 +11,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from realtime_kp.bench.baseline import Change
+from realtime_kp.bench.regression import Change
 from realtime_kp.features import ModelInfo
 from realtime_kp.machine import peak_memory_mb
 from realtime_kp.pipeline import FrameCounts, Percentiles, Pipeline, RunMeter

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 
 from realtime_kp.bench.latency import LoopResult, measure
-from realtime_kp.bench.plain_loop import Image, PlainLoop, Step, classical_step, time_loop
+from realtime_kp.bench.reference_loops import Image, PlainLoop, Step, classical_step, time_loop
 from realtime_kp.bench.sweep import Settings, SweepRow, parse_sweep, with_settings
 from realtime_kp.bench.transformers_loop import transformers_step
 from realtime_kp.config import AppConfig, SuperPointConfig

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import cv2
 
-from realtime_kp.bench.plain_loop import Image, Step
+from realtime_kp.bench.reference_loops import Image, Step
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.errors import ModelError
 from realtime_kp.features.resize import network_size

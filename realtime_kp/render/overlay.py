@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.keypoints import Keypoints, TrackedFrame, Tracks
-from realtime_kp.render.carry import carried
 from realtime_kp.render.colours import colour_numbers, id_palette, score_colours
 from realtime_kp.render.dots import draw_dots
 from realtime_kp.render.hud import HudInfo, draw_hud
+from realtime_kp.render.motion_compensation import carried
 
 Image = NDArray[np.uint8]
 

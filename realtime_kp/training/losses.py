@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from realtime_kp.features.decode.torch_decoder import around, refine, sample_descriptors
-from realtime_kp.training.found import find_pairs
+from realtime_kp.training.detected_keypoints import find_pairs
 from realtime_kp.training.views import Views, apply
 
 Tensor = torch.Tensor

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from realtime_kp.features.decode.torch_decoder import refine
-from realtime_kp.training.found import Candidates, find_candidates
+from realtime_kp.training.detected_keypoints import Candidates, find_candidates
 from realtime_kp.training.views import Views, apply
 
 Tensor = torch.Tensor

@@ -17,6 +17,7 @@ from realtime_kp.errors import ModelError
 from realtime_kp.features.decode.torch_decoder import heatmap
 from realtime_kp.features.weights_store import load_weights
 from realtime_kp.training.architecture import SHAPES, Arch, TrainableSuperPoint
+from realtime_kp.training.batch_norm_unfolding import unfold
 from realtime_kp.training.devices import can_compile, has_bf16
 from realtime_kp.training.losses import (
     agreement_loss,
@@ -25,10 +26,9 @@ from realtime_kp.training.losses import (
     detection_targets,
     found_descriptor_loss,
 )
+from realtime_kp.training.network_widening import widen
 from realtime_kp.training.ranking import ranking_loss
-from realtime_kp.training.unfold import unfold
 from realtime_kp.training.views import FAR_ZOOM, TileSet, Views, make_views
-from realtime_kp.training.widen import widen
 
 _WARM_UP_STEPS = 100
 _FINAL_RATE = 0.01

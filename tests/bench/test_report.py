@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from realtime_kp.bench.report import report_page
+from realtime_kp.bench.report.page import report_page
 from realtime_kp.bench.trace import FrameRecord
 from realtime_kp.cli import main
 from realtime_kp.timing import StageStarts, StageTimes

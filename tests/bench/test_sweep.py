@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from realtime_kp import ConfigError
-from realtime_kp.bench.report_costs import changed_alone
+from realtime_kp.bench.report.cost_plots import changed_alone
 from realtime_kp.bench.sweep import parse_sweep, with_settings
 from realtime_kp.config import AppConfig
 

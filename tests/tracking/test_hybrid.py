@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from realtime_kp import ConfigError, Frame, Keypoints, SuperPoint, Tracker, TrackState
-from realtime_kp.bench.accuracy import TrackRecord
-from realtime_kp.bench.baselines import KltTracker
-from realtime_kp.bench.one_core import one_core
-from realtime_kp.bench.point_trackers import PointTracker
+from realtime_kp.evaluation.compared_trackers import PointTracker
+from realtime_kp.evaluation.one_core import one_core
+from realtime_kp.evaluation.reference_trackers import KltTracker
+from realtime_kp.evaluation.track_accuracy import TrackRecord
 from realtime_kp.sources import DemoSpec, Scene
 from tests.tracking.world import ORIGIN, SIZE_WH, World, errors_px, grained_picture, inside, places
 

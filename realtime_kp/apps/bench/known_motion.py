@@ -1,0 +1,128 @@
+"""`bench --known-motion`: trackers against the truth, in one run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+
+from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
+from realtime_kp.apps.progress import progress_bars
+from realtime_kp.apps.signals import StopSignals
+from realtime_kp.apps.summary import figures_table, write_json
+from realtime_kp.config import AppConfig
+from realtime_kp.errors import ModelError
+from realtime_kp.evaluation.compared_trackers import make_trackers
+from realtime_kp.evaluation.known_motion import Row, make_clips, measure_known_motion
+from realtime_kp.evaluation.track_accuracy import NothingTrackedError
+from realtime_kp.features import ModelInfo, SuperPoint
+from realtime_kp.machine import describe_machine
+from realtime_kp.sinks import check_output
+from realtime_kp.sources import DemoSpec, is_demo_spec, list_pictures
+
+
+def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *, quiet: bool = False) -> int:
+    """Measure every tracker on clips made of photographs, or of the demo scene without any.
+
+    Args:
+        pictures: Files, folders or globs of photographs, or `demo:PICTURE?…` with options of their own.
+        config: All settings.
+        console: Where the table goes.
+        quiet: Print errors only.
+
+    Returns:
+        0, or 130 where a signal ended the run.
+
+    Raises:
+        RealtimeKpError: What went wrong.
+    """
+    summary = config.report.summary
+    if summary is not None:
+        check_output(summary, overwrite=config.report.overwrite, inputs=pictures)
+    scenes = _what_to_show(pictures)
+    clips = make_clips(scenes)
+    with StopSignals() as signals, progress_bars(quiet) as bars:
+        task = bars.add_task("clips", total=len(clips))
+        with SuperPoint(config.superpoint) as superpoint:
+            model = superpoint.info
+            try:
+                rows = measure_known_motion(
+                    clips,
+                    superpoint,
+                    make_trackers(config.tracking),
+                    stopped=lambda: signals.received,
+                    progress=lambda: bars.advance(task),
+                )
+            except NothingTrackedError as exc:
+                raise ModelError(f"with the keypoints of {model.model} {exc}") from exc
+    if summary is not None:
+        write_json(summary, _to_dict(rows, len(clips), model, interrupted=signals.received))
+    if not quiet:
+        _print(console, rows, clips)
+    return INTERRUPTED if signals.received else DONE
+
+
+def _what_to_show(pictures: list[str]) -> list[DemoSpec]:
+    scenes = []
+    for picture in pictures or ["demo"]:
+        if is_demo_spec(picture):
+            scenes.append(DemoSpec.parse(picture))
+        else:
+            scenes += [DemoSpec(picture=path) for path in list_pictures(picture)]
+    return scenes
+
+
+def _to_dict(rows: list[Row], clips: int, model: ModelInfo, *, interrupted: bool) -> dict[str, Any]:
+    return {
+        "command": "bench --known-motion",
+        "model": model.model,
+        "engine": model.engine,
+        "precision": model.precision,
+        "clips": clips,
+        "rows": [
+            {
+                "tracker": row.tracker,
+                "every": row.every,
+                "update_ms": round(row.update_ms, 3),
+                **{k: round(v, 4) for k, v in asdict(row.accuracy).items()},
+            }
+            for row in rows
+        ],
+        "stopped_by": "signal" if interrupted else "end",
+        "machine": describe_machine(),
+    }
+
+
+_HEADS = (
+    "mean length",
+    "≤ 1 px",
+    "median px",
+    "≤ 2 px since birth",
+    "right a frame",
+    "returned",
+    "wrongly",
+    "ms",
+)
+
+
+def _print(console: Console, rows: list[Row], clips: list[DemoSpec]) -> None:
+    photographs = len({clip.picture for clip in clips} - {None})
+    shown = f"{photographs} photographs" if photographs else "the demo scene"
+    for every in sorted({row.every for row in rows}):
+        pace = "every frame" if every == 1 else f"every {every}th frame"
+        table = figures_table(f"{len(clips)} clips of {shown}, {pace}", "tracker", _HEADS)
+        for row in (row for row in rows if row.every == every):
+            found = row.accuracy
+            table.add_row(
+                row.tracker,
+                f"{found.mean_length:.1f}",
+                f"{found.within_1px:.1%}",
+                f"{found.median_px:.2f}",
+                f"{found.since_birth:.1%}",
+                f"{found.correct_per_frame:.0f}",
+                f"{found.returned:.1%}",
+                f"{found.wrong_returns:.1%}",
+                f"{row.update_ms:.1f}",
+            )
+        console.print(table)

@@ -1,0 +1,239 @@
+"""`live`: the newest frame, drawn as soon as it is tracked, in a window or headless."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED
+from realtime_kp.apps.hud_lines import hud_info
+from realtime_kp.apps.jobs import check_files
+from realtime_kp.apps.live.keys import LiveState, Recorder, press, snapshot
+from realtime_kp.apps.result_files import Tables
+from realtime_kp.apps.signals import StopSignals
+from realtime_kp.apps.summary import StoppedBy, print_summary, summarise, write_json
+from realtime_kp.config import AppConfig
+from realtime_kp.errors import ConfigError, SourceError
+from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.pipeline import Pacer, Pipeline, RunMeter, build_pipeline
+from realtime_kp.render import draw_banner, draw_help, render, waiting_picture
+from realtime_kp.sinks import Window, window_problem
+from realtime_kp.sources import display_name, open_source
+
+log = logging.getLogger(__name__)
+
+_WAKE_S = 0.02
+_LOG_EVERY_S = 1.0
+TITLE = "realtime-kp"
+
+
+def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = False) -> int:
+    """Show a source live.
+
+    Returns:
+        0; 6 where a recording was damaged; 130 where a signal ended the run.
+
+    Raises:
+        RealtimeKpError: What went wrong.
+    """
+    if config.live.record is not None and config.live.record.suffix.lower() != ".mp4":
+        raise ConfigError(f"recordings are written as .mp4, got {config.live.record}")
+    check_files(config, config.live.record, [source])
+    show = config.live.window
+    if show:
+        problem = window_problem()
+        if problem is not None:
+            log.warning("%s: running without a window, as with --no-window", problem)
+            show = False
+    if config.input.reconnect == "auto":
+        config = replace(config, input=replace(config.input, reconnect="forever"))
+    pipeline = build_pipeline(
+        open_source(source, config.input, demo_frames=None),
+        config,
+        policy="drop_oldest",
+        pacer=Pacer(),
+        loop=config.live.loop,
+        adaptive=True,
+    )
+    loop = _LiveLoop(pipeline, config, show)
+    with StopSignals() as signals, pipeline, loop:
+        stopped_by = loop.run(signals)
+    name = pipeline.source_info.name if pipeline.source_info else display_name(source)
+    summary = summarise(
+        "live", name, pipeline, loop.meter, written=loop.recorder.frames, stopped_by=stopped_by
+    )
+    if config.report.summary is not None:
+        write_json(config.report.summary, summary.to_dict())
+    if not quiet:
+        print_summary(summary, console)
+    if loop.lost is not None:
+        raise loop.lost
+    if pipeline.damage is not None and stopped_by == "end":
+        log.warning("%s", pipeline.damage)
+        return DAMAGED
+    return INTERRUPTED if stopped_by == "signal" else DONE
+
+
+class _LiveLoop:
+    """The render loop and its outputs; entered and run on the main thread.
+
+    Attributes:
+        meter: What it measures.
+        recorder: The recording, on or off.
+        lost: Why the source ended before its time; its frames so far are kept.
+    """
+
+    def __init__(self, pipeline: Pipeline, config: AppConfig, show: bool) -> None:
+        self._pipeline = pipeline
+        self._config = config
+        self._show = show
+        self._stack = ExitStack()
+        self._window: Window | None = None
+        self._tables = Tables(config, pipeline)
+        self._last: TrackedFrame | None = None
+        self._logged_at_s = time.perf_counter()
+        self._told_lost_s: int | None = None
+        self.meter = RunMeter()
+        self.recorder = Recorder(config)
+        self.lost: SourceError | None = None
+        self.state = LiveState(layers=config.render.layers, threshold=config.superpoint.keypoint_threshold)
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.recorder)
+        self._stack.enter_context(self._tables)
+        if self._show:
+            self._window = self._stack.enter_context(Window(TITLE))
+            self._window.show(waiting_picture("loading the network ..."))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def run(self, signals: StopSignals) -> StoppedBy:
+        """Draw frames until the source ends, the user quits, the time is over or a signal comes."""
+        duration_s = self._config.live.duration_s
+        ends_at_s: float | None = None
+        while True:
+            if signals.received:
+                return "signal"
+            if self._window is not None and self._user_quits(self._window):
+                return "user"
+            try:
+                tracked = self._pipeline.poll(_WAKE_S)
+            except SourceError as exc:
+                if self._last is None:
+                    raise
+                self.lost = exc
+                return "source_lost"
+            if tracked is not None:
+                self._take(tracked)
+                # The time that loading took is not the user's.
+                if ends_at_s is None and duration_s is not None:
+                    ends_at_s = time.perf_counter() + duration_s
+            elif self._pipeline.finished and not self._held_by_still_picture():
+                return "end"
+            else:
+                self._tell_of_loss()
+            if ends_at_s is not None and time.perf_counter() >= ends_at_s:
+                return "limit"
+            self._log_line()
+
+    def _held_by_still_picture(self) -> bool:
+        info = self._pipeline.source_info
+        return self._window is not None and info is not None and info.still and self._last is not None
+
+    def _tell_of_loss(self) -> None:
+        """Say so on the last picture, once a second, while the source is lost."""
+        lost_s = self._pipeline.source_lost_s
+        told_s, self._told_lost_s = self._told_lost_s, None if lost_s is None else int(lost_s)
+        if self._told_lost_s not in (None, told_s):
+            self._show_again()
+
+    def _take(self, tracked: TrackedFrame) -> None:
+        self._last = tracked
+        started_s = time.perf_counter()
+        image = self._draw(tracked)
+        drawn_s = time.perf_counter()
+        if self._window is not None:
+            self._window.show(image)
+        self.recorder.write(image, tracked, self._pipeline)
+        self._tables.write(tracked)
+        finished_s = time.perf_counter()
+        times = self.meter.done(
+            tracked, draw_ms=(drawn_s - started_s) * 1e3, output_ms=(finished_s - drawn_s) * 1e3
+        )
+        self._tables.log(tracked, times)
+
+    def _draw(self, tracked: TrackedFrame) -> NDArray[np.uint8]:
+        hud = None
+        if "hud" in self.state.layers:
+            hud = hud_info(tracked, self._pipeline, self.meter, self.state.notes(self.recorder.on))
+        image = render(
+            tracked,
+            self.state.layers,
+            trail_length=self._config.render.trail_length,
+            hud=hud,
+            mirror=self._config.live.mirror,
+        )
+        if self.state.help_shown:
+            draw_help(image)
+        return image
+
+    def _show_again(self) -> None:
+        """The last picture, as it is to look now."""
+        if self._window is None or self._last is None:
+            return
+        image = self._draw(self._last)
+        lost_s = self._pipeline.source_lost_s
+        if lost_s is not None:
+            draw_banner(image, f"source lost {lost_s:.0f} s ago, trying again")
+        self._window.show(image)
+
+    def _user_quits(self, window: Window) -> bool:
+        # With nothing more to come the window alone sets the pace.
+        key = window.key(wait_ms=20 if self._pipeline.finished else 1)
+        if window.closed:
+            return True
+        if key is None:
+            return False
+        if key == "v":
+            self.recorder.toggle()
+        elif key == "s" and self._last is not None:
+            self.state = self.state.noting(snapshot(self._draw(self._last), self._last))
+        elif key == "." and self.state.paused:
+            self._pipeline.step()
+        before = self.state.controls
+        self.state = press(self.state, key)
+        if self.state.controls != before:
+            self._pipeline.apply(self.state.controls)
+        self._show_again()
+        return self.state.quitting
+
+    def _log_line(self) -> None:
+        now_s = time.perf_counter()
+        if now_s - self._logged_at_s < _LOG_EVERY_S or self._last is None:
+            return
+        self._logged_at_s = now_s
+        latency = self.meter.recent.percentiles()
+        log.info(
+            "%5.1f FPS  latency p50 %.0f ms p95 %.0f ms  dropped %d  "
+            "detections %.1f/s  keypoints %s  tracks %d%s",
+            self.meter.rate.recent(now_s),
+            latency.p50 if latency else 0.0,
+            latency.p95 if latency else 0.0,
+            self._pipeline.counts.dropped,
+            self.meter.detections.recent(now_s),
+            "-" if self.meter.keypoints is None else self.meter.keypoints,
+            len(self._last.tracks.confirmed),
+            "  paused" if self.state.paused else "",
+        )

@@ -1,0 +1,161 @@
+"""All that `video` writes of one input, and how far it got."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.apps.hud_lines import hud_info
+from realtime_kp.apps.jobs import Job
+from realtime_kp.apps.result_files import Tables
+from realtime_kp.apps.resume import RunState, save_state, settings_of, state_path
+from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.pipeline import Pipeline, RunMeter
+from realtime_kp.render import render
+from realtime_kp.sinks import PicturesSink, VideoFileSink
+from realtime_kp.sources import is_picture_spec
+
+# Streams of transport begin somewhere; a file that begins a little late keeps its times.
+_LATE_S = 0.5
+
+
+class Outputs:
+    """All that is written of one input; opened with the first frame, closed on exit.
+
+    Every few seconds it is noted beside the outputs how far they got. The note goes when the input is done.
+
+    Args:
+        job: The input, and what is written of it.
+        pipeline: Tells of source and model.
+        meter: Told of every frame.
+        resume: Where an earlier run ended; its outputs are gone on with.
+
+    Attributes:
+        complete: To be set when all of the input was taken.
+    """
+
+    def __init__(self, job: Job, pipeline: Pipeline, meter: RunMeter, resume: RunState | None = None) -> None:
+        self._job = job
+        self._pipeline = pipeline
+        self._meter = meter
+        self._resume = resume
+        self._stack = ExitStack()
+        self._tables = Tables(job.config, pipeline, resume)
+        self._annotated: VideoFileSink | PicturesSink | None = None
+        self._state_path = state_path(job)
+        self._settings = settings_of(job)
+        # What is noted of a frame holds once the next one is written.
+        self._due: RunState | None = None
+        self._opened = False
+        self.complete = False
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self._tables)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None and self._resume is not None:
+            with self._stack:
+                self._open()  # nothing may be left to do but to finish what is there
+        else:
+            self._stack.__exit__(kind, error, trace)
+        self._leave_state()
+
+    @property
+    def written(self) -> int:
+        """Annotated frames written, those of an earlier run included."""
+        return 0 if self._annotated is None else self._annotated.frames
+
+    def take(self, tracked: TrackedFrame) -> None:
+        """Draw and write one frame."""
+        started_s = time.perf_counter()
+        image = self._draw(tracked)
+        drawn_s = time.perf_counter()
+        self._open()
+        if self._annotated is not None:
+            self._annotated.write(image, tracked)
+        self._tables.write(tracked)
+        times = self._meter.done(
+            tracked,
+            draw_ms=None if image is None else (drawn_s - started_s) * 1e3,
+            output_ms=(time.perf_counter() - drawn_s) * 1e3,
+        )
+        self._tables.log(tracked, times)
+        self._note(tracked)
+
+    def _open(self) -> None:
+        if self._opened:
+            return
+        self._opened = True
+        if self._job.target is not None:
+            sink = self._make_sink(self._job.target)
+            self._stack.enter_context(sink)
+            self._annotated = sink
+        self._tables.open()
+        if self._state_path is not None and self._resume is None:
+            save_state(self._state_path, RunState(0, self._settings, b"", None, None, None))
+
+    def _note(self, tracked: TrackedFrame) -> None:
+        """Note how far everything is written, in time."""
+        if self._state_path is None:
+            return
+        if self._due is not None:
+            save_state(self._state_path, self._due)
+            self._due = None
+        if tracked.tracker_state is not None:
+            video = self._annotated.mark if isinstance(self._annotated, VideoFileSink) else None
+            self._due = RunState(
+                tracked.frame.index + 1,
+                self._settings,
+                tracked.tracker_state,
+                video,
+                self._tables.tracks_mark,
+                self._tables.log_mark,
+            )
+
+    def _leave_state(self) -> None:
+        """All files are closed: the input is done, or what is due holds."""
+        if self._state_path is None:
+            return
+        if self.complete:
+            self._state_path.unlink(missing_ok=True)
+        elif self._due is not None:
+            save_state(self._state_path, self._due)
+
+    def _make_sink(self, target: Path) -> VideoFileSink | PicturesSink:
+        config, info = self._job.config, self._pipeline.source_info
+        if self._job.pictures:
+            single = not self._job.into_folder
+            return PicturesSink(target, overwrite=config.report.overwrite, single=single)
+        return VideoFileSink(
+            target,
+            fps=info.fps if info else None,
+            crf=config.output.crf,
+            preset=config.output.preset,
+            # Players would show nothing for as long as was left out.
+            from_zero=config.video.start_s > 0 or (info is not None and info.begin_s > _LATE_S),
+            sound=self._sound_file(),
+            pixel_aspect=info.pixel_aspect if info else None,
+            resume=None if self._resume is None else self._resume.video,
+        )
+
+    def _sound_file(self) -> Path | None:
+        source = self._job.source
+        if not self._job.config.video.audio or "://" in source or is_picture_spec(source):
+            return None
+        return Path(source) if Path(source).is_file() else None
+
+    def _draw(self, tracked: TrackedFrame) -> NDArray[np.uint8] | None:
+        if self._job.target is None:
+            return None
+        drawing = self._job.config.render
+        hud = hud_info(tracked, self._pipeline, self._meter) if "hud" in drawing.layers else None
+        return render(tracked, drawing.layers, trail_length=drawing.trail_length, hud=hud)

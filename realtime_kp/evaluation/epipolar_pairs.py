@@ -1,0 +1,186 @@
+"""Pairs of frames of real video, judged by the epipolar geometry between them.
+
+Nobody knows where each point of such a scene went, but it must lie on its epipolar line. SIFT tells the
+lines: many more of its features than any method is given, and only what passes the ratio test (Lowe, 2004).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from statistics import fmean
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.evaluation.feature_extractors import OpenCvMethod
+from realtime_kp.evaluation.feature_set import FeatureMethod, Features
+from realtime_kp.sources import open_source
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".ts"})
+GAPS_S = (0.5, 1.0)
+PAIRS_A_VIDEO = 30
+_EVERY_S = 1.0
+# Rounded times of frames miss what is due by less than this.
+_HARDLY_S = 1e-3
+_LONGEST_PX = 640
+_SIFT_FEATURES = 4000
+_SIFT_RATIO = 0.8
+_AGREE_PX = 1.0
+_LEAST_AGREEING = 60
+
+Image = NDArray[np.uint8]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPair:
+    """Two frames of one scene.
+
+    Attributes:
+        first: `(H, W, 3) uint8`, BGR, 640 pixels long at the most.
+        second: The same.
+        fundamental: `(3, 3)`: `second · fundamental · first = 0` in homogeneous pixels.
+    """
+
+    first: Image
+    second: Image
+    fundamental: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class VideoScores:
+    """Of one pair; the means of several have the same fields.
+
+    Attributes:
+        right: Mutual nearest neighbours that lie within a pixel of their epipolar lines.
+        matches_1px: Their share of all mutual nearest neighbours.
+        matches_3px: The same for 3 px.
+    """
+
+    right: float
+    matches_1px: float
+    matches_3px: float
+
+
+def video_pairs(path: Path) -> Iterator[VideoPair]:
+    """Frames half a second and a second apart, beginning every second: the first 30 pairs.
+
+    Those that SIFT cannot tell the geometry of, as across a cut, are left out.
+
+    Args:
+        path: A video file.
+
+    Raises:
+        SourceError: It cannot be read.
+    """
+    waiting: list[tuple[float, _Described]] = []
+    next_s, tried = -math.inf, 0
+    with open_source(path) as source:
+        for frame in source:
+            now_s = frame.time_s + _HARDLY_S
+            due = [first for due_s, first in waiting if due_s <= now_s]
+            if not due and now_s < next_s:
+                continue
+            described = _describe(_fit(frame.image_bgr))
+            for first in due[: PAIRS_A_VIDEO - tried]:
+                pair = _pair(first, described)
+                if pair is not None:
+                    yield pair
+            tried += len(due)
+            if tried >= PAIRS_A_VIDEO:
+                return
+            waiting = [(due_s, first) for due_s, first in waiting if due_s > now_s]
+            if now_s >= next_s:
+                waiting += [(frame.time_s + gap_s, described) for gap_s in GAPS_S]
+                next_s = frame.time_s + _EVERY_S
+
+
+def evaluate_videos(
+    method: FeatureMethod, videos: Mapping[str, Iterable[VideoPair]]
+) -> dict[str, VideoScores]:
+    """Means over the pairs of each video; nothing for a video without any.
+
+    Args:
+        method: What to judge.
+        videos: On what, by name.
+    """
+    scores = {name: [score_video_pair(method, pair) for pair in pairs] for name, pairs in videos.items()}
+    return {
+        name: VideoScores(*(fmean(getattr(s, f.name) for s in found) for f in fields(VideoScores)))
+        for name, found in scores.items()
+        if found
+    }
+
+
+def score_video_pair(method: FeatureMethod, pair: VideoPair) -> VideoScores:
+    """Judge a method on one pair."""
+    first, second = method.features(pair.first), method.features(pair.second)
+    matches = method.match(first, second)
+    off_px = epipolar_px(pair.fundamental, first.xy[matches.a], second.xy[matches.b])
+    right = float((off_px <= 1).sum())
+    count = max(1, len(off_px))
+    return VideoScores(right, right / count, float((off_px <= 3).sum()) / count)
+
+
+def epipolar_px(
+    fundamental: FloatArray, first: NDArray[np.float32], second: NDArray[np.float32]
+) -> FloatArray:
+    """Sampson's distance: how far both points would have to move until they agree (Sampson, 1982).
+
+    Args:
+        fundamental: `(3, 3)`.
+        first: `(N, 2)`, pixels of the first picture.
+        second: `(N, 2)`, of the second.
+
+    Returns:
+        `(N,)`, pixels.
+    """
+    a, b = (np.column_stack([xy.astype(np.float64), np.ones(len(xy))]) for xy in (first, second))
+    lines_b, lines_a = a @ fundamental.T, b @ fundamental
+    slope = np.sqrt((lines_a[:, :2] ** 2).sum(axis=1) + (lines_b[:, :2] ** 2).sum(axis=1))
+    return np.asarray(np.abs((b * lines_b).sum(axis=1)) / np.maximum(slope, 1e-12))
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """A frame and its SIFT features: both of its pairs, and those it ends, need them."""
+
+    image: Image
+    features: Features
+
+
+def _describe(image: Image) -> _Described:
+    return _Described(image, OpenCvMethod("sift", _SIFT_FEATURES).features(image))
+
+
+def _pair(first: _Described, second: _Described) -> VideoPair | None:
+    """None where too few features agree on a geometry."""
+    a, b = first.features, second.features
+    if min(len(a.xy), len(b.xy)) < _LEAST_AGREEING:
+        return None
+    nearest_two = cv2.BFMatcher(cv2.NORM_L2).knnMatch(a.descriptors, b.descriptors, k=2)
+    clear = [best for best, next_best in nearest_two if best.distance < _SIFT_RATIO * next_best.distance]
+    if len(clear) < _LEAST_AGREEING:
+        return None
+    xy_a, xy_b = a.xy[[match.queryIdx for match in clear]], b.xy[[match.trainIdx for match in clear]]
+    try:
+        fundamental, agree = cv2.findFundamentalMat(
+            xy_a, xy_b, cv2.USAC_MAGSAC, _AGREE_PX, confidence=0.9999, maxIters=20_000
+        )
+    except cv2.error:
+        return None  # what OpenCV says of some degenerate sets instead of finding nothing
+    if fundamental is None or int(agree.sum()) < _LEAST_AGREEING:
+        return None
+    return VideoPair(first.image, second.image, fundamental)
+
+
+def _fit(image_bgr: Image) -> Image:
+    scale = _LONGEST_PX / max(image_bgr.shape)
+    if scale >= 1:
+        return image_bgr.copy()  # the source may use its memory again
+    small = cv2.resize(image_bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)

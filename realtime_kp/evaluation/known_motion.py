@@ -1,0 +1,134 @@
+"""Trackers on clips whose true motion is known: every tracker sees the same frames and the same keypoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.evaluation.compared_trackers import PointTracker
+from realtime_kp.evaluation.one_core import one_core
+from realtime_kp.evaluation.track_accuracy import TrackAccuracy, TrackRecord
+from realtime_kp.frame import Frame
+from realtime_kp.keypoints import Keypoints
+from realtime_kp.sources import DemoSpec
+
+CLIP_FRAMES = 90
+MIN_CLIPS = 6
+STEPS = (1, 6)
+
+FindKeypoints = Callable[[NDArray[np.uint8]], Keypoints]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One tracker's means over all clips.
+
+    Attributes:
+        tracker: Its name.
+        every: Every how many frames of the scenes the clips show one.
+        accuracy: Means over the clips; counts are sums.
+        update_ms: Median time of an update on one core.
+    """
+
+    tracker: str
+    every: int
+    accuracy: TrackAccuracy
+    update_ms: float
+
+
+def make_clips(scenes: Sequence[DemoSpec]) -> list[DemoSpec]:
+    """At least six clips with fixed seeds, every other one with the occluder.
+
+    Args:
+        scenes: What to show, in turn; the i-th clip has i added to its seed.
+    """
+    clips = [scenes[i % len(scenes)] for i in range(max(MIN_CLIPS, len(scenes)))]
+    return [replace(clip, occluder=i % 2 == 1, seed=clip.seed + i) for i, clip in enumerate(clips)]
+
+
+def measure_known_motion(
+    clips: Sequence[DemoSpec],
+    find: FindKeypoints,
+    trackers: Mapping[str, Callable[[], PointTracker]],
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    progress: Callable[[], None] = lambda: None,
+) -> list[Row]:
+    """Run every tracker over every clip, at full rate and at every sixth frame.
+
+    Args:
+        clips: Scenes to show.
+        find: Finds the keypoints, once a frame for all trackers.
+        trackers: By name; each clip gets a new one.
+        stopped: Asked before every clip whether to end early.
+        progress: Called after every clip.
+
+    Returns:
+        A row a tracker and step; no rows where it was stopped before the first clip was done.
+    """
+    runs: dict[tuple[int, str], list[_Run]] = {}
+    with one_core():
+        for clip in clips:
+            if stopped():
+                break
+            for key, run in _run_clip(clip, find, trackers).items():
+                runs.setdefault(key, []).append(run)
+            progress()
+    return [
+        Row(name, every, _mean([run.record.accuracy() for run in done]), _median_ms(done))
+        for (every, name), done in sorted(runs.items(), key=_by_step)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One tracker on one clip."""
+
+    tracker: PointTracker
+    record: TrackRecord
+    took_ms: list[float] = field(default_factory=list)
+
+    def show(self, frame: Frame, keypoints: Keypoints) -> None:
+        started_s = time.perf_counter()
+        tracks = self.tracker.update(frame, keypoints)
+        self.took_ms.append((time.perf_counter() - started_s) * 1e3)
+        self.record.add(tracks)
+
+
+def _run_clip(
+    clip: DemoSpec, find: FindKeypoints, trackers: Mapping[str, Callable[[], PointTracker]]
+) -> dict[tuple[int, str], _Run]:
+    scene = clip.scene()
+    images = [scene.render(number * clip.every) for number in range(clip.frames or CLIP_FRAMES)]
+    # All of them first: trackers that run between two inferences share the cores with the network's threads.
+    keypoints = [find(image) for image in images]
+    runs = {}
+    for every in STEPS:
+        for name, make in trackers.items():
+            run = runs[every, name] = _Run(make(), TrackRecord(scene, every * clip.every))
+            for index, number in enumerate(range(0, len(images), every)):
+                run.show(Frame(index, number / 30, 0.0, images[number]), keypoints[number])
+    return runs
+
+
+def _median_ms(runs: Sequence[_Run]) -> float:
+    return float(np.median([ms for run in runs for ms in run.took_ms]))
+
+
+def _mean(results: Sequence[TrackAccuracy]) -> TrackAccuracy:
+    values = {f.name: [getattr(result, f.name) for result in results] for f in fields(TrackAccuracy)}
+    hidden = np.array(values["hidden"], float)
+    means = {name: float(np.mean(column)) for name, column in values.items()}
+    # Clips without an occluder hide few points: their share of returns must not weigh as much.
+    for name in ("returned", "wrong_returns"):
+        means[name] = float(np.average(values[name], weights=hidden)) if hidden.sum() else 0.0
+    counts = {name: sum(values[name]) for name in ("steps", "hidden")}
+    return TrackAccuracy(**{**means, **counts})
+
+
+def _by_step(item: tuple[tuple[int, str], list[_Run]]) -> int:
+    return item[0][0]

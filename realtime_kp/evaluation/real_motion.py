@@ -1,0 +1,156 @@
+"""Trackers on real video, where nobody knows the truth: do tracks live on, and move as one scene?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.evaluation.compared_trackers import PointTracker
+from realtime_kp.evaluation.one_core import one_core
+from realtime_kp.features import Extractor
+from realtime_kp.frame import Frame
+from realtime_kp.keypoints import Tracks
+
+SURVIVAL_FRAMES = 30
+GEOMETRY_FRAMES = 10
+STILL_FRAMES = 100
+_INLIER_PX = 1.5
+_MIN_PAIRS = 16
+_STILL_PX = 2.0
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackEndurance:
+    """How a tracker did on one video.
+
+    Attributes:
+        alive: Share of the tracks seen in a frame that are seen 30 frames later, mean over the frames.
+        inliers: Share of the tracks seen in two frames 10 apart that follow one homography or one fundamental
+            matrix to 1.5 px, whichever explains more; mean over pairs of frames.
+        pairs: Mean number of tracks seen in both of those frames.
+        jitter_px: Standard deviation in x and y, over 100 frames, of tracks that end within 2 px of where
+            they began and never leave that circle: the 95th percentile; None where no such track is seen in
+            all of them.
+        tracks_per_frame: Mean number of tracks seen in a frame.
+        mean_length: Mean number of frames in which a track was seen; tracks seen once are left out.
+    """
+
+    alive: float
+    inliers: float
+    pairs: float
+    jitter_px: float | None
+    tracks_per_frame: float
+    mean_length: float
+
+
+class EnduranceRecord:
+    """Collects the tracks of a video and judges them."""
+
+    def __init__(self) -> None:
+        self._ids: list[NDArray[np.int64]] = []
+        self._xy: list[FloatArray] = []
+
+    def add(self, tracks: Tracks) -> None:
+        """Take the tracks of the next frame."""
+        seen = tracks.seen_confirmed
+        self._ids.append(seen.ids)
+        self._xy.append(seen.xy)
+
+    def endurance(self) -> TrackEndurance:
+        """The figures of all frames so far."""
+        geometry = [found for first in range(0, len(self._ids), 5) if (found := self._geometry(first))]
+        _, lengths = np.unique(np.concatenate(self._ids), return_counts=True)
+        return TrackEndurance(
+            alive=_mean(self._survival()),
+            inliers=_mean(share for share, _ in geometry),
+            pairs=_mean(float(count) for _, count in geometry),
+            jitter_px=self._jitter_px(),
+            tracks_per_frame=_mean(float(len(ids)) for ids in self._ids),
+            mean_length=_mean(lengths[lengths > 1].astype(float).tolist()),
+        )
+
+    def _survival(self) -> list[float]:
+        spans = zip(self._ids, self._ids[SURVIVAL_FRAMES:], strict=False)
+        return [float(np.isin(before, after).mean()) for before, after in spans if len(before)]
+
+    def _geometry(self, first: int) -> tuple[float, int] | None:
+        last = first + GEOMETRY_FRAMES
+        if last >= len(self._ids):
+            return None
+        _, a, b = np.intersect1d(self._ids[first], self._ids[last], return_indices=True)
+        if len(a) < _MIN_PAIRS:
+            return None
+        return inlier_share(self._xy[first][a], self._xy[last][b]), len(a)
+
+    def _jitter_px(self) -> float | None:
+        deviations = [np.zeros(0)]
+        for first in range(0, len(self._ids) - STILL_FRAMES + 1, STILL_FRAMES // 2):
+            ids, xy = self._ids[first : first + STILL_FRAMES], self._xy[first : first + STILL_FRAMES]
+            kept = ids[0]
+            for later in ids[1:]:
+                kept = np.intersect1d(kept, later, assume_unique=True)
+            if len(kept) == 0:
+                continue
+            places = np.stack(
+                [there[np.searchsorted(names, kept)] for names, there in zip(ids, xy, strict=True)]
+            )
+            still = np.linalg.norm(places - places[:1], axis=2).max(axis=0) <= _STILL_PX
+            deviations.append(places[:, still].std(axis=0).max(axis=1))
+        found = np.concatenate(deviations)
+        return float(np.percentile(found, 95)) if len(found) else None
+
+
+def inlier_share(before: FloatArray, after: FloatArray) -> float:
+    """Share of `(N, 2)` pairs of places that one homography or one fundamental matrix explains to 1.5 px."""
+    shares = []
+    fits: tuple[Any, ...] = (cv2.findHomography, cv2.findFundamentalMat)
+    for fit in fits:
+        found, mask = fit(before, after, cv2.USAC_MAGSAC, _INLIER_PX, confidence=0.999, maxIters=2000)
+        shares.append(0.0 if found is None else float(mask.astype(bool).mean()))
+    return max(shares)
+
+
+def measure_real_motion(
+    frames: Iterable[Frame],
+    superpoint: Extractor,
+    trackers: Mapping[str, Callable[[], PointTracker]],
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    progress: Callable[[], None] = lambda: None,
+) -> dict[str, TrackEndurance]:
+    """Run every tracker over one video.
+
+    Args:
+        frames: The video.
+        superpoint: Finds the keypoints, once a frame for all trackers.
+        trackers: By name.
+        stopped: Asked before every frame whether to end early.
+        progress: Called after every frame.
+
+    Returns:
+        By name of the tracker; nothing where it was stopped before the first frame.
+    """
+    runs = {name: (make(), EnduranceRecord()) for name, make in trackers.items()}
+    seen = 0
+    with one_core():
+        for frame in frames:
+            if stopped():
+                break
+            keypoints = superpoint.submit([frame.image_bgr])()[0].keypoints
+            for tracker, record in runs.values():
+                record.add(tracker.update(frame, keypoints))
+            seen += 1
+            progress()
+    return {name: record.endurance() for name, (_, record) in runs.items()} if seen else {}
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return float(np.mean(found)) if found else 0.0

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from realtime_kp import Keypoints
+from realtime_kp.cli import main
+from realtime_kp.evaluation.known_motion import make_clips
+from realtime_kp.evaluation.reference_trackers import KltTracker, NearestNeighbourTracker
+from realtime_kp.evaluation.track_accuracy import TrackRecord, count_returns
+from realtime_kp.frame import Frame
+from realtime_kp.sources import DemoSpec
+
+NAN = np.nan
+
+
+def test_opencvs_tracker_follows_a_smooth_clip_to_a_tenth_of_a_pixel() -> None:
+    scene = DemoSpec().scene()
+    tracker, record = KltTracker(), TrackRecord(scene)
+    for i in range(20):
+        record.add(tracker.update(Frame(i, i / 30, 0.0, scene.render(i)), None))
+    accuracy = record.accuracy()
+    assert accuracy.within_1px > 0.98
+    assert accuracy.median_px < 0.15
+    assert accuracy.mean_length > 12
+
+
+def test_nearest_neighbours_keep_ids_by_descriptor_alone() -> None:
+    rng = np.random.default_rng(0)
+    descriptors = rng.normal(size=(30, 64)).astype(np.float32)
+    descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
+    image = np.zeros((48, 64, 3), np.uint8)
+    tracker = NearestNeighbourTracker()
+    for i in range(3):
+        order = rng.permutation(30)
+        xy = rng.uniform(0, 40, (30, 2)).astype(np.float32)
+        found = Keypoints(xy, np.ones(30, np.float32), descriptors[order])
+        tracks = tracker.update(Frame(i, i / 30, 0.0, image), found)
+    assert tracks.ids.tolist() == list(range(1, 31))
+    assert (tracks.lengths == 3).all()
+
+
+@pytest.mark.parametrize(
+    ("errors", "visible", "counted"),
+    [
+        ([0, 0.1, NAN, NAN, 0.5, 0, 0, 0, 0], [1, 1, 0, 0, 1, 1, 1, 1, 1], (1, 1, 0)),
+        ([0, 0.1, NAN, NAN, 9.0, 0, 0, 0, 0], [1, 1, 0, 0, 1, 1, 1, 1, 1], (1, 0, 1)),
+        ([0, 0.1, NAN, NAN, NAN, NAN, NAN, NAN, NAN], [1, 1, 0, 0, 1, 1, 1, 1, 1], (1, 0, 0)),
+        ([0, NAN, NAN, NAN, 0.5, 0, 0, 0, 0], [1, 1, 1, 0, 1, 1, 1, 1, 1], (0, 0, 0)),
+        ([0, 0.1, NAN, NAN, 0.5, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0, 1, 1, 1], (0, 0, 0)),
+        ([0, 0.1, NAN, NAN, NAN, NAN, NAN, NAN, 0], [1, 1, 0, 0, 0, 0, 0, 0, 0], (0, 0, 0)),
+    ],
+    ids=["right", "wrong", "never", "lost before", "too near the end", "stays hidden"],
+)
+def test_returns_are_counted(errors: list[float], visible: list[int], counted: tuple[int, int, int]) -> None:
+    assert count_returns(np.array([errors]), np.array([visible], bool), max_hidden=30) == counted
+
+
+def test_spells_that_are_too_long_do_not_count() -> None:
+    visible = np.array([[1, 0, 0, 0, 0, 1, 1, 1, 1, 1]], bool)
+    errors = np.array([[0.0, NAN, NAN, NAN, NAN, 0, 0, 0, 0, 0]])
+    assert count_returns(errors, visible, max_hidden=4) == (1, 1, 0)
+    assert count_returns(errors, visible, max_hidden=3) == (0, 0, 0)
+
+
+def test_clips_have_fixed_seeds_and_half_of_them_the_occluder() -> None:
+    clips = make_clips([DemoSpec(seed=5)])
+    assert [clip.seed for clip in clips] == [5, 6, 7, 8, 9, 10]
+    assert [clip.occluder for clip in clips] == [False, True] * 3
+    scenes = [DemoSpec(picture=Path(f"{i}.png"), motion="zoom") for i in range(8)]
+    clips = make_clips(scenes)
+    assert [clip.picture for clip in clips] == [scene.picture for scene in scenes]
+    assert {clip.motion for clip in clips} == {"zoom"}
+
+
+@pytest.mark.slow
+def test_the_command_prints_a_row_a_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    picture = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    cv2.imwrite("noise.png", cv2.resize(picture, (320, 240), interpolation=cv2.INTER_CUBIC))
+    arguments = [
+        "--known-motion",
+        "demo:noise.png?size=160x120&frames=24",
+        "--resize",
+        "160",
+        "--summary",
+        "s.json",
+        "-q",
+    ]
+    assert main(["bench", *arguments]) == 0
+    rows = json.loads(Path("s.json").read_text())["rows"]
+    assert {(row["tracker"], row["every"]) for row in rows} == {
+        (tracker, every)
+        for tracker in ("hybrid", "flow", "descriptor", "nearest neighbours, no gate", "OpenCV KLT")
+        for every in (1, 6)
+    }
+    assert all(0 <= row["within_1px"] <= 1 for row in rows)
+
+
+def test_bench_takes_one_source() -> None:
+    assert main(["bench", "demo", "demo"]) == 2
