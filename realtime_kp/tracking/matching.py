@@ -1,4 +1,4 @@
-"""Who belongs to whom: pure functions over arrays, sparse where geometry allows it."""
+"""Pairs of nearby positions and of similar descriptors: pure functions, sparse where geometry allows it."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def near_pairs(a_xy: FloatArray, b_xy: FloatArray, radius: float) -> Pairs:
     beside each other in a row are then one slice. Time grows with the number of neighbours, not with N × M.
 
     Args:
-        a_xy: `(N, 2)` places.
-        b_xy: `(M, 2)` places.
-        radius: In the same unit.
+        a_xy: `(N, 2)`, positions.
+        b_xy: `(M, 2)`, positions.
+        radius: In the unit of the positions.
     """
     if len(a_xy) == 0 or len(b_xy) == 0:
         return Pairs(np.zeros(0, np.intp), np.zeros(0, np.intp))
@@ -50,7 +50,7 @@ def near_pairs(a_xy: FloatArray, b_xy: FloatArray, radius: float) -> Pairs:
     lines = int(b_line.max()) + 3
     keys = (b_line + 1) * columns + b_column + 1
     order = np.argsort(keys, kind="stable")
-    first = _first_of_each(keys[order], columns * lines)
+    first = _lower_bound(keys[order], columns * lines)
     # Far away points would reach into other rows of cells.
     line = a_line + np.array([[0], [1], [2]])
     _, rows = there = np.nonzero((line >= 0) & (line < lines) & (a_column >= -1) & (a_column < columns - 1))
@@ -64,8 +64,8 @@ def near_pairs(a_xy: FloatArray, b_xy: FloatArray, radius: float) -> Pairs:
     return Pairs(a_rows, b_rows).where((gap * gap).sum(axis=1) <= radius * radius)
 
 
-def _first_of_each(keys: IntArray, bound: int) -> Callable[[IntArray], IntArray]:
-    """Look-up of the first position in sorted `keys` (all below `bound`) of a key or a higher one."""
+def _lower_bound(keys: IntArray, bound: int) -> Callable[[IntArray], IntArray]:
+    """Look-up of the first index in sorted `keys` (all below `bound`) at which a key is not smaller."""
     if bound > _MAX_TABLE:
         return lambda wanted: np.searchsorted(keys, wanted, side="left")
     starts = np.zeros(bound + 1, np.intp)
@@ -74,7 +74,7 @@ def _first_of_each(keys: IntArray, bound: int) -> Callable[[IntArray], IntArray]
 
 
 def nearest(a_xy: FloatArray, b_xy: FloatArray) -> IntArray:
-    """For each of `(N, 2)` places the row of the nearest of `(M, 2)` others, M > 0."""
+    """`(N,)`: for each position of `a_xy` the row of the nearest one of `b_xy`, which must not be empty."""
     # |a - b|² = |a|² - 2 ab + |b|², and |a|² is the same for all b.
     return np.asarray((a_xy @ b_xy.T * -2 + (b_xy * b_xy).sum(axis=1)).argmin(axis=1))
 
@@ -84,7 +84,7 @@ def mutual_best(pairs: Pairs, scores: FloatArray) -> NDArray[np.bool_]:
 
     Args:
         pairs: Candidates, each pair at most once.
-        scores: One a pair, higher is better.
+        scores: One per pair, higher is better.
 
     Returns:
         `(len(pairs),) bool`; of equal scores the first wins, so no row is used twice.

@@ -1,4 +1,4 @@
-"""How the whole picture moved between two frames, robustly."""
+"""Robust estimation of the global motion between two frames: a homography, or an affine map."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HOMOGRAPHY_INLIERS = 24
 _CLEAR_SHARE = 0.6
 _INLIER_PX = 3.0
 _REFIT_POINTS = 250
-_PLACE_SIGMA_PX = 0.1
+_POSITION_SIGMA_PX = 0.1
 _PERSPECTIVE_SIGMA = 2e-5  # of h31 and h32 between two frames, per pixel
 
 
@@ -25,8 +25,8 @@ class GlobalMotion:
 
     Attributes:
         matrix: `(3, 3) float64`.
-        spread_px: Typical distance of an inlier from where the homography puts it.
-        inlier_share: Share of the pairs that follow it.
+        spread_px: Robust standard deviation of the residuals of the inliers.
+        inlier_share: Share of the pairs that are inliers.
     """
 
     matrix: NDArray[np.float64]
@@ -34,11 +34,11 @@ class GlobalMotion:
     inlier_share: float
 
     def apply(self, xy: FloatArray) -> FloatArray:
-        """Move `(N, 2)` places."""
+        """Map positions `(N, 2)` to the other frame."""
         return warp(self.matrix, xy)
 
     def jacobian(self, xy: FloatArray) -> FloatArray:
-        """`(N, 2, 2)`: how the surroundings of `(N, 2)` places are turned and stretched."""
+        """`(N, 2, 2)`: Jacobians of the homography at positions `(N, 2)`."""
         m = self.matrix
         depth = xy @ m[2, :2] + m[2, 2]
         depth = np.where(np.abs(depth) > 1e-6, depth, 1)
@@ -50,7 +50,7 @@ STILL = GlobalMotion(np.eye(3), 1.0, 1.0)
 
 
 def warp(matrix: NDArray[np.float64], xy: FloatArray) -> FloatArray:
-    """Apply a `(3, 3)` homography to `(N, 2)` places; a place at infinity stays where it is."""
+    """Apply a `(3, 3)` homography to positions `(N, 2)`; one that maps to infinity is returned unchanged."""
     mapped = xy @ matrix[:, :2].T + matrix[:, 2]
     depth = mapped[:, 2:]
     sound = np.abs(depth) > 1e-6
@@ -58,12 +58,12 @@ def warp(matrix: NDArray[np.float64], xy: FloatArray) -> FloatArray:
 
 
 def estimate_motion(before: FloatArray, after: FloatArray, seed: int = 0) -> GlobalMotion | None:
-    """Fit the motion that most pairs share: a homography, or an affine map where pairs are few.
+    """Fit the motion that most pairs agree on: a homography (MAGSAC), or an affine map where few agree.
 
     Args:
-        before: `(N, 2)` places in the earlier frame.
-        after: `(N, 2)` places of the same points in the later frame.
-        seed: Of the random samples; equal seeds give equal results.
+        before: `(N, 2)`, positions in the earlier frame.
+        after: `(N, 2)`, positions of the same points in the later frame.
+        seed: Seed of the random samples; equal seeds give equal results.
 
     Returns:
         The motion, or None where the pairs do not agree on one.
@@ -72,7 +72,7 @@ def estimate_motion(before: FloatArray, after: FloatArray, seed: int = 0) -> Glo
         return None
     matrix, inliers = _homography(before, after, seed)
     if matrix is None or inliers.sum() < max(_HOMOGRAPHY_INLIERS, _CLEAR_SHARE * len(before)):
-        # Where a homography explains little, the six numbers of an affine map are safer than its eight.
+        # With few inliers, the six parameters of an affine map are better determined than eight.
         simpler, simpler_inliers = _affine(before, after)
         if simpler is not None and (matrix is None or simpler_inliers.sum() >= inliers.sum() - _MIN_PAIRS):
             matrix, inliers = simpler, simpler_inliers
@@ -83,15 +83,15 @@ def estimate_motion(before: FloatArray, after: FloatArray, seed: int = 0) -> Glo
 
 
 def refit(motion: GlobalMotion, before: FloatArray, after: FloatArray) -> GlobalMotion:
-    """The same motion, fitted by least squares to exact places that follow it but for few.
+    """Refine a motion by least squares on accurate positions with few outliers.
 
-    Where the places cover only a part of the picture, a free homography is wild in the rest of it; its two
-    perspective numbers are held near zero as far as the places do not say otherwise.
+    Where the positions cover only a part of the frame, an unconstrained homography extrapolates badly; a
+    prior keeps its two perspective parameters near zero as far as the positions do not determine them.
 
     Args:
-        motion: About right.
-        before: `(N, 2)` places in the earlier frame.
-        after: `(N, 2)` places of the same points in the later frame.
+        motion: The initial estimate.
+        before: `(N, 2)`, positions in the earlier frame.
+        after: `(N, 2)`, positions of the same points in the later frame.
     """
     inliers = np.linalg.norm(motion.apply(before) - after, axis=1) <= max(1.0, 3 * motion.spread_px)
     rows = np.flatnonzero(inliers)
@@ -100,7 +100,7 @@ def refit(motion: GlobalMotion, before: FloatArray, after: FloatArray) -> Global
     rows = rows[:: max(1, len(rows) // _REFIT_POINTS)]
     try:
         matrix = _least_squares_homography(before[rows].astype(np.float64), after[rows].astype(np.float64))
-    except np.linalg.LinAlgError:  # all places in one line
+    except np.linalg.LinAlgError:  # all positions on one line
         return motion
     if not np.isfinite(matrix).all() or not _plausible(matrix, after[rows]):
         return motion
@@ -108,7 +108,7 @@ def refit(motion: GlobalMotion, before: FloatArray, after: FloatArray) -> Global
 
 
 def _least_squares_homography(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The direct linear transform with h33 = 1 and a prior on h31 and h32 (both `(N, 2)`)."""
+    """Direct linear transform with h33 = 1 and a Gaussian prior on h31 and h32; both arguments `(N, 2)`."""
     middle = before.mean(axis=0)
     scale = max(float(np.abs(before - middle).max()), 1.0)
     (x, y), (u, v) = ((before - middle) / scale).T, ((after - middle) / scale).T
@@ -117,7 +117,7 @@ def _least_squares_homography(before: NDArray[np.float64], after: NDArray[np.flo
         [
             np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=1),
             np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=1),
-            np.eye(2, 8, k=6) * (_PLACE_SIGMA_PX / scale) / (_PERSPECTIVE_SIGMA * scale),
+            np.eye(2, 8, k=6) * (_POSITION_SIGMA_PX / scale) / (_PERSPECTIVE_SIGMA * scale),
         ]
     )
     values = np.concatenate([u, v, np.zeros(2)])
@@ -157,7 +157,7 @@ def _homography(
 
 
 def _plausible(matrix: NDArray[np.float64], near: FloatArray) -> bool:
-    """Between frames of a video nothing is mirrored, or grows or shrinks fourfold."""
+    """Whether scale changes by less than a factor of four and nothing is mirrored."""
     if len(near) == 0:
         return False
     linear = matrix[:2, :2] - np.outer(near.mean(axis=0), matrix[2, :2])

@@ -1,4 +1,4 @@
-"""A tracker as bytes, to go on with in another process."""
+"""Serialisation of a tracker, so that another process can continue with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from realtime_kp.tracking.tracker import Tracker
 
-# What the state of a tracker is made of. A file that somebody hands on must not run anything else.
+# The only classes that a saved tracker may hold: a pickle from elsewhere must not run any other code.
 _KNOWN = {
     "builtins": {"set", "frozenset", "slice"},
     "collections": {"Counter", "deque"},
@@ -18,28 +18,28 @@ _KNOWN = {
     "numpy.core.multiarray": {"_reconstruct", "scalar"},
     "numpy.core.numeric": {"_frombuffer"},
     "realtime_kp.config.stages": {"TrackingConfig"},
-    "realtime_kp.tracking.descriptor": {"DescriptorMethod"},
-    "realtime_kp.tracking.hybrid": {"HybridMethod"},
-    "realtime_kp.tracking.ledger": {"Ledger"},
+    "realtime_kp.tracking.descriptor_method": {"DescriptorMethod"},
+    "realtime_kp.tracking.history": {"GreyFrame", "History", "PastFrame"},
+    "realtime_kp.tracking.hybrid_method": {"HybridMethod"},
+    "realtime_kp.tracking.key_patches": {"PatchPool"},
     "realtime_kp.tracking.motion": {"GlobalMotion"},
-    "realtime_kp.tracking.patches": {"PatchPool"},
-    "realtime_kp.tracking.ring": {"Moment", "Picture", "Ring"},
+    "realtime_kp.tracking.stages.state": {"Memory"},
     "realtime_kp.tracking.table": {"AlignedTable", "DescriptorTable"},
+    "realtime_kp.tracking.track_registry": {"TrackRegistry"},
     "realtime_kp.tracking.tracker": {"Tracker"},
 }
 
 
 def save_tracker(tracker: Tracker) -> bytes:
-    """Everything that the tracker knows, as it stands between two frames.
+    """The complete state of a tracker between two frames.
 
-    Where keypoints came later than their frames, those frames are not kept: the next detection counts only
-    if it is of a frame that follows.
+    Of the history only the newest frame is kept: a detection of an earlier frame is dropped after restoring.
     """
     return pickle.dumps(tracker, protocol=5)
 
 
 def restore_tracker(state: bytes) -> Tracker:
-    """The tracker that `save_tracker` was given: the same frames lead to the same tracks.
+    """Restore a saved tracker; the same further frames give the same tracks.
 
     Raises:
         ValueError: These bytes are no tracker, or one of another version.

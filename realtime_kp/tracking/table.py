@@ -1,4 +1,4 @@
-"""The state of all tracks as parallel arrays."""
+"""The tracks of a tracker as parallel arrays: one table, one row per track."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ DESCRIPTOR_MEMORY = 8
 
 @dataclass(slots=True)
 class TrackTable:
-    """One row a track; rows are in the order of their ids.
+    """State of all tracks; rows are in ascending order of their ids.
 
     Attributes:
         ids: `(M,) int64`.
-        xy: `(M, 2) float32`, where the track is, or is thought to be, in the newest frame.
-        own_motion: `(M, 2) float32`, pixels a frame that it moves beyond the global motion.
-        velocity: `(M, 2) float32`, pixels a frame that it moves in all.
-        scores: `(M,) float32` of the last detection.
-        lengths: `(M,) int32`, frames seen.
-        streaks: `(M,) int32`, frames in a row in which it was seen.
-        missed: `(M,) int32`, frames since it was seen.
-        states: `(M,) int8`, `TrackState`.
-        seen: `(M,) bool`, seen in the newest frame.
-        descriptors: `(M, D) float32`, running mean, unit length.
-        trails_xy: `(M, L, 2) float32`, newest last, NaN where there was none.
+        xy: `(M, 2) float32`, position in the newest frame, predicted where the track was not seen.
+        residual_motion: `(M, 2) float32`, motion relative to the global motion, pixels per frame.
+        velocity: `(M, 2) float32`, total motion, pixels per frame.
+        scores: `(M,) float32`, score of the last detection.
+        lengths: `(M,) int32`, number of frames in which the track was seen.
+        streaks: `(M,) int32`, number of consecutive frames in which it was seen, up to the newest.
+        missed: `(M,) int32`, number of frames since it was last seen.
+        states: `(M,) int8`, values of `TrackState`.
+        seen: `(M,) bool`, whether it was seen in the newest frame.
+        descriptors: `(M, D) float32`, running mean of the detections, unit length.
+        trails_xy: `(M, L, 2) float32`, last L positions, newest last; NaN where there was none.
     """
 
     ids: NDArray[np.int64]
     xy: FloatArray
-    own_motion: FloatArray
+    residual_motion: FloatArray
     velocity: FloatArray
     scores: FloatArray
     lengths: NDArray[np.int32]
@@ -52,13 +52,20 @@ class TrackTable:
         return len(self.ids)
 
     @classmethod
-    def born(cls, ids: NDArray[np.int64], keypoints: Keypoints, trail_length: int, **columns: Any) -> Self:
-        """New tentative tracks, one a keypoint; `columns` are those that a kind of table has of its own."""
+    def new(cls, ids: NDArray[np.int64], keypoints: Keypoints, trail_length: int, **columns: Any) -> Self:
+        """New tentative tracks.
+
+        Args:
+            ids: `(M,)`.
+            keypoints: M keypoints, one per track.
+            trail_length: Number of positions in a trail.
+            **columns: The additional columns of a subclass.
+        """
         m = len(ids)
         return cls(
             ids=ids,
             xy=keypoints.xy.copy(),
-            own_motion=np.zeros((m, 2), np.float32),
+            residual_motion=np.zeros((m, 2), np.float32),
             velocity=np.zeros((m, 2), np.float32),
             scores=keypoints.scores.copy(),
             lengths=np.ones(m, np.int32),
@@ -72,41 +79,53 @@ class TrackTable:
         )
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
-        """Drop the rows for which `mask` does not hold."""
+        """Keep the rows for which `mask` (`(M,) bool`) holds, drop the others."""
         if not mask.all():
             for column in fields(self):
                 setattr(self, column.name, getattr(self, column.name)[mask])
 
     def append(self, other: Self) -> None:
-        """Add the rows of another table, whose ids are all higher."""
+        """Append the rows of another table, whose ids must all be higher."""
         if len(other):
             for column in fields(self):
                 joined = np.concatenate([getattr(self, column.name), getattr(other, column.name)])
                 setattr(self, column.name, joined)
 
-    def learn_descriptors(
+    def update_descriptors(
         self, rows: NDArray[np.intp], found: NDArray[np.floating], counts: NDArray[np.int32]
     ) -> None:
-        """Take new descriptors of rows into their running means.
+        """Update the running means of some rows with new descriptors.
 
         Args:
             rows: `(R,)`.
-            found: `(R, D)`, of the newest detection.
-            counts: `(R,)`, how many descriptors each mean then holds; beyond the last 8 old ones fade.
+            found: `(R, D)`, descriptors of the newest detection.
+            counts: `(R,)`, number of descriptors in each mean, the new one included; above 8 the mean is
+                exponential.
         """
         weight = 1 / np.minimum(counts, DESCRIPTOR_MEMORY).astype(np.float32)[:, None]
         mean = self.descriptors[rows] * (1 - weight) + found.astype(np.float32) * weight
         norm = np.linalg.norm(mean, axis=1, keepdims=True)
         self.descriptors[rows] = mean / np.maximum(norm, 1e-6)
 
-    def change_states(self, confirm_after: int) -> None:
-        """Confirm what was seen often enough; what is confirmed and not seen is lost."""
+    def update_states(self, confirm_after: int) -> None:
+        """Apply the life cycle to tracks that were seen and to those that were not.
+
+        Tentative tracks become confirmed when seen `confirm_after` times in a row; confirmed tracks become
+        lost when not seen; lost tracks become confirmed again when seen.
+        """
         tentative = self.states == TrackState.TENTATIVE
         self.states[self.seen & (~tentative | (self.streaks >= confirm_after))] = TrackState.CONFIRMED
         self.states[~self.seen & ~tentative] = TrackState.LOST
 
     def ended(self, config: TrackingConfig) -> NDArray[np.bool_]:
-        """Which end: tentative ones that were missed, those lost too long, the longest lost of too many."""
+        """Which tracks end.
+
+        These are tentative tracks that were not seen, tracks lost for more than `max_age` frames, and the
+        longest lost ones where more than `max_lost` are lost.
+
+        Returns:
+            `(M,) bool`.
+        """
         lost = self.states == TrackState.LOST
         ended = lost & (self.missed > config.max_age)
         ended |= (self.states == TrackState.TENTATIVE) & (self.streaks == 0)
@@ -117,23 +136,23 @@ class TrackTable:
         return np.asarray(ended)
 
     @property
-    def alive(self) -> NDArray[np.bool_]:
-        """`(M,) bool`: tentative or confirmed."""
+    def active(self) -> NDArray[np.bool_]:
+        """`(M,) bool`: tentative or confirmed, not lost."""
         return np.asarray(self.states != TrackState.LOST)
 
     @property
-    def known_lengths(self) -> NDArray[np.int32]:
-        """Lengths of the tracks that were ever confirmed."""
+    def confirmed_lengths(self) -> NDArray[np.int32]:
+        """Lengths of the tracks that are or were confirmed."""
         return np.asarray(self.lengths[self.states != TrackState.TENTATIVE])
 
     def push_trails(self) -> None:
-        """Let every trail end at the current place; unseen places leave a gap."""
+        """Append the current position to every trail; NaN for lost tracks."""
         self.trails_xy[:, :-1] = self.trails_xy[:, 1:]
         shown = self.seen | (self.states == TrackState.CONFIRMED)
         self.trails_xy[:, -1] = np.where(shown[:, None], self.xy, np.nan)
 
     def snapshot(self) -> Tracks:
-        """The public view of all rows; shares nothing with the table."""
+        """All tracks as the public `Tracks`; copies, so that later changes of the table do not show."""
         return Tracks(
             self.ids.copy(),
             self.xy.copy(),
@@ -147,10 +166,10 @@ class TrackTable:
 
 @dataclass(slots=True)
 class DescriptorTable(TrackTable):
-    """Tracks that are found again in each detection.
+    """Tracks of the descriptor method, which exist in frames with keypoints only.
 
     Attributes:
-        anchor_xy: `(M, 2) float32`, where the track was in the last frame that had keypoints.
+        anchor_xy: `(M, 2) float32`, position in the last frame with keypoints.
     """
 
     anchor_xy: FloatArray
@@ -158,35 +177,37 @@ class DescriptorTable(TrackTable):
 
 @dataclass(slots=True)
 class AlignedTable(TrackTable):
-    """Tracks that are aligned to how they looked when they began.
+    """Tracks of the hybrid method, which are aligned to a key patch in every frame.
 
     Attributes:
-        affine: `(M, 2, 2) float32`, from the pixels of the key patch to those of the newest frame.
-        slots: `(M,) int64`, where the pool keeps the key patch.
-        adrift: `(M,) int32`, frames in a row that flow alone carried it, unlike its key patch.
-        detections: `(M,) int32`, how many detections its descriptor is the mean of.
-        doubts: `(M,) int32`, detections in a row that found another descriptor at its place.
+        affine: `(M, 2, 2) float32`, from pixels of the key patch to pixels of the newest frame.
+        slots: `(M,) int64`, slot of the key patch in the `PatchPool`.
+        flow_only: `(M,) int32`, number of consecutive frames tracked by optical flow without agreement with
+            the key patch.
+        detections: `(M,) int32`, number of detections that confirmed it.
+        contradictions: `(M,) int32`, number of consecutive detections with a different descriptor at its
+            position.
     """
 
     affine: FloatArray
     slots: NDArray[np.int64]
-    adrift: NDArray[np.int32]
+    flow_only: NDArray[np.int32]
     detections: NDArray[np.int32]
-    doubts: NDArray[np.int32]
+    contradictions: NDArray[np.int32]
 
     @classmethod
-    def started(
+    def with_patches(
         cls, ids: NDArray[np.int64], keypoints: Keypoints, slots: NDArray[np.int64], trail_length: int
     ) -> Self:
-        """New tentative tracks whose key patches lie at `slots`."""
+        """New tentative tracks with key patches in the given slots."""
         m = len(ids)
-        return cls.born(
+        return cls.new(
             ids,
             keypoints,
             trail_length,
             affine=np.tile(np.eye(2, dtype=np.float32), (m, 1, 1)),
             slots=slots,
-            adrift=np.zeros(m, np.int32),
+            flow_only=np.zeros(m, np.int32),
             detections=np.ones(m, np.int32),
-            doubts=np.zeros(m, np.int32),
+            contradictions=np.zeros(m, np.int32),
         )

@@ -1,4 +1,4 @@
-"""The one entry to tracking: frames and keypoints in, tracks out, whatever the method."""
+"""The entry of the room: frames and keypoints in, tracks out, with any of the three methods."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from realtime_kp.config import TrackingConfig, config_or_keywords
 from realtime_kp.errors import ConfigError
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Tracks
-from realtime_kp.tracking.descriptor import DescriptorMethod
-from realtime_kp.tracking.hybrid import HybridMethod
-from realtime_kp.tracking.ledger import Ledger, TrackCounts
+from realtime_kp.tracking.descriptor_method import DescriptorMethod
+from realtime_kp.tracking.hybrid_method import HybridMethod
+from realtime_kp.tracking.track_registry import TrackCounts, TrackRegistry
 
 
 class Method(Protocol):
-    """A way to track. Frames come in order and have one size until `reset`."""
+    """A tracking method. Frames come in order and have one size until `reset`."""
 
-    def update(self, frame: Frame, keypoints: Keypoints | None, passed: int) -> Tracks:
-        """Carry the tracks to a frame.
+    def update(self, frame: Frame, keypoints: Keypoints | None, elapsed: int) -> Tracks:
+        """Advance all tracks to a frame.
 
         Args:
             frame: The frame.
-            keypoints: Of this frame, or of an earlier one that they name; None where there are none.
-            passed: Frames since the last update, 1 where none was dropped.
+            keypoints: A detection of this frame, or of the earlier one that `frame_index` names; None where
+                there is none.
+            elapsed: Number of frames since the last update, 1 where none was dropped.
         """
         ...
 
@@ -34,29 +35,30 @@ class Method(Protocol):
         ...
 
     @property
-    def known_lengths(self) -> NDArray[np.int32]:
-        """Lengths of the living tracks that were ever confirmed."""
+    def confirmed_lengths(self) -> NDArray[np.int32]:
+        """Lengths of the current tracks that are or were confirmed."""
         ...
 
 
 class Tracker:
-    """Ties what is seen in successive frames into tracks.
+    """Tracks keypoints through successive frames.
 
-    Three methods share the interface (`tracking.kind`): `hybrid` aligns every track in every frame to how
-    it looked when it began, and recognises lost ones by descriptor and place; `flow` does without
-    descriptors, and a track that is lost is gone; `descriptor` finds tracks again in each detection by
-    descriptor alone.
+    Three methods share the interface (`tracking.kind`): `hybrid` aligns every track in every frame to its key
+    patch and re-identifies lost tracks by descriptor and position; `flow` aligns without descriptors, and a
+    track that is lost ends; `descriptor` associates tracks with the keypoints of each detection, without
+    optical flow.
 
     Life cycle: tentative → confirmed (seen in `confirm_after` frames in a row) → lost (not seen) →
     confirmed again, or ended (not seen for more than `max_age` frames). A tentative track that is missed
     ends at once. Ids start at 1 and are never used again. With `hybrid` and `flow` every frame counts in
-    which a track was aligned; with `descriptor` frames without keypoints neither confirm nor lose a track.
+    which a track was aligned; with `descriptor`, frames without keypoints neither confirm a track nor lose
+    it.
 
     Keyword arguments are the fields of `TrackingConfig`, or give the whole `config`.
 
     Args:
         config: All settings at once.
-        trail_length: How many past places each track remembers for drawing.
+        trail_length: Number of past positions kept for each track, for drawing.
 
     Raises:
         ConfigError: An argument is unknown or impossible.
@@ -68,24 +70,25 @@ class Tracker:
         self.config = config_or_keywords(TrackingConfig, config, settings, "Tracker")
         if trail_length < 1:
             raise ConfigError(f"trail_length must be at least 1, got {trail_length}")
-        self._ledger = Ledger()
-        self._method = _make_method(self.config, self._ledger, trail_length)
+        self._registry = TrackRegistry()
+        self._method = _make_method(self.config, self._registry, trail_length)
         self._dim: int | None = None
         self._scene: tuple[int, tuple[int, int]] | None = None
         self._last_index: int | None = None
         self._expired = 0
 
     def update(self, frame: Frame, keypoints: Keypoints | None) -> Tracks:
-        """Carry the tracks to a frame.
+        """Advance all tracks to a frame.
 
         Args:
-            frame: The frame; another size or session than before ends all tracks.
-            keypoints: What was found in it, or in an earlier frame that `keypoints.frame_index` names: such
-                late ones correct the tracks as they stood at that frame and are carried to this one, or are
-                dropped and counted where that frame is forgotten. None where there are none.
+            frame: The frame; a change of size or session ends all tracks.
+            keypoints: A detection of this frame, or of the earlier one that `keypoints.frame_index` names. A
+                late detection is associated with the tracks as they were in its frame, and its results are
+                carried to this one; where its frame has left the history it is dropped and counted. None
+                where there is none.
 
         Returns:
-            All tracks alive after it, by ascending id.
+            All current tracks, by ascending id.
 
         Raises:
             ValueError: The descriptors have another length than those before, or the keypoints are of a
@@ -95,12 +98,12 @@ class Tracker:
         if scene != self._scene:
             self.reset()
             self._scene = scene
-        # Frames that were dropped before the tracker passed all the same: things moved on meanwhile.
-        passed = max(1, frame.index - self._last_index) if self._last_index is not None else 1
+        # Motion goes on in frames that were dropped before they reached the tracker.
+        elapsed = max(1, frame.index - self._last_index) if self._last_index is not None else 1
         self._last_index = frame.index
         if keypoints is not None:
             keypoints = self._checked(frame, keypoints)
-        return self._method.update(frame, keypoints, passed)
+        return self._method.update(frame, keypoints, elapsed)
 
     def reset(self) -> None:
         """End all tracks; ids go on."""
@@ -109,17 +112,17 @@ class Tracker:
 
     @property
     def counts(self) -> TrackCounts:
-        """What became of the tracks so far."""
-        return self._ledger.counts(self._method.known_lengths)
+        """Statistics of the tracks so far."""
+        return self._registry.counts(self._method.confirmed_lengths)
 
     @property
     def expired(self) -> int:
-        """Detections that were dropped because their frame was forgotten when they came."""
-        return self._ledger.expired
+        """Number of late detections that were dropped because their frame had left the history."""
+        return self._registry.expired
 
     @property
     def takes_late_keypoints(self) -> bool:
-        """Whether frames without keypoints gain something, and keypoints of earlier frames are of use."""
+        """Whether the method uses frames without keypoints, and detections of earlier frames."""
         return self.config.kind != "descriptor"
 
     def _checked(self, frame: Frame, keypoints: Keypoints) -> Keypoints:
@@ -135,7 +138,7 @@ class Tracker:
         return keypoints
 
 
-def _make_method(config: TrackingConfig, ledger: Ledger, trail_length: int) -> Method:
+def _make_method(config: TrackingConfig, registry: TrackRegistry, trail_length: int) -> Method:
     if config.kind == "descriptor":
-        return DescriptorMethod(config, ledger, trail_length)
-    return HybridMethod(config, ledger, trail_length, recognise=config.kind == "hybrid")
+        return DescriptorMethod(config, registry, trail_length)
+    return HybridMethod(config, registry, trail_length, use_descriptors=config.kind == "hybrid")

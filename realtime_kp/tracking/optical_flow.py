@@ -1,4 +1,4 @@
-"""Pyramidal Lucas–Kanade from one frame to another, checked backwards."""
+"""Pyramidal Lucas–Kanade optical flow with a forward-backward check."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ Grey = NDArray[np.uint8]
 _WINDOW_PX = 21
 _COARSE_WINDOW_PX = 15
 _LEVELS = 3
-_BACK_PX = 1.0
+_MAX_BACKWARD_ERROR_PX = 1.0
 _STOP = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.02)
 
 
-def same_light(image: Grey, like: Grey) -> Grey:
-    """`image` with the mean and contrast of `like`: flow takes a point's brightness to be constant."""
+def match_brightness(image: Grey, like: Grey) -> Grey:
+    """`image` with the mean and the contrast of `like`.
+
+    Lucas–Kanade assumes that the brightness of a point is constant.
+    """
     (mean,), (spread,) = (m.ravel() for m in cv2.meanStdDev(image))
     (to_mean,), (to_spread,) = (m.ravel() for m in cv2.meanStdDev(like))
     gain = float(to_spread / max(spread, 1e-3))
@@ -30,7 +33,7 @@ def same_light(image: Grey, like: Grey) -> Grey:
 def follow(
     before: Grey, after: Grey, xy: FloatArray, guess_xy: FloatArray
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Where points went, by pyramidal Lucas–Kanade, forwards and back.
+    """Follow points by pyramidal Lucas–Kanade, forwards and backwards.
 
     Bouguet, Pyramidal Implementation of the Lucas Kanade Feature Tracker, 2001; forward–backward error by
     Kalal et al., Forward-Backward Error: Automatic Detection of Tracking Failures, ICPR 2010.
@@ -38,11 +41,12 @@ def follow(
     Args:
         before: `(H, W) uint8`.
         after: `(H, W) uint8`.
-        xy: `(N, 2) float32` places in `before`.
-        guess_xy: `(N, 2) float32` about where they are in `after`.
+        xy: `(N, 2) float32`, positions in `before`.
+        guess_xy: `(N, 2) float32`, initial positions in `after`.
 
     Returns:
-        `(N, 2) float32` places in `after`, and `(N,) bool`: found, inside, and back at its start.
+        `(N, 2) float32` positions in `after`, and `(N,) bool`: found, inside the image, and within 1 px of
+        the start when followed backwards.
     """
     if len(xy) == 0:
         return np.zeros((0, 2), np.float32), np.zeros(0, np.bool_)
@@ -50,16 +54,16 @@ def follow(
     back, found_back = _flow(after, before, there, there - (guess_xy - xy), _WINDOW_PX)
     height, width = after.shape
     good = found & found_back & (there >= 0).all(axis=1) & (there <= (width - 1, height - 1)).all(axis=1)
-    good &= ((back - xy) ** 2).sum(axis=1) <= _BACK_PX * _BACK_PX
+    good &= ((back - xy) ** 2).sum(axis=1) <= _MAX_BACKWARD_ERROR_PX * _MAX_BACKWARD_ERROR_PX
     return there, good
 
 
 def coarse_flow(
     before: Grey, after: Grey, xy: FloatArray, guess_xy: FloatArray
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Where points went, in half the time and unchecked: enough for a fit that bears outliers.
+    """Follow points in half the time and without the backward check, for robust fits that tolerate outliers.
 
-    Takes and gives the same as `follow`.
+    Arguments and results are those of `follow`.
     """
     if len(xy) == 0:
         return np.zeros((0, 2), np.float32), np.zeros(0, np.bool_)

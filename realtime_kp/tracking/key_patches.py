@@ -1,8 +1,9 @@
-"""Key patches: how a track looked when it began, and the alignment of a picture to that look.
+"""Key patches: the appearance of a track where it began, and alignment of an image to it.
 
-Lucas–Kanade in its inverse compositional form (Baker and Matthews, Lucas-Kanade 20 years on, IJCV 2004) on
-patches of zero mean and unit length, which makes it blind to gain and offset. Gradients and Hessian belong
-to the key patch, so they are computed once in a track's life, and aligning never drifts.
+Inverse compositional Lucas–Kanade (Baker and Matthews, Lucas-Kanade 20 Years On, IJCV 2004) on patches of
+zero mean and unit norm, which makes it invariant to gain and offset. Gradients and Hessian are those of the
+key
+patch: they are computed once per track, and alignment does not accumulate drift.
 """
 
 from __future__ import annotations
@@ -30,19 +31,19 @@ _AFFINE_PRIOR = 0.3
 _LARGEST_CHANGE = 0.05
 _SMALLEST_NORM = 1e-3
 _RIDGE = 1e-6
-_MOST_ITERATIONS = 6
-_SETTLED_PX = 0.12
-_HOPELESS = 0.3
+_MAX_ITERATIONS = 6
+_CONVERGED_PX = 0.12
+_DIVERGED = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPatches:
-    """Patches of N tracks as they are aligned to.
+    """Precomputed key patches of N tracks.
 
     Attributes:
-        steps: `(N, 3, 121) float32`: two rows that turn a sampled patch into the shift (x, y) it is off by,
-            in the key's pixels times the patch's contrast; then the patch itself, zero mean, unit length.
-        shapes: `(N, 4, 121) float32`: the same for the change of the affine map, row by row.
+        steps: `(N, 3, 121) float32`: two rows whose product with a normalised patch is the shift (x, y) in
+            pixels of the key patch; then the key patch itself, zero mean, unit norm.
+        shapes: `(N, 4, 121) float32`: the same for the four elements of the change of the affine map.
     """
 
     steps: FloatArray
@@ -53,12 +54,12 @@ class KeyPatches:
 
 
 def sample(grey: FloatArray, xy: FloatArray, affine: FloatArray) -> FloatArray:
-    """Cut patches out of a picture.
+    """Sample patches from an image, bilinearly.
 
     Args:
-        grey: `(H, W) float32`; beyond its edges it goes on as at the edge.
-        xy: `(N, 2)` centres.
-        affine: `(N, 2, 2)` from patch to picture pixels.
+        grey: `(H, W) float32`; edge pixels are repeated beyond the edges.
+        xy: `(N, 2)`, centres of the patches, pixels.
+        affine: `(N, 2, 2)`, from pixels of the patch to pixels of the image.
 
     Returns:
         `(N, 121) float32`.
@@ -80,16 +81,16 @@ def sample(grey: FloatArray, xy: FloatArray, affine: FloatArray) -> FloatArray:
     return patches
 
 
-def sharpness(grey: FloatArray, xy: FloatArray) -> FloatArray:
-    """How well the surroundings of places pin them down, in both directions.
+def min_eigenvalue(grey: FloatArray, xy: FloatArray) -> FloatArray:
+    """How well positions are determined by the image around them.
 
     The smaller eigenvalue of the structure tensor (Shi and Tomasi, Good features to track, CVPR 1994)
-    summed over the patch, in grey levels² per pixel²: noise of σ grey levels moves an alignment by about `σ
-    / sqrt(sharpness)` pixels.
+    summed over the patch, in grey levels² per pixel²: noise of σ grey levels shifts an alignment by about
+    `σ / sqrt(eigenvalue)` pixels.
 
     Args:
         grey: `(H, W) float32`.
-        xy: `(N, 2)` places.
+        xy: `(N, 2)`, positions, pixels.
 
     Returns:
         `(N,) float32`.
@@ -101,27 +102,27 @@ def sharpness(grey: FloatArray, xy: FloatArray) -> FloatArray:
     return np.asarray((xx + yy) / 2 - np.hypot((xx - yy) / 2, cross), np.float32)
 
 
-def cut_keys(grey: FloatArray, xy: FloatArray) -> KeyPatches:
-    """Make key patches of places in a picture.
+def cut_patches(grey: FloatArray, xy: FloatArray) -> KeyPatches:
+    """Make key patches at positions in an image.
 
     Args:
         grey: `(H, W) float32`.
-        xy: `(N, 2)` places.
+        xy: `(N, 2)`, positions, pixels.
     """
-    patch = sample(grey, xy, _upright(len(xy)))
+    patch = sample(grey, xy, _identity_maps(len(xy)))
     patch -= patch.mean(axis=1, keepdims=True)
     norm = np.maximum(np.linalg.norm(patch, axis=1, keepdims=True), _SMALLEST_NORM)
     patch /= norm
     dx, dy = _slopes(grey, xy)
     slopes = np.stack([dx, dy, dx * _GRID_X, dx * _GRID_Y, dy * _GRID_X, dy * _GRID_Y], axis=1)
     slopes /= norm[:, None]
-    # Gain and offset are free: only the part of each slope beyond them tells anything.
+    # Components along gain and offset are projected out: alignment must be invariant to both.
     slopes -= slopes.mean(axis=2, keepdims=True)
     slopes -= np.matmul(slopes, patch[..., None]) * patch[:, None]
     hessian = np.matmul(slopes, slopes.transpose(0, 2, 1))
     strength = np.maximum(np.trace(hessian[:, :2, :2], axis1=1, axis2=2), _SMALLEST_NORM)[:, None, None]
     shift = hessian[:, :2, :2] + np.float32(_RIDGE) * strength * np.eye(2, dtype=np.float32)
-    # A shape that the picture hardly determines stays as it is.
+    # A prior keeps the affine map where the image hardly determines it.
     ridge = np.diag([_RIDGE, _RIDGE, *4 * [_AFFINE_PRIOR * REACH_PX]]).astype(np.float32)
     whole = hessian + strength * ridge
     steps = np.matmul(np.linalg.inv(shift), slopes[:, :2])
@@ -129,13 +130,13 @@ def cut_keys(grey: FloatArray, xy: FloatArray) -> KeyPatches:
     return KeyPatches(np.concatenate([steps, patch[:, None]], axis=1), shapes)
 
 
-def _upright(count: int) -> FloatArray:
+def _identity_maps(count: int) -> FloatArray:
     return np.tile(np.eye(2, dtype=np.float32), (count, 1, 1))
 
 
 def _slopes(grey: FloatArray, xy: FloatArray) -> tuple[FloatArray, FloatArray]:
     """`(N, 121)` derivatives along x and y, by central differences."""
-    upright = _upright(len(xy))
+    upright = _identity_maps(len(xy))
     right, down = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
     dx = sample(grey, xy + right, upright) - sample(grey, xy - right, upright)
     dy = sample(grey, xy + down, upright) - sample(grey, xy - down, upright)
@@ -143,10 +144,10 @@ def _slopes(grey: FloatArray, xy: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 class PatchPool:
-    """Key patches of all tracks, each at a slot that stays its own while the track lives.
+    """Key patches of all tracks, each in a slot that belongs to the track while it exists.
 
     Args:
-        capacity: Slots to begin with; it grows as needed.
+        capacity: Initial number of slots; it is doubled when needed.
     """
 
     def __init__(self, capacity: int = 512) -> None:
@@ -155,7 +156,7 @@ class PatchPool:
         self._free = list(range(capacity - 1, -1, -1))
 
     def put(self, keys: KeyPatches) -> IntArray:
-        """Store key patches and say at which slots."""
+        """Store key patches; returns their slots, `(N,)`."""
         while len(self._free) < len(keys):
             self._grow()
         slots = np.array([self._free.pop() for _ in range(len(keys))], np.intp)
@@ -163,48 +164,48 @@ class PatchPool:
         return slots
 
     def replace(self, slots: IntArray, keys: KeyPatches) -> None:
-        """Give slots new key patches."""
+        """Replace the key patches in some slots."""
         self._steps[slots], self._shapes[slots] = keys.steps, keys.shapes
 
     def release(self, slots: IntArray) -> None:
-        """Let others use these slots."""
+        """Free some slots."""
         self._free += slots.tolist()
 
     def align(
         self, grey: FloatArray, slots: IntArray, xy: FloatArray, affine: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Shift places until the picture there looks like the key patches.
+        """Shift positions until the image matches the key patches.
 
         Args:
             grey: `(H, W) float32`.
-            slots: `(N,)` of the key patches.
-            xy: `(N, 2)` places to start from, pixels; found if no more than about 3 px off.
-            affine: `(N, 2, 2)` from the keys' pixels to the picture's.
+            slots: `(N,)`, slots of the key patches.
+            xy: `(N, 2)`, initial positions, pixels; they converge if at most about 3 px off.
+            affine: `(N, 2, 2)`, from pixels of the key patch to pixels of the image.
 
         Returns:
-            `(N, 2)` places and `(N,)` normalised cross-correlation before the last, smallest step.
+            `(N, 2)` positions, and `(N,)` normalised cross-correlation before the last step.
         """
-        xy, likeness = xy.copy(), np.zeros(len(xy), np.float32)
+        xy, correlation = xy.copy(), np.zeros(len(xy), np.float32)
         rows, steps = np.arange(len(xy)), self._steps[slots]
-        for _ in range(_MOST_ITERATIONS):
+        for _ in range(_MAX_ITERATIONS):
             found = _project(steps, sample(grey, xy[rows], affine[rows]))
             shift = _apply(affine[rows], found)
             xy[rows] -= shift
-            likeness[rows] = found[:, 2]
-            # Most are there at once; the others get a few more steps.
-            moving = (np.abs(shift).max(axis=1, initial=0) > _SETTLED_PX) & (found[:, 2] > _HOPELESS)
+            correlation[rows] = found[:, 2]
+            # Most converge in the first iteration; only the others are iterated further.
+            moving = (np.abs(shift).max(axis=1, initial=0) > _CONVERGED_PX) & (found[:, 2] > _DIVERGED)
             rows, steps = rows[moving], steps[moving]
             if len(rows) == 0:
                 break
-        return xy, likeness
+        return xy, correlation
 
     def adapt(self, grey: FloatArray, slots: IntArray, xy: FloatArray, affine: FloatArray) -> FloatArray:
-        """One Gauss–Newton step of the affine maps, at places that are aligned already.
+        """One Gauss–Newton step of the affine maps, at positions that are aligned already.
 
         Args:
             grey: `(H, W) float32`.
-            slots: `(N,)` of the key patches.
-            xy: `(N, 2)`, pixels.
+            slots: `(N,)`, slots of the key patches.
+            xy: `(N, 2)`, positions, pixels.
             affine: `(N, 2, 2)`.
 
         Returns:
@@ -222,15 +223,15 @@ class PatchPool:
         self._free = list(range(2 * capacity - 1, capacity - 1, -1)) + self._free
 
 
-def likeness(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Normalised cross-correlation of `(N, 121)` patches with each other, row by row."""
+def cross_correlation(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Normalised cross-correlation of two sets of `(N, 121)` patches, row by row: `(N,)`."""
     centred = a - a.mean(axis=1, keepdims=True)
     norm = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), _SMALLEST_NORM)
     return _project((centred / norm)[:, None], b)[:, 0]
 
 
 def _project(rows: FloatArray, patches: FloatArray) -> FloatArray:
-    """Inner products of `(N, R, P)` rows of zero mean with patches made zero mean and unit length."""
+    """`(N, R)`: products of `(N, R, P)` rows of zero mean with patches of zero mean and unit norm."""
     total = patches.sum(axis=1)
     spread = np.einsum("np,np->n", patches, patches) - total * total / SAMPLES
     norm = np.sqrt(np.maximum(spread, _SMALLEST_NORM))

@@ -1,4 +1,4 @@
-"""Which track takes which keypoint: candidates by place, choice by descriptor, in order of trust."""
+"""Association of tracks with keypoints by predicted position and descriptor, in several rounds."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from realtime_kp.tracking.table import TrackTable
 FloatArray = NDArray[np.float32]
 
 TIGHT_PX = (3.0, 5.0)
-_PLACE_WEIGHT = 0.5
+_DISTANCE_WEIGHT = 0.5
 _STRICTER = 0.75
 _MARGIN = 0.05
 _TOGETHER_REACH = 0.1  # of the long side
 _TOGETHER_PX = 2.0
-_TOGETHER_FELLOWS = 2
+_MIN_NEIGHBOURS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round of matching: which tracks, how far they are looked for, how alike they must be.
+    """One round of association.
 
     Attributes:
         state: Tracks in this state take part.
-        radius_px: Largest distance from the predicted place.
+        radius_px: Largest distance from the predicted position.
         similarity: Smallest cosine of the descriptors.
-        margin: By how much the best must beat the second best keypoint within the radius.
-        together_px: Above 0, only pairs count with neighbours within this distance that are off the
-            prediction the same way: one keypoint elsewhere is mostly another one, several that moved alike
-            are an object that moves on its own.
+        margin: Smallest difference of the cosine to the second best keypoint within the radius.
+        together_px: Above 0, a pair counts only where neighbours within this distance deviate from the
+            prediction like it: a single deviating keypoint is mostly a false match, several that deviate
+            alike are a moving object.
     """
 
     state: TrackState
@@ -52,12 +52,12 @@ class Round:
 
 
 def rounds(config: TrackingConfig, long_side_px: float, spread_px: float | None) -> tuple[Round, ...]:
-    """The rounds of one frame, surest first.
+    """The rounds of one frame, most reliable first.
 
     Args:
         config: Radii and threshold.
-        long_side_px: Of the frame.
-        spread_px: How well the global motion explains the matches; None where there is no global motion.
+        long_side_px: Long side of the frame.
+        spread_px: Typical residual of the global motion; None where there is no global motion.
     """
     wide_px = config.search_radius * long_side_px
     tight_px = wide_px if spread_px is None else min(wide_px, float(np.clip(4 * spread_px, *TIGHT_PX)))
@@ -73,16 +73,18 @@ def rounds(config: TrackingConfig, long_side_px: float, spread_px: float | None)
     )
 
 
-def assign(table: TrackTable, place: FloatArray, keypoints: Keypoints, plan: tuple[Round, ...]) -> Pairs:
-    """Match tracks to keypoints, each at most once.
+def associate(
+    table: TrackTable, predicted_xy: FloatArray, keypoints: Keypoints, plan: tuple[Round, ...]
+) -> Pairs:
+    """Associate tracks with keypoints, each at most once.
 
-    Within a round the pairs are mutual nearest neighbours in descriptor, less a penalty that grows with the
-    distance from the predicted place: keypoints a few pixels apart look alike.
+    The pairs of a round are mutual nearest neighbours by cosine of the descriptors minus a penalty that grows
+    with the distance from the predicted position: keypoints a few pixels apart have similar descriptors.
 
     Args:
         table: The tracks.
-        place: `(M, 2)` where each is predicted.
-        keypoints: The newest keypoints.
+        predicted_xy: `(M, 2)`, predicted positions.
+        keypoints: The detection.
         plan: The rounds.
 
     Returns:
@@ -93,11 +95,11 @@ def assign(table: TrackTable, place: FloatArray, keypoints: Keypoints, plan: tup
     found_a, found_b = [], []
     for step in plan:
         rows, columns = np.flatnonzero(free_a & (table.states == step.state)), np.flatnonzero(free_b)
-        near = near_pairs(place[rows], keypoints.xy[columns], step.radius_px)
+        near = near_pairs(predicted_xy[rows], keypoints.xy[columns], step.radius_px)
         pairs = Pairs(rows[near.a], columns[near.b])
         cosines = similarities(table.descriptors, descriptors, pairs)
-        gap = place[pairs.a] - keypoints.xy[pairs.b]
-        penalty = _PLACE_WEIGHT * (gap * gap).sum(axis=1) / step.radius_px**2
+        gap = predicted_xy[pairs.a] - keypoints.xy[pairs.b]
+        penalty = _DISTANCE_WEIGHT * (gap * gap).sum(axis=1) / step.radius_px**2
         good = mutual_best(pairs, cosines - penalty) & (cosines >= step.similarity)
         if step.margin:
             good &= cosines - runner_up(pairs.a, cosines) >= step.margin
@@ -113,17 +115,17 @@ def assign(table: TrackTable, place: FloatArray, keypoints: Keypoints, plan: tup
 
 
 def moving_together(xy: FloatArray, shift: FloatArray, reach_px: float) -> NDArray[np.bool_]:
-    """Which places have at least two neighbours that are shifted like them.
+    """Which positions have at least two neighbours that are shifted like them.
 
     Args:
-        xy: `(N, 2)` places, pixels.
-        shift: `(N, 2)` by how much each is off its prediction, pixels.
-        reach_px: How far neighbours may be.
+        xy: `(N, 2)`, positions, pixels.
+        shift: `(N, 2)`, deviation of each from its prediction, pixels.
+        reach_px: Largest distance of a neighbour.
 
     Returns:
         `(N,) bool`.
     """
     near = near_pairs(xy, xy, reach_px)
     alike = np.linalg.norm(shift[near.a] - shift[near.b], axis=1) <= _TOGETHER_PX
-    fellows = np.bincount(near.a[alike], minlength=len(xy)) - 1  # each is its own neighbour
-    return np.asarray(fellows >= _TOGETHER_FELLOWS)
+    neighbours = np.bincount(near.a[alike], minlength=len(xy)) - 1  # each is its own neighbour
+    return np.asarray(neighbours >= _MIN_NEIGHBOURS)

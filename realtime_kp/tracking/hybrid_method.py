@@ -1,0 +1,128 @@
+"""The hybrid method: tracks are aligned in every frame and re-identified by descriptor.
+
+The order of all that happens to a frame is the two tuples of stages below.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.config import TrackingConfig
+from realtime_kp.frame import Frame
+from realtime_kp.keypoints import Keypoints, Tracks
+from realtime_kp.tracking.history import GreyFrame, History, PastFrame
+from realtime_kp.tracking.key_patches import PatchPool
+from realtime_kp.tracking.stages.alignment import adapt_affine_maps, align_to_key_patches
+from realtime_kp.tracking.stages.birth import start_tracks
+from realtime_kp.tracking.stages.confirmation import confirm_by_detection, end_contradicted, observe
+from realtime_kp.tracking.stages.flow_fallback import follow_by_optical_flow
+from realtime_kp.tracking.stages.global_motion import estimate_global_motion
+from realtime_kp.tracking.stages.life_cycle import end_tracks, extend_trails, record_history, update_tracks
+from realtime_kp.tracking.stages.outlier_rejection import (
+    detect_scene_change,
+    reject_duplicates,
+    reject_motion_outliers,
+)
+from realtime_kp.tracking.stages.patch_renewal import renew_key_patches
+from realtime_kp.tracking.stages.prediction import predict
+from realtime_kp.tracking.stages.re_identification import re_identify
+from realtime_kp.tracking.stages.relocation import relocate_after_scene_change
+from realtime_kp.tracking.stages.return_by_prediction import find_lost_by_prediction
+from realtime_kp.tracking.stages.state import FrameState, Memory, Stage
+from realtime_kp.tracking.table import AlignedTable
+from realtime_kp.tracking.track_registry import TrackRegistry
+
+# From the previous frame to the current one.
+ALIGNMENT: tuple[Stage, ...] = (
+    estimate_global_motion,
+    predict,
+    align_to_key_patches,
+    follow_by_optical_flow,
+    reject_motion_outliers,
+    find_lost_by_prediction,
+    reject_duplicates,
+    adapt_affine_maps,
+    detect_scene_change,
+    update_tracks,
+    end_tracks,
+)
+# With a detection, of the current frame or of an earlier one.
+DETECTION: tuple[Stage, ...] = (
+    confirm_by_detection,
+    renew_key_patches,
+    relocate_after_scene_change,
+    re_identify,
+    # Only now may rows leave the table: the observation refers to rows as they were.
+    end_contradicted,
+    start_tracks,
+)
+
+
+class HybridMethod:
+    """Aligns tracks in every frame, re-identifies lost ones in detections, starts new ones.
+
+    Args:
+        config: Thresholds and ages.
+        registry: Issues ids and records ended tracks.
+        trail_length: Number of past positions kept for each track.
+        use_descriptors: Keep lost tracks and re-identify them; else this is plain optical flow with
+            alignment, and a track that is lost ends.
+    """
+
+    def __init__(
+        self, config: TrackingConfig, registry: TrackRegistry, trail_length: int, *, use_descriptors: bool
+    ) -> None:
+        self._config = config
+        self._registry = registry
+        self._trail_length = trail_length
+        self._use_descriptors = use_descriptors
+        self._patches = PatchPool()
+        self._history = History(config.history)
+        self._memory: Memory | None = None
+        self._previous: GreyFrame | None = None
+
+    @property
+    def confirmed_lengths(self) -> NDArray[np.int32]:
+        """Lengths of the current tracks that are or were confirmed."""
+        return np.zeros(0, np.int32) if self._memory is None else self._memory.table.confirmed_lengths
+
+    def reset(self) -> None:
+        """End all tracks and drop the history."""
+        if self._memory is not None:
+            self._memory.end_tracks(np.ones(len(self._memory.table), np.bool_))
+        self._memory = self._previous = None
+        self._history.clear()
+
+    def update(self, frame: Frame, keypoints: Keypoints | None, elapsed: int) -> Tracks:
+        """Run the stages on a frame; see `Method`."""
+        previous, current = self._previous, GreyFrame.of(frame)
+        self._previous = current
+        if self._memory is None:
+            if keypoints is None:
+                self._history.push(PastFrame.without_tracks(current))
+                return Tracks.empty(self._trail_length)
+            self._memory = self._new_memory(keypoints.descriptors.shape[1])
+        state = FrameState(self._memory, previous, current, elapsed, keypoints)
+        if previous is not None and len(state.table):
+            _run(ALIGNMENT, state)
+        record_history(state)
+        observe(state)
+        if state.observation is not None:
+            _run(DETECTION, state)
+        extend_trails(state)
+        return state.table.snapshot()
+
+    def _new_memory(self, descriptor_dim: int) -> Memory:
+        none = Keypoints.empty(descriptor_dim)
+        table = AlignedTable.with_patches(
+            np.zeros(0, np.int64), none, np.zeros(0, np.intp), self._trail_length
+        )
+        return Memory(
+            self._config, self._registry, table, self._patches, self._history, self._use_descriptors
+        )
+
+
+def _run(stages: tuple[Stage, ...], state: FrameState) -> None:
+    for stage in stages:
+        stage(state)

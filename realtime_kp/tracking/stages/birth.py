@@ -1,0 +1,108 @@
+"""Stage: new tracks on free keypoints."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from realtime_kp.keypoints import Keypoints, TrackState
+from realtime_kp.tracking.key_patches import REACH_PX, cut_patches, min_eigenvalue
+from realtime_kp.tracking.matching import near_pairs
+from realtime_kp.tracking.stages.alignment import EDGE_PX
+from realtime_kp.tracking.stages.confirmation import SPACING_PX
+from realtime_kp.tracking.stages.late_detection import to_current_frame
+from realtime_kp.tracking.stages.patch_renewal import MIN_EIGENVALUE
+from realtime_kp.tracking.stages.state import FloatArray, FrameState, IntArray, Mask
+from realtime_kp.tracking.table import AlignedTable
+
+_MARGIN_PX = REACH_PX
+_HIDDEN_FRAMES = 30
+_MAX_CANDIDATES = 128
+_MIN_SHARE = 64
+_CELLS = 8
+
+
+def start_tracks(state: FrameState) -> None:
+    """Start tracks on free keypoints with a well-conditioned patch, as far as the budget allows.
+
+    Emptiest parts of the frame come first.
+    """
+    memory, table, current = state.memory, state.table, state.current
+    seen = state.require_observation()
+    keypoints, past = seen.keypoints, seen.past
+    room = _room(state)
+    # Selecting positions costs more than starting there: it pays for several tracks at a time.
+    if room < max(1, memory.config.max_tracks // _MIN_SHARE):
+        return
+    free = seen.free & current.inside(keypoints.xy, _MARGIN_PX)
+    rows = birth_order(keypoints, free, table.xy[table.active], current.size_wh)
+    if 2 * room < memory.config.max_tracks:
+        # Most of what is still free is ill-conditioned: candidates are examined in turn, frame by frame.
+        turns = max(1, -(-len(rows) // _MAX_CANDIDATES))
+        rows = rows[current.index % turns :: turns]
+    there, good = to_current_frame(state, keypoints.xy[rows])
+    good &= current.inside(there, EDGE_PX)
+    good[near_pairs(there, table.xy[table.seen], SPACING_PX).a] = False
+    rows, there = rows[good], there[good]
+    values = current.values if past.index == current.index else past.grey.astype(np.float32)
+    conditioned = np.flatnonzero(min_eigenvalue(values, keypoints.xy[rows]) >= MIN_EIGENVALUE)[:room]
+    rows, there = rows[conditioned], there[conditioned]
+    slots = memory.patches.put(cut_patches(values, keypoints.xy[rows]))
+    ids, trail_length = memory.registry.new_ids(len(rows)), table.trails_xy.shape[1]
+    born = AlignedTable.with_patches(ids, keypoints.rows(rows), slots, trail_length)
+    born.xy = there.astype(np.float32)
+    if memory.config.confirm_after == 1:
+        born.states[:] = TrackState.CONFIRMED
+    table.append(born)
+
+
+def _room(state: FrameState) -> int:
+    """How many tracks may start; a part of the budget is reserved for tracks that are occluded now."""
+    table, max_tracks = state.table, state.memory.config.max_tracks
+    hidden = ~table.active & state.current.inside(table.xy, 0) & (table.ids > state.memory.last_id_before_cut)
+    hidden &= table.missed <= _HIDDEN_FRAMES
+    reserved = min(int(hidden.sum()), max_tracks // 4)
+    return max_tracks - int(table.active.sum()) - reserved
+
+
+def birth_order(
+    keypoints: Keypoints, free: Mask, active_xy: FloatArray, size_wh: tuple[int, int]
+) -> IntArray:
+    """Keypoints on which a track may start, those in the emptiest parts of the frame first.
+
+    Args:
+        keypoints: Best first.
+        free: `(N,) bool`: not close to a track, and well inside the frame.
+        active_xy: `(M, 2)`, positions of the active tracks.
+        size_wh: Width and height of the frame.
+
+    Returns:
+        Rows of the keypoints, no two closer than the smallest spacing; best first within a part.
+    """
+    rows = _spaced(keypoints.xy, np.flatnonzero(free))
+    cell_px = max(size_wh) / _CELLS
+    width = _CELLS + 1
+
+    def cells(xy: FloatArray) -> IntArray:
+        column, line = np.clip(xy / cell_px, 0, _CELLS).astype(np.intp).T
+        return np.asarray(line * width + column)
+
+    own = cells(keypoints.xy[rows])
+    occupancy = np.bincount(cells(active_xy), minlength=width * width)[own]
+    # The n-th candidate of a cell is ranked as if n more tracks were in it.
+    order = np.argsort(own, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(own[order]) > 0]) if len(own) else np.zeros(0, np.intp)
+    rank = np.empty(len(own), np.intp)
+    rank[order] = np.arange(len(own)) - np.repeat(starts, np.diff(np.r_[starts, len(own)]))
+    return rows[np.argsort(occupancy + rank, kind="stable")]
+
+
+def _spaced(xy: FloatArray, rows: IntArray) -> IntArray:
+    """Remove rows that lie too close to a better one."""
+    pairs = near_pairs(xy[rows], xy[rows], SPACING_PX)
+    pairs = pairs.where(pairs.a < pairs.b)
+    removed = np.zeros(len(rows), np.bool_)
+    order = np.argsort(pairs.a, kind="stable")
+    for better, worse in zip(pairs.a[order].tolist(), pairs.b[order].tolist(), strict=True):
+        if not removed[better]:
+            removed[worse] = True
+    return rows[~removed]

@@ -1,0 +1,46 @@
+"""Stages: results of the alignment into the table, states, ends, history and trails."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from realtime_kp.tracking.history import PastFrame
+from realtime_kp.tracking.stages.state import FrameState
+
+_RESIDUAL_MOTION_GAIN = 0.5
+
+
+def update_tracks(state: FrameState) -> None:
+    """Write positions, motion and counters into the table, and apply the life cycle."""
+    table, elapsed = state.table, np.float32(state.elapsed)
+    found, active = state.found[:, None], table.active[:, None]
+    residual = (state.xy - state.moved_xy) / elapsed - table.residual_motion
+    residual = table.residual_motion + _RESIDUAL_MOTION_GAIN * residual
+    table.residual_motion = np.where(found & active, residual, 0).astype(np.float32)
+    table.velocity = np.where(found & active, (state.xy - table.xy) / elapsed, 0).astype(np.float32)
+    table.xy, table.affine = state.xy.astype(np.float32), state.affine.astype(np.float32)
+    table.flow_only = np.where(state.flow_only, table.flow_only + 1, 0).astype(np.int32)
+    table.seen = state.found
+    table.missed = np.where(table.seen, 0, table.missed + state.elapsed).astype(np.int32)
+    table.streaks = np.where(table.seen, table.streaks + 1, 0).astype(np.int32)
+    table.lengths = table.lengths + table.seen
+    table.update_states(state.memory.config.confirm_after)
+    state.memory.motion = state.motion
+
+
+def end_tracks(state: FrameState) -> None:
+    """Remove duplicates and tracks whose life is over; without descriptors, every lost track."""
+    ended = state.table.ended(state.memory.config) | state.duplicate
+    if not state.memory.use_descriptors:
+        ended |= ~state.table.active
+    state.memory.end_tracks(ended)
+
+
+def record_history(state: FrameState) -> None:
+    """Keep the frame and the track positions for detections that arrive late."""
+    state.memory.history.push(PastFrame.of(state.current, state.table))
+
+
+def extend_trails(state: FrameState) -> None:
+    """Append the positions of this frame to the trails."""
+    state.table.push_trails()

@@ -1,0 +1,60 @@
+"""Stages: rejection of tracks that slid off their point, and of duplicates; detection of a scene change."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from realtime_kp.tracking.association import moving_together
+from realtime_kp.tracking.matching import near_pairs
+from realtime_kp.tracking.stages.state import FloatArray, FrameState, Mask
+
+_MAX_DEVIATION_PX = 2.0
+_NEIGHBOUR_REACH_PX = 64.0
+_DUPLICATE_PX = 2.0
+_MIN_SHARE_FOUND = 0.2
+
+
+def reject_motion_outliers(state: FrameState) -> None:
+    """Reject tracks that deviate from the global motion while no neighbour moves like them.
+
+    A single deviating track has mostly slid off its point; several that deviate alike are a moving object.
+    """
+    if state.motion is None:
+        return
+    deviation = state.xy - state.moved_xy
+    outliers = np.flatnonzero(state.found & (np.abs(deviation).max(axis=1, initial=0) > _MAX_DEVIATION_PX))
+    together = moving_together(state.xy[outliers], deviation[outliers], _NEIGHBOUR_REACH_PX)
+    state.found[outliers[~together]] = False
+
+
+def reject_duplicates(state: FrameState) -> None:
+    """Of two tracks at one position the younger one ends."""
+    state.duplicate = duplicates(state.xy, state.found)
+    state.found &= ~state.duplicate
+
+
+def detect_scene_change(state: FrameState) -> None:
+    """Where hardly any track was found, take the frame for another scene: all tracks are lost.
+
+    This is a cut, a jump of the camera, or darkness.
+    """
+    if len(state.active_rows) and state.found[state.active_rows].mean() < _MIN_SHARE_FOUND:
+        state.found[:] = False
+        state.memory.last_id_before_cut = int(state.table.ids[-1])
+
+
+def duplicates(xy: FloatArray, found: Mask) -> Mask:
+    """Which of the tracks that were found lie at the position of an older one.
+
+    Args:
+        xy: `(M, 2)`, pixels; rows in the order of age.
+        found: `(M,) bool`, which tracks are compared.
+
+    Returns:
+        `(M,) bool`.
+    """
+    rows = np.flatnonzero(found)
+    pairs = near_pairs(xy[rows], xy[rows], _DUPLICATE_PX)
+    duplicate = np.zeros(len(xy), np.bool_)
+    duplicate[rows[pairs.b[pairs.a < pairs.b]]] = True
+    return duplicate

@@ -1,0 +1,83 @@
+"""Stage: re-identification of lost tracks by descriptor."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from realtime_kp.keypoints import TrackState
+from realtime_kp.tracking.matching import (
+    Pairs,
+    distance_to_similarity,
+    mutual_best,
+    near_pairs,
+    runner_up,
+    similarities,
+)
+from realtime_kp.tracking.stages.alignment import accept
+from realtime_kp.tracking.stages.late_detection import to_current_frame
+from realtime_kp.tracking.stages.return_by_prediction import MIN_CORRELATION_RETURNING
+from realtime_kp.tracking.stages.state import FloatArray, FrameState, IntArray
+
+_STRICTER = 0.75
+_MARGIN = 0.05
+_MAX_TRACKS = 512
+_MAX_SHIFT_PX = 3.0
+
+
+def re_identify(state: FrameState) -> None:
+    """Let lost tracks return at keypoints near their predicted position that have their descriptor."""
+    if state.memory.use_descriptors:
+        pairs = match_lost(state)
+        return_tracks(state, pairs.a, state.require_observation().keypoints.xy[pairs.b])
+
+
+def match_lost(state: FrameState) -> Pairs:
+    """Match lost tracks with free keypoints.
+
+    Returns:
+        Rows of the table with rows of the keypoints: mutual nearest neighbours by descriptor within
+        `return_radius` that are better than the second best by a margin.
+    """
+    seen, table, config = state.require_observation(), state.table, state.memory.config
+    keypoints = seen.keypoints
+    lost = np.flatnonzero(~seen.seen & ~table.active[seen.rows])
+    if len(lost) > _MAX_TRACKS:
+        order = np.argsort(table.missed[seen.rows[lost]], kind="stable")
+        lost = np.sort(lost[order[:_MAX_TRACKS]])
+    columns = np.flatnonzero(seen.free)
+    if len(lost) == 0 or len(columns) == 0:
+        return Pairs(np.zeros(0, np.intp), np.zeros(0, np.intp))
+    radius_px = config.return_radius * max(state.current.size_wh)
+    near = near_pairs(seen.xy[lost], keypoints.xy[columns], radius_px)
+    pairs = Pairs(seen.rows[lost[near.a]], columns[near.b])
+    cosines = similarities(table.descriptors, keypoints.descriptors.astype(np.float32, copy=False), pairs)
+    good = mutual_best(pairs, cosines)
+    good &= cosines >= distance_to_similarity(config.match_threshold * _STRICTER)
+    good &= cosines - runner_up(pairs.a, cosines) >= _MARGIN
+    return pairs.where(good)
+
+
+def return_tracks(state: FrameState, rows: IntArray, past_xy: FloatArray) -> None:
+    """Confirm lost tracks again that align to their key patch where a descriptor was matched.
+
+    Args:
+        state: Holds the observation.
+        rows: `(R,)` rows of the table.
+        past_xy: `(R, 2)`, their positions in the frame of the detection.
+    """
+    table, current = state.table, state.current
+    start_xy, good = to_current_frame(state, past_xy)
+    rows, start_xy = rows[good], start_xy[good]
+    if len(rows) == 0:
+        return
+    xy, correlation = state.memory.patches.align(
+        current.values, table.slots[rows], start_xy, table.affine[rows]
+    )
+    good = accept(current, start_xy, xy, correlation, MIN_CORRELATION_RETURNING, _MAX_SHIFT_PX)
+    rows = rows[good]
+    table.xy[rows] = xy[good]
+    table.states[rows] = TrackState.CONFIRMED
+    table.seen[rows] = True
+    table.missed[rows] = 0
+    table.streaks[rows] = 1
+    table.lengths[rows] += 1

@@ -1,0 +1,174 @@
+"""The state that all stages share while one frame is processed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.config import TrackingConfig
+from realtime_kp.keypoints import Keypoints, TrackState
+from realtime_kp.tracking.history import GreyFrame, History, PastFrame
+from realtime_kp.tracking.key_patches import PatchPool
+from realtime_kp.tracking.motion import GlobalMotion
+from realtime_kp.tracking.optical_flow import match_brightness
+from realtime_kp.tracking.table import AlignedTable
+from realtime_kp.tracking.track_registry import TrackRegistry
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the hybrid tracker keeps from one frame to the next.
+
+    Attributes:
+        config: Settings of the tracker.
+        registry: Issues ids and records ended tracks.
+        table: All tracks.
+        patches: Key patches of the tracks.
+        history: Past frames with track positions.
+        use_descriptors: Whether lost tracks are kept and re-identified; else a lost track ends.
+        motion: Global motion of the last frame; None where it is unknown.
+        last_id_before_cut: Tracks with ids up to this one were lost at a scene change; 0 for none.
+    """
+
+    config: TrackingConfig
+    registry: TrackRegistry
+    table: AlignedTable
+    patches: PatchPool
+    history: History
+    use_descriptors: bool
+    motion: GlobalMotion | None = None
+    last_id_before_cut: int = 0
+
+    def end_tracks(self, ended: Mask) -> None:
+        """Remove tracks from the table, record their lengths and free their key patches.
+
+        Args:
+            ended: `(M,) bool`.
+        """
+        if ended.any():
+            table = self.table
+            self.registry.record_ended(table.lengths[ended & (table.states != TrackState.TENTATIVE)])
+            self.patches.release(table.slots[ended])
+            table.keep(~ended)
+
+
+@dataclass(slots=True)
+class Observation:
+    """A detection with the positions that the tracks had in its frame.
+
+    Attributes:
+        keypoints: The detection.
+        past: Its frame.
+        rows: `(R,)` rows of the table that existed in that frame.
+        xy: `(R, 2) float32`, their positions there.
+        seen: `(R,) bool`, whether they were seen there.
+        free: `(N,) bool`, keypoints that are not close to any track.
+        confirmed_rows: Rows of the table that a keypoint confirmed.
+    """
+
+    keypoints: Keypoints
+    past: PastFrame
+    rows: IntArray
+    xy: FloatArray
+    seen: Mask
+    free: Mask = field(init=False)
+    confirmed_rows: IntArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.free = np.ones(len(self.keypoints), np.bool_)
+        self.confirmed_rows = np.zeros(0, np.intp)
+
+
+class FrameState:
+    """All that the stages of one frame read and write.
+
+    The first group of stages moves the tracks from the previous frame to the current one; its results are
+    the arrays below, which the last stage of the group writes into the table. The second group processes a
+    detection and writes into the table directly.
+
+    Args:
+        memory: What is kept between frames.
+        previous: The frame before; None for the first one.
+        current: The frame.
+        elapsed: Number of frames from `previous` to `current`, above 1 where frames were dropped.
+        keypoints: A detection of this frame or of an earlier one; None where there is none.
+
+    Attributes:
+        motion: Global motion from the previous to the current frame; None where it is unknown.
+        moved_xy: `(M, 2)`, positions predicted by the global motion alone.
+        xy: `(M, 2)`, positions: first predicted, then found.
+        affine: `(M, 2, 2)`, from the key patch to the current frame.
+        found: `(M,) bool`, whether the track was found in the current frame.
+        flow_only: `(M,) bool`, found by optical flow but not confirmed by its key patch.
+        duplicate: `(M,) bool`, at the position of an older track.
+        observation: The detection in relation to the tracks; None where there is none.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        previous: GreyFrame | None,
+        current: GreyFrame,
+        elapsed: int = 1,
+        keypoints: Keypoints | None = None,
+    ) -> None:
+        table = memory.table
+        self.memory = memory
+        self.previous = previous
+        self.current = current
+        self.elapsed = elapsed
+        self.keypoints = keypoints
+        self.motion: GlobalMotion | None = None
+        self.moved_xy = self.xy = table.xy
+        self.affine = table.affine
+        self.found = np.zeros(len(table), np.bool_)
+        self.flow_only = np.zeros(len(table), np.bool_)
+        self.duplicate = np.zeros(len(table), np.bool_)
+        self.observation: Observation | None = None
+        self._previous_grey: NDArray[np.uint8] | None = None
+        self.active_rows = np.flatnonzero(table.active)
+
+    @property
+    def table(self) -> AlignedTable:
+        """All tracks."""
+        return self.memory.table
+
+    @property
+    def previous_grey(self) -> NDArray[np.uint8]:
+        """`(H, W) uint8`: the previous frame with the brightness and contrast of the current one.
+
+        Raises:
+            ValueError: There is no previous frame.
+        """
+        if self._previous_grey is None:
+            if self.previous is None:
+                raise ValueError("the first frame has no previous frame to align from")
+            self._previous_grey = match_brightness(self.previous.grey, self.current.grey)
+        return self._previous_grey
+
+    @property
+    def keypoints_of_current_frame(self) -> Keypoints | None:
+        """The detection, where it is of the current frame."""
+        if self.keypoints is None or self.keypoints.frame_index not in (None, self.current.index):
+            return None
+        return self.keypoints
+
+    def require_observation(self) -> Observation:
+        """The observation, for stages that run with a detection only.
+
+        Raises:
+            ValueError: `observe` was not run, or found no frame for the detection.
+        """
+        if self.observation is None:
+            raise ValueError("this stage needs a detection whose frame is in the history")
+        return self.observation
+
+
+Stage = Callable[[FrameState], None]
