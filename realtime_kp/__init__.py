@@ -13,58 +13,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from realtime_kp.api import (
-        AppConfig,
-        ConfigError,
-        Frame,
-        FrameSource,
-        Keypoints,
-        ModelError,
-        Pipeline,
-        RealtimeKpError,
-        SinkError,
-        SourceError,
-        SuperPoint,
-        Track,
-        TrackedFrame,
-        Tracker,
-        Tracks,
-        TrackState,
-        load_config,
-        open_source,
-        track,
-    )
-
-__all__ = [
-    "AppConfig",
-    "ConfigError",
-    "Frame",
-    "FrameSource",
-    "Keypoints",
-    "ModelError",
-    "Pipeline",
-    "RealtimeKpError",
-    "SinkError",
-    "SourceError",
-    "SuperPoint",
-    "Track",
-    "TrackState",
-    "TrackedFrame",
-    "Tracker",
-    "Tracks",
-    "__version__",
-    "load_config",
-    "open_source",
-    "track",
-]
+    # Type checkers take the public names from `api.__all__`, the one place that lists them.
+    from realtime_kp.api import *  # noqa: F403
 
 
 def __getattr__(name: str) -> Any:
-    # The package is cheap to import: OpenCV and PyAV are loaded with the first name that needs them.
-    if name in __all__:
-        return getattr(import_module("realtime_kp.api"), name)
+    # Importing the package is cheap: OpenCV and PyAV are loaded with the first public name that is used.
+    if not name.startswith("__") or name == "__all__":
+        api = import_module("realtime_kp.api")
+        if name == "__all__":
+            return [*api.__all__, "__version__"]
+        if name in api.__all__:
+            return getattr(api, name)
     raise AttributeError(f"module 'realtime_kp' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(__getattr__("__all__"))

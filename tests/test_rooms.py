@@ -53,6 +53,25 @@ def imported_rooms(path: Path) -> set[str]:
     return rooms
 
 
+def module_name(path: Path) -> str:
+    parts = ("realtime_kp", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Modules of the package that a module names in its imports, itself and its own room's index left out."""
+    names = {module_name(each) for each in MODULES}
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("realtime_kp"):
+            inside = {f"{node.module}.{alias.name}" for alias in node.names} & names
+            found |= inside or {str(node.module)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} & names
+    own = module_name(path)
+    return found - {own, "realtime_kp"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_a_room_imports_only_from_rooms_above(path: Path) -> None:
     own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
@@ -61,6 +80,19 @@ def test_a_room_imports_only_from_rooms_above(path: Path) -> None:
         return
     for room in imported_rooms(path) - {own, ""}:
         assert ROOMS.index(room) < ROOMS.index(own), f"{own} imports from {room}, which stands below it"
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Also through imports for type checkers only, and inside functions."""
+    remaining = {module_name(path): imported_modules(path) for path in MODULES}
+    while leaves := {name for name, imported in remaining.items() if not imported & remaining.keys()}:
+        remaining = {name: imported for name, imported in remaining.items() if name not in leaves}
+    assert not remaining, f"these modules import each other: {sorted(remaining)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_module_is_longer_than_300_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
 
 
 def test_every_room_is_listed() -> None:
