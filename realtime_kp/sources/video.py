@@ -12,14 +12,13 @@ from types import TracebackType
 from typing import Literal, Self
 
 import av
-import numpy as np
-from av.video.reformatter import Colorspace, VideoReformatter
-from numpy.typing import NDArray
+from av.video.reformatter import VideoReformatter
 
 from realtime_kp.config import InputConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
+from realtime_kp.sources.decoded_image import upright_bgr
 from realtime_kp.sources.deinterlace import progressive
 from realtime_kp.sources.extent import begin_s, end_s
 from realtime_kp.sources.timestamps import in_time_order
@@ -32,8 +31,6 @@ FILE_FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,ogg,gif,"
     "h264,hevc,m4v,ivf,obu,yuv4mpegpipe,mjpeg,mxf,nut,dv,rm,wtv"
 )
-_UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
-_HD_LINES = 720
 _EARLY_END_S = 1.0
 _EARLY_END_SHARE = 0.02
 LOOK_AHEAD = 4
@@ -103,7 +100,7 @@ class VideoSource:
                 continue
             shown_s = float((picture.duration or 0) * picture.time_base) if picture.time_base else 0.0
             grabbed_at_s = time.perf_counter()
-            yield Frame(index, time_s, grabbed_at_s, _upright_bgr(picture, self._converter))
+            yield Frame(index, time_s, grabbed_at_s, upright_bgr(picture, self._converter))
             index += 1
         if index == 0:
             where = f" after second {self.start_s:g}" if self.start_s > 0 else " that can be decoded"
@@ -280,26 +277,3 @@ def _reason(exc: Exception) -> str:
     # PyAV's text repeats the location, credentials and all: only the cause may pass.
     text = getattr(exc, "strerror", None) or str(exc)
     return re.sub(r"^\[Errno -?\d+\] ", "", str(text)).split(": '")[0].strip().rstrip(".")
-
-
-def _on_black(image_bgra: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Lay a picture with an alpha channel on black, as pictures of files are."""
-    alpha = image_bgra[..., 3:].astype(np.uint16)
-    return ((image_bgra[..., :3] * alpha + 127) // 255).astype(np.uint8)
-
-
-def _upright_bgr(picture: av.VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8]:
-    colorspace = picture.colorspace
-    if colorspace == _UNSPECIFIED:
-        # Players take HD for BT.709 and anything smaller for BT.601 where a file does not say.
-        colorspace = Colorspace.ITU709 if picture.height >= _HD_LINES else Colorspace.ITU601
-    if any(component.is_alpha for component in picture.format.components):
-        with_alpha = converter.reformat(picture, format="bgra", src_colorspace=colorspace)
-        image = _on_black(np.asarray(with_alpha.to_ndarray(), np.uint8))
-    else:
-        converted = converter.reformat(picture, format="bgr24", src_colorspace=colorspace)
-        image = np.asarray(converted.to_ndarray(), np.uint8)
-    quarter_turns = round(picture.rotation / 90) % 4
-    if quarter_turns:
-        image = np.rot90(image, quarter_turns)
-    return np.ascontiguousarray(image, dtype=np.uint8)
