@@ -151,7 +151,7 @@ class VideoConfig:
     """Write the annotated output; --no-video omits it."""
 
     audio: Annotated[bool, Parameter(name=["--audio", "audio"])] = True
-    """Copy the audio of a video file to the annotated file; --no-audio omits it."""
+    """Keep the audio of a video file in the annotated file; --no-audio omits it."""
 
     max_frames: Annotated[int | None, Parameter(name=["--max-frames", "max-frames"])] = None
     """Stop after this many frames of each input."""
