@@ -1,10 +1,10 @@
-"""The errors a user can meet: one clear line that names the thing and the mend."""
+"""Errors shown to the user. Each message is one line that names the cause and the remedy."""
 
 from __future__ import annotations
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text that says something, or its kind where it says nothing."""
+    """Return the first non-empty line of an error's text, or the name of its class if there is none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
@@ -13,7 +13,7 @@ class RealtimeKpError(Exception):
 
 
 class ConfigError(RealtimeKpError):
-    """A flag, keyword or YAML value is unknown or impossible."""
+    """A flag, keyword or YAML value is unknown or invalid."""
 
 
 class SourceError(RealtimeKpError):
@@ -21,8 +21,8 @@ class SourceError(RealtimeKpError):
 
 
 class ModelError(RealtimeKpError):
-    """Weights, engine, device or precision are not to be had."""
+    """Weights, engine, device or precision are not available."""
 
 
 class SinkError(RealtimeKpError):
-    """An output could not be written, or would overwrite something."""
+    """An output could not be written, or would overwrite an existing file."""

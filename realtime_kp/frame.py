@@ -1,4 +1,4 @@
-"""One picture of a source, with its place and time."""
+"""One frame of a source, with its index and timestamps."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame as its source delivered it. The image is not modified after hand-over.
+    """One frame as delivered by its source. The image must not be modified afterwards.
 
     Attributes:
-        index: Counts the frames that the source delivered, from 0.
-        time_s: The source's own timestamp: presentation time for files, capture clock for cameras.
-        captured_at_s: `time.perf_counter()` at grab; for paced sources the moment the frame was due.
-        image_bgr: `(H, W, 3) uint8`, blue-green-red as OpenCV has it.
-        origin: The file this frame came from, where the source is a set of pictures; else empty.
-        session: How often a live source was opened again before it; nothing ties two sessions together.
+        index: Position among the frames that the source delivered, from 0.
+        time_s: Timestamp of the source in seconds: presentation time for files, capture clock for cameras.
+        captured_at_s: `time.perf_counter()` at capture; for paced sources the time the frame was due.
+        image_bgr: `(H, W, 3) uint8`, channels blue, green, red as in OpenCV.
+        origin: File of this frame if the source is a set of pictures; otherwise empty.
+        session: Number of times a live source was reopened before this frame. Tracks do not continue across
+            sessions.
     """
 
     index: int
@@ -31,7 +32,7 @@ class Frame:
 
     def __post_init__(self) -> None:
         if self.index < 0:
-            raise ValueError(f"a frame's index counts from 0, got {self.index}")
+            raise ValueError(f"a frame's index must be at least 0, got {self.index}")
         if not math.isfinite(self.time_s):
             raise ValueError(f"a frame's time_s must be finite, got {self.time_s}")
         image = self.image_bgr

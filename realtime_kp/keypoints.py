@@ -1,4 +1,4 @@
-"""Keypoints of one frame, the tracks that run through it, and both together."""
+"""Keypoints and tracks of one frame: the data types that the pipeline yields."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Keypoints:
-    """Keypoints of one frame, best first.
+    """Keypoints of one frame, in descending order of score.
 
     Attributes:
         xy: `(N, 2) float32` in source pixels; the centre of the top-left pixel is (0, 0).
         scores: `(N,) float32` in [0, 1].
-        descriptors: `(N, D) float16` or `float32`, unit length.
-        frame_index: Index of the frame that they were found in; None for the frame they come with.
+        descriptors: `(N, D) float16` or `float32`, L2-normalised.
+        frame_index: Index of the frame in which they were detected; None for the frame passed with
+            them.
     """
 
     xy: FloatArray
@@ -46,23 +47,27 @@ class Keypoints:
         return len(self.xy)
 
     def top(self, count: int) -> Keypoints:
-        """The best `count` of them."""
+        """Return the `count` keypoints with the highest scores."""
         return self.rows(slice(count))
 
     def rows(self, rows: slice | NDArray[np.intp]) -> Keypoints:
-        """Some of them."""
+        """Return a subset.
+
+        Args:
+            rows: Slice, or integer indices `(K,)`.
+        """
         return Keypoints(self.xy[rows], self.scores[rows], self.descriptors[rows], self.frame_index)
 
     @classmethod
     def empty(cls, descriptor_dim: int = 256) -> Keypoints:
-        """No keypoints at all, with descriptors of the given length."""
+        """Return zero keypoints, with descriptors of length `descriptor_dim`."""
         return cls(
             np.zeros((0, 2), np.float32), np.zeros(0, np.float32), np.zeros((0, descriptor_dim), np.float32)
         )
 
 
 class TrackState(IntEnum):
-    """Where a track stands in its life: tentative → confirmed → lost → (ended, and gone)."""
+    """Life cycle state of a track: tentative → confirmed → lost → ended (and removed)."""
 
     TENTATIVE = 0
     CONFIRMED = 1
@@ -71,17 +76,17 @@ class TrackState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One track as it stands at one frame.
+    """State of one track at one frame.
 
     Attributes:
-        id: From 1, never used again by the same tracker.
-        x: Source pixels.
-        y: Source pixels.
+        id: Unique within a tracker, from 1; never reused.
+        x: Column in source pixels.
+        y: Row in source pixels.
         score: Score of its last detection.
-        length: Frames in which it was seen so far.
+        length: Number of frames in which it was seen so far.
         state: Tentative, confirmed or lost.
-        seen: Whether it was seen in this frame; its place is a prediction otherwise.
-        trail_xy: `(L, 2) float32`, its last places in source pixels, the current one last.
+        seen: Whether it was seen in this frame; otherwise its position is a prediction.
+        trail_xy: `(L, 2) float32`, its last positions in source pixels, the current one last.
     """
 
     id: int
@@ -96,16 +101,17 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
-    """All tracks that are alive at one frame, as parallel arrays; iterating yields `Track` views.
+    """All tracks at one frame, lost ones included, as parallel arrays; iterating yields `Track` views.
 
     Attributes:
         ids: `(M,) int64`, ascending.
-        xy: `(M, 2) float32`, source pixels; predicted where not seen.
+        xy: `(M, 2) float32`, source pixels; predicted if not seen.
         scores: `(M,) float32`.
-        lengths: `(M,) int32`, frames seen so far.
+        lengths: `(M,) int32`, number of frames in which each was seen so far.
         states: `(M,) int8`, values of `TrackState`.
         seen: `(M,) bool`, seen in this frame.
-        trails_xy: `(M, L, 2) float32`, the last L places, current one last; NaN where there was none.
+        trails_xy: `(M, L, 2) float32`, the last L positions, the current one last; NaN where the
+            track has none: before it began, or while it was lost.
     """
 
     ids: NDArray[np.int64]
@@ -140,7 +146,7 @@ class Tracks:
             )
 
     def where(self, mask: NDArray[np.bool_]) -> Tracks:
-        """The tracks for which `mask` (`(M,) bool`) holds."""
+        """Return the tracks selected by `mask`, `(M,) bool`."""
         return Tracks(
             self.ids[mask],
             self.xy[mask],
@@ -153,7 +159,7 @@ class Tracks:
 
     @property
     def confirmed(self) -> Tracks:
-        """Confirmed tracks: seen in this frame, or carried through a frame without a detection."""
+        """Confirmed tracks: seen in this frame, or predicted through a frame without a detection."""
         return self.where(self.states == TrackState.CONFIRMED)
 
     @property
@@ -163,7 +169,7 @@ class Tracks:
 
     @classmethod
     def empty(cls, trail_length: int = 1) -> Tracks:
-        """No tracks."""
+        """Return zero tracks, with trails of `trail_length` positions."""
         return cls(
             np.zeros(0, np.int64),
             np.zeros((0, 2), np.float32),
@@ -177,13 +183,15 @@ class Tracks:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Keypoints that arrived when their frame had passed already.
+    """Keypoints of one frame, with the frame's index, time and size.
+
+    With asynchronous detection they arrive together with a later frame.
 
     Attributes:
-        frame_index: Of the frame that they were found in.
-        time_s: Source time of that frame.
+        frame_index: Index of the frame in which the keypoints were detected.
+        time_s: Source timestamp of that frame in seconds.
         size_wh: Its width and height in pixels.
-        keypoints: What was found.
+        keypoints: The keypoints of that frame.
     """
 
     frame_index: int
@@ -194,19 +202,20 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class TrackedFrame:
-    """A frame with its keypoints and tracks: what the pipeline yields.
+    """A frame with its keypoints and tracks, as yielded by the pipeline.
 
     Attributes:
         frame: The frame itself.
-        keypoints: What the network found in it; None where the network did not look, or is not done.
-        tracks: The tracks alive at this frame.
-        times_ms: What the stages took so far; those of the network are of the detection that arrived.
-        late: What the network found in an earlier frame and the tracks have taken in with this one.
-        newest: The newest that the network has told, where frames do not wait for it.
-        detection_age: Frames since the newest one that the network has told of; None before the first.
-        starts: When the threads began with it; that of the network is of the detection that arrived.
-        tracker_state: The tracker as it stood after this frame, to go on from in another run; None where it
-            was not kept.
+        keypoints: Keypoints detected in this frame; None if the network skipped it or has not finished it.
+        tracks: The tracks that exist at this frame, lost ones included.
+        times_ms: Durations of the stages so far, in milliseconds; the network's stages are those of the
+            detection that arrived with this frame.
+        late: Detection of an earlier frame that the tracker processed together with this frame.
+        newest: Newest detection so far, if frames do not wait for the network; otherwise None.
+        detection_age: Age of the newest detection in frames; None before the first detection.
+        starts: Start times in the threads; `detect` is that of the detection that arrived with this frame.
+        tracker_state: Serialised state of the tracker after this frame, to resume from in another run; None
+            if it was not saved.
     """
 
     frame: Frame
@@ -221,10 +230,10 @@ class TrackedFrame:
 
     @property
     def found(self) -> Keypoints | None:
-        """What the network told with this frame, of this frame or of an earlier one."""
+        """Keypoints that arrived with this frame, detected in it or in an earlier one; None if none did."""
         return self.late.keypoints if self.late is not None else self.keypoints
 
     @property
     def detected(self) -> bool:
-        """Whether the network told anything with this frame."""
+        """Whether a detection arrived with this frame."""
         return self.found is not None

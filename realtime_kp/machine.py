@@ -1,4 +1,4 @@
-"""What this machine is: for summaries, benchmarks and the doctor."""
+"""Description of the machine, and process settings that depend on the operating system."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 SYSTEM_LIBRARIES = {"GL": "libgl1", "glib-2.0": "libglib2.0-0", "xcb": "libxcb1"}
-# Twice as much would starve the network beside other busy programs.
-_YIELDING = 5
+# An increment of 10 would starve the network next to other busy programs.
+_NICENESS_INCREMENT = 5
 _MAX_NICENESS = 19
 _M_MMAP_MAX, _M_TRIM_THRESHOLD, _M_TOP_PAD = -4, -1, -2
 PACKAGES = ("realtime-kp", "torch", "transformers", "openvino", "opencv-python", "av", "numpy")
 
 
 def describe_machine() -> dict[str, object]:
-    """Processor, memory, system and the versions that matter for speed."""
+    """Describe processor, cores, memory (GiB), system, and versions of Python and of `PACKAGES`."""
     return {
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
@@ -32,14 +32,14 @@ def describe_machine() -> dict[str, object]:
 
 
 def missing_system_packages() -> list[str]:
-    """Debian packages of the libraries that OpenCV's wheel expects and this system lacks."""
+    """List the Debian packages with libraries that OpenCV's wheel needs and this Linux system lacks."""
     if not sys.platform.startswith("linux"):
         return []
     return [package for name, package in SYSTEM_LIBRARIES.items() if ctypes.util.find_library(name) is None]
 
 
 def package_version(name: str) -> str:
-    """The installed version of a package, or `missing`."""
+    """Return the installed version of a package, or `missing`."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -47,10 +47,11 @@ def package_version(name: str) -> str:
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep large blocks that it frees, where the C library is glibc.
+    """Make glibc keep freed large blocks in the process; no effect with other C libraries.
 
-    By default each is given back and comes anew as pages that the system must clear first, which is a quarter
-    of the time of a training step on a CPU. (mallopt(3): `M_MMAP_MAX`, `M_TRIM_THRESHOLD`, `M_TOP_PAD`.)
+    By default glibc returns each block to the system, and the next allocation page-faults on pages that the
+    kernel must zero first: a quarter of the time of a training step on a CPU. (mallopt(3): `M_MMAP_MAX`,
+    `M_TRIM_THRESHOLD`, `M_TOP_PAD`.)
     """
     if platform.libc_ver()[0] != "glibc":
         return
@@ -59,20 +60,22 @@ def keep_freed_memory() -> None:
         libc.mallopt(parameter, value)
 
 
-def yield_to_others() -> None:
-    """Let this thread, and those that it starts, have what the others of the process leave of the cores.
+def lower_thread_priority() -> None:
+    """Lower the CPU priority of this thread, and of the threads that it starts, by 5 niceness steps.
 
-    On Linux, where threads have priorities of their own (setpriority(2)); elsewhere nothing happens.
+    The other threads of the process are scheduled first then. Linux only, where each thread has its own
+    niceness (setpriority(2)); no effect elsewhere.
     """
     if sys.platform.startswith("linux"):
         thread = threading.get_native_id()
-        # Relative: a process begun under `nice` may not take back what it has given up already.
-        niceness = os.getpriority(os.PRIO_PROCESS, thread) + _YIELDING
+        # Relative: an absolute value would raise the priority of a process started with `nice`, which needs
+        # privileges.
+        niceness = os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS_INCREMENT
         os.setpriority(os.PRIO_PROCESS, thread, min(_MAX_NICENESS, niceness))
 
 
 def peak_memory_mb() -> float | None:
-    """The largest resident memory of this process so far; None where the system does not tell."""
+    """Return the peak resident memory of this process in MiB; None on systems without `resource`."""
     try:
         import resource
     except ImportError:

@@ -1,4 +1,4 @@
-"""What each stage of one frame took, and when."""
+"""Durations and start times of the stages of one frame."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ class StageTimes:
 
     Attributes:
         grab: Reading and decoding the frame.
-        queue: Waiting in the channels between the threads.
-        resize: True grey and fixed resizing.
-        network: Convolutions, upload and synchronisation included; from handing the frame over to having the
-            outputs, also where the network has several frames at once.
-        keypoints: Soft-max, non-maximum suppression, top-k, sub-pixel step, descriptors.
-        track: Matching and the life cycle of the tracks.
-        draw: Overlay and HUD.
-        output: Showing the frame and handing it to the writers.
-        end_to_end: From grab (paced sources: from the moment the frame was due) to the end of output.
+        queue: Waiting in the queues between the threads.
+        resize: Conversion to grey levels and resizing to the network's input size.
+        network: Inference, including upload and synchronisation: from submitting the frame to its outputs,
+            also with several frames in flight.
+        keypoints: Softmax, non-maximum suppression, top-k, sub-pixel refinement, descriptor sampling.
+        track: Association and the life cycle of the tracks.
+        draw: Overlay and head-up display.
+        output: Displaying the frame and passing it to the writers.
+        end_to_end: Latency from capture (paced sources: from the due time) to the end of output.
     """
 
     grab: float | None = None
@@ -35,12 +35,12 @@ class StageTimes:
 
 @dataclass(frozen=True, slots=True)
 class StageStarts:
-    """When the threads began with a frame, seconds of `time.perf_counter`; None where one did not.
+    """Start times of a frame in each thread, seconds of `time.perf_counter`; None if it was not processed.
 
     Attributes:
-        grab: The capture thread, with reading.
-        detect: The inference thread, with resizing; network and keypoints follow at once.
-        track: The tracking thread.
+        grab: Reading, in the capture thread.
+        detect: Resizing, in the inference thread; network and keypoints follow immediately.
+        track: Tracking, in the tracking thread.
     """
 
     grab: float | None = None

@@ -10,9 +10,9 @@ from tests.conftest import child_environment
 
 AFTER_YIELDING = """
 import os, threading
-from realtime_kp.machine import yield_to_others
+from realtime_kp.machine import lower_thread_priority
 def yielding():
-    yield_to_others()
+    lower_thread_priority()
     told.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
 told = []
 thread = threading.Thread(target=yielding)

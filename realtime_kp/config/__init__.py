@@ -1,4 +1,4 @@
-"""Every setting, once: the same frozen dataclasses are the Python API, the YAML files and the flags."""
+"""All settings, defined once: the same frozen dataclasses serve the Python API, YAML files and flags."""
 
 from realtime_kp.config.app import SECTIONS, AppConfig
 from realtime_kp.config.checks import config_or_keywords, parse_size

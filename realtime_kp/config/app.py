@@ -1,4 +1,4 @@
-"""All stages together, and which of them each command reads."""
+"""The complete configuration, and the sections that each command reads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from realtime_kp.config.stages import PipelineConfig, RenderConfig, SuperPointCo
 
 @dataclass(frozen=True, slots=True)
 class AppConfig:
-    """All sections. Each command reads those that concern it; its YAML file in `configs/` lists them."""
+    """All configuration sections. `SECTIONS` lists those of each command, as does its file in `configs/`."""
 
     superpoint: SuperPointConfig = field(default_factory=SuperPointConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -34,7 +34,14 @@ class AppConfig:
     bench: BenchConfig = field(default_factory=BenchConfig)
 
     def to_dict(self, sections: tuple[str, ...] | None = None) -> dict[str, Any]:
-        """The settings as nested plain values, all sections or those named."""
+        """Convert the settings to nested built-in values; paths become strings.
+
+        Args:
+            sections: Names of the sections to include; None includes all.
+
+        Returns:
+            Values by section and field name, ready for JSON or YAML.
+        """
         names = sections or tuple(f.name for f in fields(self))
         return {name: _plain(asdict(getattr(self, name))) for name in names}
 

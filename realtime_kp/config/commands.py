@@ -1,4 +1,4 @@
-"""What is read and written, and what belongs to one command only: one frozen dataclass per section."""
+"""Settings of input, output and single commands: one frozen dataclass per section."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ class InputConfig:
     """How sources are read."""
 
     camera_size: Annotated[str | None, Parameter(name=["--camera-size", "camera-size"])] = "640x480"
-    """Size asked of a camera; the camera may choose another."""
+    """Frame size requested from a camera; the camera may choose another."""
 
     camera_fps: Annotated[float | None, Parameter(name=["--camera-fps", "camera-fps"])] = 30.0
-    """Frame rate asked of a camera."""
+    """Frame rate requested from a camera."""
 
     camera_fourcc: Annotated[str | None, Parameter(name=["--camera-fourcc", "camera-fourcc"])] = "MJPG"
-    """Pixel format asked of a camera; most give their full rate only as MJPG."""
+    """Pixel format requested from a camera; most reach their full frame rate only with MJPG."""
 
     timeout_s: float = 2.5
-    """For how long a camera or stream may be silent before it counts as lost; opening may take twice that."""
+    """Seconds without a frame until a camera or stream counts as lost; opening may take twice as long."""
 
     reconnect: Annotated[str, Parameter(name=["--reconnect", "reconnect"])] = "auto"
-    """A camera or stream that is lost is tried again forever, never or N times; auto: in live forever."""
+    """Attempts to reopen a lost camera or stream: forever, never or a number; auto: forever, in live only."""
 
     max_pixels: Annotated[int, Parameter(name=["--max-pixels", "max-pixels"])] = 100_000_000
-    """Frames and pictures that declare more pixels than this are refused before they are decoded."""
+    """Frames and pictures that declare more pixels than this are rejected before decoding."""
 
     picture_fps: Annotated[float, Parameter(name=["--picture-fps", "picture-fps"])] = 10.0
-    """Rate at which a folder of pictures counts as a video."""
+    """Frame rate of a folder of pictures that is read as a video."""
 
     def __post_init__(self) -> None:
         if isinstance(self.reconnect, int) and not isinstance(self.reconnect, bool):
@@ -67,7 +67,7 @@ class InputConfig:
 
     @property
     def reconnect_attempts(self) -> int | None:
-        """How many attempts in a row may fail; None for any number, 0 where there is none."""
+        """Maximum number of consecutive failed attempts; None is unlimited, 0 never reconnects."""
         if self.reconnect == "forever":
             return None
         return int(self.reconnect) if self.reconnect.isdecimal() else 0
@@ -75,16 +75,16 @@ class InputConfig:
 
 @dataclass(frozen=True, slots=True)
 class ReportConfig:
-    """What is told about a run."""
+    """What is reported about a run."""
 
     summary: Annotated[Path | None, Parameter(name=["--summary", "summary"])] = None
-    """Write the run's figures to this JSON file."""
+    """Write the summary of the run to this JSON file."""
 
     log: Annotated[Path | None, Parameter(name=["--log", "log"])] = None
-    """Write one JSON line a frame to this file."""
+    """Write one JSON line per frame to this file."""
 
     overwrite: Annotated[bool, Parameter(name=["--overwrite", "overwrite"])] = False
-    """Replace outputs that exist already."""
+    """Replace existing output files."""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -92,7 +92,7 @@ class ReportConfig:
 
 @dataclass(frozen=True, slots=True)
 class OutputConfig:
-    """What is written of the tracks, and how video is encoded."""
+    """Tables and features to write, and video encoding."""
 
     tracks: Annotated[Path | None, Parameter(name=["--tracks", "tracks"])] = None
     """Write the tracks to this table: .csv, .jsonl or .parquet."""
@@ -101,10 +101,10 @@ class OutputConfig:
     """Write keypoints, scores and descriptors of every frame to this .safetensors file."""
 
     crf: int = 20
-    """H.264 quality, 0 (lossless) to 51; lower is better and larger."""
+    """H.264 constant rate factor, 0 (lossless) to 51; lower means better quality and larger files."""
 
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = "veryfast"
-    """H.264 encoder preset; slower is smaller."""
+    """H.264 encoder preset; slower presets give smaller files."""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -123,13 +123,13 @@ class LiveConfig:
     """Stop after this many seconds."""
 
     record: Annotated[Path | None, Parameter(name=["--record", "record"])] = None
-    """Record what is shown to this MP4 file from the start; v switches it off and on."""
+    """Record the displayed frames to this MP4 file from the start; the v key turns recording off and on."""
 
     loop: Annotated[bool, Parameter(name=["--loop", "loop"])] = False
-    """Start files over at their end."""
+    """Restart files at their end."""
 
     mirror: Annotated[bool, Parameter(name=["--mirror", "mirror"])] = False
-    """Show the picture mirrored, as selfie cameras do; keypoints and tables stay unmirrored."""
+    """Mirror the displayed frames, as selfie cameras do; keypoints and tables are not mirrored."""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -145,25 +145,25 @@ class VideoConfig:
     """The annotated output."""
 
     output: Annotated[Path | None, Parameter(name=["--output", "-o", "output"])] = None
-    """Annotated file, or a folder for pictures and for several inputs; default: <stem>_tracks.mp4 here."""
+    """Annotated file, or a folder for pictures and for several inputs; default: ./<stem>_tracks.mp4."""
 
     annotate: Annotated[bool, Parameter(name=["annotate"], negative="--no-video")] = True
-    """Write the annotated output; --no-video leaves it out."""
+    """Write the annotated output; --no-video omits it."""
 
     audio: Annotated[bool, Parameter(name=["--audio", "audio"])] = True
-    """Keep the sound of a video file in the annotated one; --no-audio leaves it out."""
+    """Keep the audio of a video file in the annotated file; --no-audio omits it."""
 
     max_frames: Annotated[int | None, Parameter(name=["--max-frames", "max-frames"])] = None
     """Stop after this many frames of each input."""
 
     resume: Annotated[bool, Parameter(name=["--resume", "resume"], negative="")] = False
-    """Go on where an earlier run of the same command was cut off; what is done already is left alone."""
+    """Continue an interrupted run of the same command; finished outputs are left unchanged."""
 
     keep_every_s: float = 5.0
-    """How often a run notes how far it got, for --resume; a few megabytes each time."""
+    """Interval in seconds between saves of the progress for --resume; each save takes a few megabytes."""
 
     start_s: Annotated[float, Parameter(name=["--start", "start-s"])] = 0.0
-    """Begin at this second of each input."""
+    """Start at this second of each input."""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -174,7 +174,7 @@ class VideoConfig:
         require(0 <= self.start_s < math.inf, "start must be at least 0 seconds", self.start_s)
 
 
-_OF_LOOPS = ("rate", "encode", "compare", "sweep", "pieces", "html", "profile", "baseline")
+_LOOP_ONLY_FIELDS = ("rate", "encode", "compare", "sweep", "pieces", "html", "profile", "baseline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,65 +182,74 @@ class BenchConfig:
     """What is measured."""
 
     frames: Annotated[int, Parameter(name=["--frames", "frames"])] = 200
-    """Frames that count."""
+    """Number of measured frames."""
 
     warmup: Annotated[int, Parameter(name=["--warmup", "warmup"])] = 10
-    """Frames before them that do not."""
+    """Number of warm-up frames before the measured ones; they are not measured."""
 
     rate: Annotated[float | None, Parameter(name=["--rate", "rate"])] = None
-    """Also measure in the open loop: frames arrive at this rate, latency counts from the intended arrival."""
+    """Also measure an open loop: frames arrive at this rate per second, latency counts from
+    the intended arrival."""
 
     encode: Annotated[bool, Parameter(name=["--encode", "encode"])] = False
     """Encode the annotated frames to H.264 as well, as `video` does."""
 
     compare: Annotated[bool, Parameter(name=["--compare", "compare"])] = False
-    """Also run transformers' own loop, fp32 and half, and ORB and SIFT with matching, on the first frames."""
+    """Also run the reference loop of transformers, fp32 and half precision, and ORB and SIFT with matching,
+    on the first measured frames."""
 
     sweep: Annotated[str | None, Parameter(name=["--sweep", "sweep"])] = None
-    """Also measure all combinations of such values: 'model=base,small precision=bf16,int8 resize=320,640'."""
+    """Also measure all combinations of values: 'model=base,small precision=bf16,int8 resize=320,640'."""
 
     rounds: Annotated[int, Parameter(name=["--rounds", "rounds"])] = 1
-    """How often what --compare and --sweep add is measured, in turn; medians count."""
+    """Number of alternating rounds of --compare and --sweep; medians are reported."""
 
     pieces: Annotated[bool, Parameter(name=["--pieces", "pieces"])] = False
-    """Also measure each stage by itself: milliseconds, and the processor time of all cores."""
+    """Also measure each stage separately: wall time, and CPU time summed over all cores, in milliseconds."""
 
     html: Annotated[Path | None, Parameter(name=["--report", "html"])] = None
     """Write a self-contained HTML page with plots to this file."""
 
     profile: Annotated[Path | None, Parameter(name=["--profile", "profile"])] = None
-    """Write what every thread did when to this JSON file, for ui.perfetto.dev."""
+    """Write a timeline of all threads to this JSON file, for ui.perfetto.dev."""
 
     baseline: Annotated[Path | None, Parameter(name=["--baseline", "baseline"])] = None
-    """Summary of an earlier bench of the same things: tell what changed since."""
+    """Summary of an earlier bench with the same source and settings, to compare with."""
 
     tolerance: Annotated[float, Parameter(name=["--tolerance", "tolerance"])] = 10.0
-    """By how many per cent speed or end-to-end latency may be worse than there before bench exits with 7."""
+    """Per cent by which speed or end-to-end latency may be worse than --baseline; beyond it bench exits with
+    7."""
 
     known_motion: Annotated[bool, Parameter(name=["--known-motion", "known-motion"])] = False
-    """Measure trackers against a known motion instead, on clips made of pictures or of the demo scene."""
+    """Measure tracking accuracy under a known motion instead, on clips of pictures or the demo scene."""
 
     real_motion: Annotated[bool, Parameter(name=["--real-motion", "real-motion"])] = False
-    """Measure on video how long tracks live, and whether they move as one scene, instead."""
+    """Measure track survival and geometric consistency on real video instead."""
 
     compare_frames: int = 20
-    """How many frames the other loops and the pieces take."""
+    """Number of frames for --compare and --pieces."""
 
     def __post_init__(self) -> None:
         check_types(self)
         require(self.frames >= 2, "frames must be at least 2", self.frames)
         require(self.warmup >= 0, "warmup must be at least 0", self.warmup)
-        require(self.rate is None or 0 < self.rate <= 10_000, "rate must be above 0 a second", self.rate)
+        require(
+            self.rate is None or 0 < self.rate <= 10_000,
+            "rate must be above 0, up to 10000 frames per second",
+            self.rate,
+        )
         require(
             not (self.known_motion and self.real_motion),
-            "known_motion and real_motion exclude each other",
+            "give known_motion or real_motion, not both",
             self.real_motion,
         )
         if self.known_motion or self.real_motion:
-            for name in _OF_LOOPS:
+            for name in _LOOP_ONLY_FIELDS:
                 value = getattr(self, name)
                 require(
-                    value in (None, False), f"{name} is of loops, not of known_motion or real_motion", value
+                    value in (None, False),
+                    f"{name} cannot be combined with known_motion or real_motion",
+                    value,
                 )
         require(0 <= self.tolerance <= 10_000, "tolerance must be 0 or more per cent", self.tolerance)
         require(1 <= self.rounds <= 100, "rounds must be 1 to 100", self.rounds)

@@ -1,7 +1,7 @@
-"""How frames are processed: one frozen dataclass per stage.
+"""Settings of the processing stages: one frozen dataclass per stage.
 
 Each class is one section of a YAML file and one group of flags (`--tracking.max-age 30`); a field with a
-short name has a short flag as well (`--model`). Field docstrings are the help texts.
+short name has a short flag as well (`--model`). Field docstrings are the help texts and the YAML comments.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ class SuperPointConfig:
     """How keypoints are found."""
 
     model: Annotated[str, Parameter(name=["--model", "model"])] = "auto"
-    """Weights: auto (base, live on a slow CPU small), base, small, a local folder or a hub id."""
+    """Weights: auto (base; small in live on a slow CPU), base, small, a local folder or a Hugging Face id."""
 
     revision: Annotated[str | None, Parameter(name=["--revision", "revision"])] = None
-    """Branch, tag or commit of a hub id."""
+    """Branch, tag or commit of a Hugging Face model."""
 
     device: Annotated[str, Parameter(name=["--device", "device"])] = "auto"
-    """auto, cpu, cuda, cuda:N or mps."""
+    """Compute device: auto, cpu, cuda, cuda:N or mps."""
 
     engine: Annotated[Literal["auto", "torch", "openvino"], Parameter(name=["--engine", "engine"])] = "auto"
-    """What runs the network; auto takes torch on a GPU, OpenVINO on a CPU."""
+    """Inference engine; auto selects torch on a GPU, OpenVINO on a CPU."""
 
     precision: Annotated[
         Literal["auto", "fp16", "bf16", "fp32", "int8"], Parameter(name=["--precision", "precision"])
     ] = "auto"
-    """Of the network; auto takes fp16 on a GPU, bf16 on CPUs that have it natively, fp32 elsewhere."""
+    """Network precision; auto selects fp16 on a GPU, bf16 on CPUs with native support, fp32 elsewhere."""
 
     resize: Annotated[str, Parameter(name=["--resize", "resize"])] = "640"
-    """Size that the network sees: 640 is the long side (aspect kept), 640x480 is exact (stretched)."""
+    """Network input size: 640 is the long side (aspect kept), 640x480 is exact (stretched)."""
 
     max_keypoints: Annotated[int, Parameter(name=["--max-keypoints", "max-keypoints"])] = 1024
-    """Keep this many of the best keypoints."""
+    """Maximum number of keypoints per frame; those with the highest scores are kept."""
 
     keypoint_threshold: Annotated[float, Parameter(name=["--keypoint-threshold", "keypoint-threshold"])] = (
         0.005
     )
-    """Smallest score of a keypoint, 0 to 1."""
+    """Minimum score of a keypoint, 0 to 1."""
 
     nms_radius: Annotated[int, Parameter(name=["--nms-radius", "nms-radius"])] = 4
     """Non-maximum suppression: no two keypoints within this many network pixels."""
@@ -58,17 +58,17 @@ class SuperPointConfig:
     descriptor_grid: Annotated[
         Literal["exact", "transformers"], Parameter(name=["--descriptor-grid", "descriptor-grid"])
     ] = "exact"
-    """Where descriptors are sampled: exact, or by transformers' own slightly shifted formula."""
+    """Sampling positions of descriptors: exact, or the slightly shifted formula of transformers."""
 
     compile: Annotated[bool, Parameter(name=["--compile", "compile"])] = False
-    """Fuse network and decoding with torch.compile, on NVIDIA GPUs: twice as fast, and the first frame comes
-    some 20 s later the first time. Without effect elsewhere."""
+    """Fuse network and decoding with torch.compile on NVIDIA GPUs: twice as fast, but the first run delays
+    the first frame by about 20 s. No effect elsewhere."""
 
     def __post_init__(self) -> None:
         if isinstance(self.resize, int):
             object.__setattr__(self, "resize", str(self.resize))
         check_types(self)
-        require(bool(self.model), "model must name weights", self.model)
+        require(bool(self.model), "model must not be empty", self.model)
         require(
             re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", self.device) is not None,
             "device must be auto, cpu, cuda, cuda:N or mps",
@@ -113,31 +113,32 @@ class TrackingConfig:
     """How keypoints become tracks."""
 
     kind: Annotated[Literal["hybrid", "flow", "descriptor"], Parameter(name=["--tracker", "kind"])] = "hybrid"
-    """hybrid (aligned in every frame, recognised by descriptor), flow (aligned only) or descriptor."""
+    """hybrid (alignment in every frame, re-identification by descriptor), flow (alignment only) or descriptor
+    (descriptor matching only)."""
 
     match_threshold: Annotated[float, Parameter(name=["--match-threshold", "match-threshold"])] = 0.7
-    """Largest distance between two unit descriptors that may match, 0 to 2."""
+    """Maximum distance between two matching unit-length descriptors, 0 to 2."""
 
     search_radius: float = 0.03
-    """How far from its predicted place a track is looked for, as a share of the frame's long side."""
+    """Search radius around the predicted position, as a fraction of the frame's long side."""
 
     return_radius: float = 0.05
-    """The same for a lost track that comes back."""
+    """Search radius for re-identifying a lost track, as a fraction of the frame's long side."""
 
     confirm_after: int = 2
-    """A track is confirmed when it was seen in this many frames in a row."""
+    """A track is confirmed when it was seen in this many consecutive frames."""
 
     max_age: int = 60
     """A lost track that was not seen for more than this many frames ends."""
 
     max_tracks: int = 1024
-    """New tracks start only while fewer than this many are alive, lost ones not counted."""
+    """New tracks start only while fewer than this many are active; lost tracks do not count."""
 
     max_lost: int = 2048
-    """Lost tracks that are remembered; the longest lost ones end first."""
+    """Maximum number of lost tracks kept for re-identification; those lost for longest end first."""
 
     history: int = 30
-    """Frames that are remembered for keypoints that arrive late."""
+    """Number of past frames kept for keypoints that arrive late."""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -160,16 +161,16 @@ class TrackingConfig:
 
 @dataclass(frozen=True, slots=True)
 class PipelineConfig:
-    """How the threads are coupled."""
+    """Queues and batches between the threads."""
 
     queue_size: int = 1
-    """Frames that may wait for the network; live drops the oldest beyond that, files wait."""
+    """Capacity of the queue before the network; when it is full, live drops the oldest frame, files wait."""
 
     batch: Annotated[int, Parameter(name=["--batch", "batch"])] = 1
-    """Frames that the network sees at once, which pays on GPUs; live takes them one by one."""
+    """Frames per network batch; larger batches are faster on GPUs; live always uses 1."""
 
     detect_every: Annotated[str, Parameter(name=["--detect-every", "detect-every"])] = "auto"
-    """Run the network on every Nth frame; auto: on every one, live on as many as it manages."""
+    """Run the network on every Nth frame; auto: every frame, or in live as many as it can process."""
 
     def __post_init__(self) -> None:
         if isinstance(self.detect_every, int):
@@ -185,7 +186,7 @@ class PipelineConfig:
 
     @property
     def detection_interval(self) -> int | Literal["auto"]:
-        """Every how many frames the network looks at one."""
+        """`detect_every` as a number of frames, or `auto`."""
         return "auto" if self.detect_every == "auto" else int(self.detect_every)
 
 
@@ -194,10 +195,10 @@ class RenderConfig:
     """What is drawn."""
 
     draw: Annotated[str, Parameter(name=["--draw", "draw"])] = "keypoints,tracks,hud"
-    """Layers, separated by commas: keypoints, tracks, hud; none for the bare picture."""
+    """Layers, separated by commas: keypoints, tracks, hud; none leaves the frame unchanged."""
 
     trail_length: Annotated[int, Parameter(name=["--trail-length", "trail-length"])] = 20
-    """How many past places of a track its trail shows."""
+    """Number of past positions in the drawn trail of a track."""
 
     def __post_init__(self) -> None:
         check_types(self)

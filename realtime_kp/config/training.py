@@ -1,4 +1,4 @@
-"""How weights are made and judged."""
+"""Settings of training and evaluation."""
 
 from __future__ import annotations
 
@@ -19,67 +19,68 @@ class TrainConfig:
     """base: 64-64-128-128, heads 256, descriptors 256; small: 16-32-64-128, heads 128, descriptors 128."""
 
     minutes: Annotated[float | None, Parameter(name="--minutes")] = None
-    """Train about this long: as many steps as fit, going by the speed of the first ones."""
+    """Approximate training time: the number of steps is estimated from the speed of the first ones."""
 
     steps: Annotated[int | None, Parameter(name="--steps")] = None
-    """Train this many steps; 5000 where neither is given."""
+    """Number of training steps; 5000 when neither --steps nor --minutes is given."""
 
     batch: Annotated[int, Parameter(name="--batch")] = 8
-    """Pairs of views a step."""
+    """Pairs of views per step."""
 
     rate: Annotated[float, Parameter(name="--rate")] = 2e-3
-    """Highest learning rate; half of it and less where --start-from has taught the network already."""
+    """Peak learning rate; use at most half the default for a trained network (--start-from)."""
 
     agreement: Annotated[float, Parameter(name="--agreement")] = 1.0
-    """Weight of the distance between the places that two views give a keypoint, beside the labels."""
+    """Weight of the agreement loss: the distance between the positions of a keypoint in the two views. The
+    detection loss on the labels has weight 1."""
 
     ranking: Annotated[float, Parameter(name="--ranking")] = 0.0
-    """Weight of ranking keypoints that come back in the other view above those that do not; 1 for a network
-    that --start-from has taught already."""
+    """Weight of the ranking loss, which scores keypoints that are repeated in the other view above those that
+    are not; use 1 for a trained network (--start-from)."""
 
     found: Annotated[float, Parameter(name="--found")] = 0.0
-    """Weight of telling apart by descriptors the keypoints that the network finds, beside those that are
-    labels, whose weight is 0.5; 0.5 for a network that --start-from has taught already: it matches better
-    across large changes of scale then."""
+    """Weight of the descriptor loss on detected keypoints, in addition to that on the labels (weight 0.5).
+    Use 0.5 for a trained network (--start-from): it improves matching across large scale changes."""
 
     start_from: Annotated[str | None, Parameter(name="--start-from")] = None
-    """Checkpoint of another run to begin with, or a model as this command writes it: a folder, base or small.
-    Its network may be the narrower one. None begins at random."""
+    """Initial weights: a checkpoint of another run, or a model written by this command (a folder, base or
+    small). Its network may be narrower than --arch. None starts from random weights."""
 
     labels_from: Annotated[str | None, Parameter(name="--labels-from")] = None
-    """Model whose keypoints, found again under random warps, are the labels. None takes blobs."""
+    """Model whose keypoints, repeated under random homographies, are the labels (homographic adaptation).
+    None uses a blob detector instead of a model."""
 
     shapes: Annotated[int, Parameter(name="--shapes")] = 0
-    """Tiles with drawn shapes beside the pictures: corners, which stay nearer to their places than blobs when
-    they are seen from aside, and farther from them in all other views."""
+    """Number of tiles with drawn shapes to add to the pictures. Their labels are corners, which are localised
+    better than blobs in oblique views, and worse in all other views."""
 
     shapes_alone: Annotated[bool, Parameter(name="--shapes-alone", negative="")] = False
-    """Train on the drawn shapes only, with the pictures as their textures: makes a network of corners,
-    for --labels-from."""
+    """Train on the drawn shapes only, with the pictures as textures: gives a corner detector for
+    --labels-from."""
 
     descriptors_alone: Annotated[bool, Parameter(name="--descriptors-alone", negative="")] = False
-    """Teach the descriptor head of --start-from to know the keypoints that its network finds, which stay as
-    they are: quick, and without labels."""
+    """Train only the descriptor head of --start-from, on the keypoints that its network detects; the detector
+    does not change. Fast, and needs no labels."""
 
     frozen_blocks: Annotated[int, Parameter(name="--frozen-blocks")] = 0
-    """How many of the encoder's four blocks, from the first one on, stay as --start-from has them: with 2, a
-    step takes some 60 % of the time."""
+    """Number of the encoder's four blocks, counted from the first, that keep the weights of --start-from;
+    with 2, a step takes about 60 % of the time."""
 
     zoom: Annotated[float | None, Parameter(name="--zoom")] = None
-    """How much the scale changes between views that lie far apart: the spread of its natural logarithm, as a
-    standard deviation. None takes 0.6, and 0.8 with --descriptors-alone."""
+    """Scale change between the views of a wide-baseline pair: standard deviation of its natural logarithm.
+    None uses 0.6, or 0.8 with --descriptors-alone."""
 
     seed: Annotated[int, Parameter(name="--seed")] = 0
-    """Of weights, labels, shapes and views."""
+    """Random seed of weights, labels, shapes and views."""
 
     device: Annotated[str, Parameter(name="--device")] = "auto"
-    """auto, cpu, cuda or cuda:N."""
+    """Compute device: auto, cpu, cuda or cuda:N."""
 
     max_images: Annotated[int | None, Parameter(name="--max-images")] = None
-    """Use this many tiles only."""
+    """Maximum number of tiles to use."""
 
     resume: Annotated[bool, Parameter(name="--resume", negative="")] = False
-    """Go on where the checkpoint in the output folder was written."""
+    """Continue from the checkpoint in the output folder."""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -97,18 +98,18 @@ class TrainConfig:
         learned = self.resume or self.start_from is not None
         require(
             not self.descriptors_alone or learned,
-            "descriptors_alone needs start_from, a network that finds keypoints",
+            "descriptors_alone needs start_from, a trained network",
             self.start_from,
         )
         require(
             not (self.descriptors_alone and self.found),
-            "found adds to the labels, and descriptors_alone does without: leave one of them out",
+            "found needs labels, and descriptors_alone trains without them: leave one of them out",
             self.found,
         )
         require(0 <= self.frozen_blocks <= 4, "frozen_blocks must be 0 to 4", self.frozen_blocks)
         require(
             not self.frozen_blocks or learned,
-            "frozen_blocks needs start_from, a network that has learned them",
+            "frozen_blocks needs start_from, a trained network",
             self.start_from,
         )
         require(self.zoom is None or 0 < self.zoom <= 2, "zoom must be above 0 and at most 2", self.zoom)
@@ -124,7 +125,7 @@ class TrainConfig:
 
     @property
     def needs_labels(self) -> bool:
-        """Whether the pictures' keypoints are taught."""
+        """Whether training needs keypoint labels of the pictures."""
         return not (self.shapes_alone or self.descriptors_alone)
 
 
@@ -133,19 +134,19 @@ class EvaluateConfig:
     """How methods are compared on pairs of pictures."""
 
     keypoints: Annotated[int, Parameter(name="--keypoints")] = 512
-    """Of every method in every picture."""
+    """Maximum number of keypoints of each method in each picture."""
 
     max_pairs: Annotated[int, Parameter(name="--max-pairs")] = 120
-    """Warped pairs at most."""
+    """Maximum number of warped pairs."""
 
     seed: Annotated[int, Parameter(name="--seed")] = 0
-    """Of the warps and of the light."""
+    """Random seed of the warps and the lighting changes."""
 
     repeats: Annotated[int, Parameter(name="--repeats")] = 1
-    """Evaluate so often, with the seeds from --seed on, and tell means and spread (highest less lowest)."""
+    """Number of evaluations, with consecutive seeds from --seed; reports mean and range (max - min)."""
 
     video: Annotated[bool, Parameter(name="--video")] = True
-    """Also follow clips of known motion with the descriptor tracker, where the method is a SuperPoint."""
+    """Also track clips of known motion with the descriptor tracker, for SuperPoint methods only."""
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -1,4 +1,4 @@
-"""Reading YAML files of settings."""
+"""Reading settings from YAML files."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from realtime_kp.errors import ConfigError
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file of sections into nested plain values.
+    """Read a YAML file of sections into nested built-in values; empty sections are left out.
 
     Raises:
-        ConfigError: The file cannot be read, or is no mapping of sections.
+        ConfigError: The file cannot be read, or is not a mapping of sections.
     """
     import yaml
 

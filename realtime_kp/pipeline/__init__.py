@@ -1,4 +1,4 @@
-"""The threads between source and render loop, and what is measured of them."""
+"""The threads between source and render loop, and their measurements."""
 
 from realtime_kp.pipeline.build import build_pipeline
 from realtime_kp.pipeline.channel import Channel, ChannelClosedError, Policy

@@ -1,4 +1,4 @@
-"""A pipeline from settings."""
+"""Construction of a pipeline from settings."""
 
 from __future__ import annotations
 
@@ -27,26 +27,30 @@ def build_pipeline(
     keep_state_s: float | None = None,
     adaptive: bool = False,
 ) -> Pipeline:
-    """Put network, tracker and threads together as the settings say; entering the result starts them.
+    """Build a pipeline from the settings; entering it starts the threads.
 
     Args:
-        source: Where frames come from.
+        source: The frame source.
         config: All settings.
-        policy: `block` loses no frame; `drop_oldest` lets the newest win; `auto` drops where the source is
-            live.
-        pacer: When frames of recordings are due; None takes them as fast as they come.
-        loop: Start the source over at its end.
-        max_frames: Read no more frames than this.
-        skip: Frames that an earlier run was done with.
-        tracker: As that run left it.
-        keep_state_s: How often frames carry the state of the tracker.
-        adaptive: Let the model `auto` be the small one where the other does not keep up with the source.
+        policy: Queue policy: `block` applies back-pressure and loses no frame; `drop_oldest` drops the oldest
+            waiting frame; `auto` drops for live sources and blocks for recordings.
+        pacer: Paces the frames of recordings; None reads them as fast as possible.
+        loop: Restart the source at its end.
+        max_frames: Stop before the frame with this index; None reads to the end.
+        skip: Number of leading frames to skip because an earlier run has processed them.
+        tracker: Tracker restored from that run; None creates one from the settings.
+        keep_state_s: Interval in seconds at which frames carry the serialised tracker state; None never.
+        adaptive: With the model `auto`, switch to the small model if base is slower than the source.
+
+    Returns:
+        The pipeline, not yet started.
     """
 
     def extractor(superpoint: SuperPointConfig) -> Extractor:
         if adaptive and superpoint.model == "auto":
             return ModelSelectingExtractor(superpoint)
-        # Where every frame counts and none is waited for, all of them sooner beats each one sooner.
+        # With `block`, throughput matters and not the latency of a single frame: several batches may be in
+        # flight.
         return SuperPoint(superpoint, latency=policy != "block")
 
     superpoint = extractor(config.superpoint)

@@ -12,18 +12,19 @@ Policy = Literal["block", "drop_oldest"]
 
 
 class ChannelClosedError(Exception):
-    """The channel is closed: nothing more can be put, or nothing is left to get."""
+    """The channel is closed: `put` is not possible, or `get` found it empty."""
 
 
 class Channel(Generic[T]):
-    """At most `capacity` items wait in it.
+    """Bounded first-in, first-out queue.
 
-    With the policy `block` a put waits for room: nothing is lost. With `drop_oldest` a put never waits: the
-    oldest item goes, and is counted. Closing wakes everybody who waits.
+    With the policy `block`, `put` waits for free space (back-pressure) and no item is lost. With
+    `drop_oldest`, `put` never waits: on a full queue it drops the oldest item and counts it. Closing wakes
+    all waiting threads.
 
     Args:
-        capacity: How many items may wait.
-        policy: What a put does when it is full.
+        capacity: Maximum number of waiting items.
+        policy: Behaviour of `put` on a full queue.
 
     Raises:
         ValueError: The capacity is below 1.
@@ -45,15 +46,15 @@ class Channel(Generic[T]):
 
     @property
     def dropped(self) -> int:
-        """Items that `drop_oldest` threw away."""
+        """Number of items dropped by the policy `drop_oldest`."""
         with self._changed:
             return self._dropped
 
     def put(self, item: T) -> None:
-        """Hand an item over.
+        """Append an item.
 
         Raises:
-            ChannelClosedError: The channel is closed, or was closed while waiting for room.
+            ChannelClosedError: The channel is closed, or was closed while waiting for space.
         """
         with self._changed:
             while not self._closed and self.policy == "block" and len(self._items) >= self.capacity:
@@ -67,13 +68,14 @@ class Channel(Generic[T]):
             self._changed.notify_all()
 
     def get(self, timeout_s: float | None = None) -> T | None:
-        """Take the oldest item; what waited when the channel was closed can still be taken.
+        """Remove and return the oldest item; items left in a closed channel can still be taken.
 
         Args:
-            timeout_s: How long to wait for one; None waits until there is one or the channel is closed.
+            timeout_s: Maximum waiting time in seconds; None waits until an item arrives or the channel
+                is closed.
 
         Returns:
-            The item, or None when the time is over.
+            The item, or None after a timeout.
 
         Raises:
             ChannelClosedError: The channel is closed and empty.
@@ -89,20 +91,20 @@ class Channel(Generic[T]):
             return None
 
     def __iter__(self) -> Iterator[T]:
-        """Items as they come, until the channel is closed and empty."""
+        """Yield items as they arrive, until the channel is closed and empty."""
         while True:
             try:
                 item = self.get()
             except ChannelClosedError:
                 return
-            assert item is not None  # get() gives None only when a time runs out
+            assert item is not None  # get() returns None only after a timeout
             yield item
 
     def close(self, *, discard: bool = False) -> None:
-        """Let nothing more in and wake everybody who waits.
+        """Reject further items and wake all waiting threads.
 
         Args:
-            discard: Also throw away what waits.
+            discard: Also remove the waiting items.
         """
         with self._changed:
             self._closed = True

@@ -1,4 +1,4 @@
-"""What a user changes while the pipeline runs: one frozen message, replaced as a whole."""
+"""Settings that the user changes at run time."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """Settings that take effect with the next frame.
+    """Settings that take effect with the next frame. Immutable: a change replaces the whole object.
 
     Attributes:
-        paused: No new frames are taken; live sources are drained meanwhile.
-        keypoint_threshold: Instead of the configured one; None leaves it.
+        paused: No new frames are processed; live sources are still read, and their frames discarded.
+        keypoint_threshold: Replaces the configured minimum score; None keeps the configured one.
     """
 
     paused: bool = False

@@ -1,4 +1,4 @@
-"""Where captured frames go: through the network to the tracker, or to both at once."""
+"""Routing of captured frames: through the network to the tracker, or to both in parallel."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from realtime_kp.pipeline.shared import Captured, Detected
 
 DetectEvery = int | Literal["auto"]
 
-_WAITING_FRAMES = 2
+_TRACKER_QUEUE_SIZE = 2
 
 
 class Distributor:
-    """Decides, once the source is open, how frames reach the tracker.
+    """Routes frames to the network and the tracker, in one of two modes.
 
-    In step, every frame passes the network's thread and comes to the tracker with its keypoints, or without
-    where the network looks at every Nth only. Else the tracker gets every frame at once, and the network
-    the newest whenever it is free; its keypoints follow when they are there. That is for live use, where
-    waiting for the network would cost frames, and for trackers that make something of late keypoints. Of
-    several pictures none says where the keypoints of the one before have gone: they go in step.
+    Synchronous: every frame passes through the inference thread and reaches the tracker with its keypoints,
+    or without keypoints if the network runs on every Nth frame only. Asynchronous: the tracker gets every
+    frame immediately and the network the newest frame whenever it is free; keypoints arrive later, with a
+    later frame. Asynchronous mode is for live use, where waiting for the network would drop frames, and
+    needs a tracker that accepts late keypoints. `detect_every` 1 and still pictures are always
+    synchronous: a still picture does not show where the keypoints of an earlier one have moved.
 
     Args:
-        policy: `block`, `drop_oldest`, or `auto`: drop where the source is live.
-        queue_size: Frames that may wait for the network.
-        detect_every: Every how many frames the network looks at one; `auto`: at each it can get.
-        late_is_useful: Whether the tracker takes keypoints of earlier frames.
+        policy: Queue policy: `block`, `drop_oldest`, or `auto`, which drops for live sources only.
+        queue_size: Capacity of the queue before the network.
+        detect_every: Run the network on every Nth frame; `auto` runs it on every frame that it receives.
+        accepts_late_keypoints: Whether the tracker accepts keypoints of earlier frames.
         first: Index of the first frame.
 
     Attributes:
-        to_network: Frames for the network.
-        to_tracker: Frames for the tracker, where it does not wait for the network.
-        detected: What the network found.
-        in_step: Whether frames reach the tracker by way of the network; valid once `decide` was called.
+        to_network: Queue of frames for the network.
+        to_tracker: Queue of frames for the tracker; asynchronous mode only.
+        detected: Queue of frames with the network's results.
+        synchronous: The mode; valid after `configure`.
     """
 
     def __init__(
@@ -41,60 +42,65 @@ class Distributor:
         queue_size: int,
         detect_every: DetectEvery,
         *,
-        late_is_useful: bool,
+        accepts_late_keypoints: bool,
         first: int = 0,
     ) -> None:
         self._policy = policy
         self._detect_every = detect_every
-        self._late_is_useful = late_is_useful
+        self._accepts_late_keypoints = accepts_late_keypoints
         self._first = first
         self._count = 0
         self.to_network: Channel[Captured] = Channel(
             queue_size, "drop_oldest" if policy != "block" else "block"
         )
-        self.to_tracker: Channel[Captured] = Channel(_WAITING_FRAMES, "drop_oldest")
+        self.to_tracker: Channel[Captured] = Channel(_TRACKER_QUEUE_SIZE, "drop_oldest")
         self.detected: Channel[Detected] = Channel(1)
-        self.in_step = True
+        self.synchronous = True
 
-    def decide(self, *, live: bool, still: bool = False) -> None:
-        """Choose the way of the frames of a source that is live, a set of still pictures, or a recording."""
+    def configure(self, *, live: bool, still: bool = False) -> None:
+        """Choose queue policy and mode for the opened source.
+
+        Args:
+            live: Whether the source is live.
+            still: Whether the source is a set of still pictures.
+        """
         if self._policy == "auto":
             self.to_network.policy = "drop_oldest" if live else "block"
         drops = self.to_network.policy == "drop_oldest"
-        self.in_step = still or not (drops and self._late_is_useful and self._detect_every != 1)
-        if not self.in_step:
+        self.synchronous = still or not (drops and self._accepts_late_keypoints and self._detect_every != 1)
+        if not self.synchronous:
             self.detected.policy = "drop_oldest"
 
     def put(self, captured: Captured) -> None:
-        """Send a frame on its way.
+        """Put a frame into the queues that it belongs to.
 
         Raises:
-            ChannelClosedError: The run ends.
+            ChannelClosedError: The run has ended.
         """
-        if not self.in_step:
+        if not self.synchronous:
             self.to_tracker.put(captured)
-        if self.in_step or self._due(self._count):
+        if self.synchronous or self._is_detection_frame(self._count):
             self.to_network.put(captured)
         self._count += 1
 
-    def looks_at(self, count: int) -> bool:
-        """Whether the network looks at the `count`-th frame that reaches it."""
-        return not self.in_step or self._due(count)
+    def runs_network_on(self, count: int) -> bool:
+        """Return whether the network processes the `count`-th frame (from 0) that it receives."""
+        return not self.synchronous or self._is_detection_frame(count)
 
     def close(self) -> None:
-        """No more frames come."""
+        """Close the frame queues: no more frames follow."""
         self.to_network.close()
         self.to_tracker.close()
 
     @property
     def dropped(self) -> int:
-        """Frames that were dropped before they came to the tracker."""
-        return self.to_network.dropped if self.in_step else self.to_tracker.dropped
+        """Number of frames dropped before the tracker."""
+        return self.to_network.dropped if self.synchronous else self.to_tracker.dropped
 
     @property
     def waiting(self) -> int:
-        """Frames that wait now, for the network in step, else for the tracker."""
-        return len(self.to_network if self.in_step else self.to_tracker)
+        """Number of frames in the queue before the network (synchronous) or the tracker (asynchronous)."""
+        return len(self.to_network if self.synchronous else self.to_tracker)
 
-    def _due(self, count: int) -> bool:
+    def _is_detection_frame(self, count: int) -> bool:
         return self._detect_every == "auto" or (self._first + count) % self._detect_every == 0

@@ -1,4 +1,4 @@
-"""Pausing and stepping the capture thread."""
+"""Pause and single-step control of the capture thread."""
 
 from __future__ import annotations
 
@@ -6,53 +6,56 @@ import threading
 
 
 class Gate:
-    """Open, or closed with single passes handed out; `open`, `step` and `release` wake who waits at it."""
+    """Lets frames pass while open; while closed, each `step` lets one frame pass.
+
+    `open`, `step` and `release` wake the waiting thread.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._closed = False
-        self._passes = 0
+        self._steps = 0
         self._released = False
 
     def close(self) -> None:
-        """Let nobody pass from now on."""
+        """Block all frames; steps left over from before are discarded."""
         with self._changed:
             if not self._closed:
-                self._passes = 0
+                self._steps = 0
             self._closed = True
 
     def open(self) -> None:
-        """Let everybody pass."""
+        """Let all frames pass."""
         with self._changed:
             self._closed = False
             self._changed.notify_all()
 
     def step(self) -> None:
-        """Let one pass although it is closed."""
+        """Let one frame pass while closed."""
         with self._changed:
-            self._passes += 1
+            self._steps += 1
             self._changed.notify_all()
 
     def release(self) -> None:
-        """Open for good: the pipeline ends."""
+        """Open permanently, because the pipeline is ending."""
         with self._changed:
             self._released = True
             self._changed.notify_all()
 
     def try_pass(self) -> bool:
-        """Whether one may pass now; takes a pass if that is what it needs."""
+        """Return whether a frame may pass now, without waiting; while closed this uses up one step."""
         with self._changed:
-            return self._take()
+            return self._try_take()
 
     def wait_to_pass(self) -> None:
-        """Wait until one may pass."""
+        """Wait until a frame may pass."""
         with self._changed:
-            self._changed.wait_for(self._take)
+            self._changed.wait_for(self._try_take)
 
-    def _take(self) -> bool:
+    def _try_take(self) -> bool:
         if self._released or not self._closed:
             return True
-        if self._passes:
-            self._passes -= 1
+        if self._steps:
+            self._steps -= 1
             return True
         return False

@@ -9,15 +9,21 @@ from dataclasses import dataclass, replace
 
 from realtime_kp.features import Extraction, Extractor
 from realtime_kp.features.extractor import Results
-from realtime_kp.machine import yield_to_others
+from realtime_kp.machine import lower_thread_priority
 from realtime_kp.pipeline.distributor import Distributor
 from realtime_kp.pipeline.shared import Captured, Detected, Shared
 from realtime_kp.timing import StageStarts, StageTimes
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """Frames that the network sees together, in order, with those between them that it does not look at."""
+class _Batch:
+    """Consecutive frames and the pending results of those that the network processes.
+
+    Attributes:
+        frames: Each frame, and whether the network processes it.
+        results: Waits for the keypoints; None if the network processes none of the frames.
+        started_s: Time of submission, seconds of `time.perf_counter`.
+    """
 
     frames: list[tuple[Captured, bool]]
     results: Results | None
@@ -25,13 +31,13 @@ class _Group:
 
 
 class InferenceWorker:
-    """Owns the network: loads it, warms it up for the source's size, runs it on the frames that it gets.
+    """Owns the network: loads it, warms it up for the source's frame size, and runs it on the frames.
 
     Args:
         superpoint: The network.
-        frames: Gives frames and takes what was found in them.
-        shared: The run.
-        batch: How many frames the network sees at once.
+        frames: Queues of frames and of results.
+        shared: State shared by the threads of the run.
+        batch: Maximum number of frames per network batch.
     """
 
     def __init__(self, superpoint: Extractor, frames: Distributor, shared: Shared, batch: int = 1) -> None:
@@ -41,56 +47,58 @@ class InferenceWorker:
         self._batch = batch
 
     def run(self) -> None:
-        """Find keypoints until no more frames come."""
-        # Loading takes seconds and cannot be interrupted: a source that is not there shall be told before.
+        """Detect keypoints until the frame queue is closed and empty."""
+        # Loading takes seconds and cannot be interrupted: report a missing source before it.
         self._shared.opened.wait()
         if self._shared.stop.is_set():
             return
         with self._superpoint as superpoint:
-            if not self._frames.in_step or _has_frames_waiting(superpoint):
-                # Not each frame waits for the network then, but somebody for every frame: what the tracker
-                # holds up holds up all.
-                yield_to_others()
+            if not self._frames.synchronous or _overlaps_frames_on_cpu(superpoint):
+                # In these cases no frame waits for its own inference, but every frame waits for the other
+                # threads: a delay in tracking delays the whole pipeline.
+                lower_thread_priority()
             info = self._shared.info
             if info is not None and info.size_wh is not None and not self._shared.stop.is_set():
                 superpoint.warm_up(info.size_wh, 1 / info.fps if info.fps else None, self._batch)
             self._shared.ready.set()
-            self._find(superpoint)
+            self._detect(superpoint)
         self._frames.detected.close()
 
-    def _find(self, superpoint: Extractor) -> None:
-        begun: deque[_Group] = deque()
-        for frames in self._together():
-            begun.append(self._begin(superpoint, frames))
-            while len(begun) >= superpoint.in_flight:
-                self._finish(begun.popleft())
-        for group in begun:
-            self._finish(group)
+    def _detect(self, superpoint: Extractor) -> None:
+        in_flight: deque[_Batch] = deque()
+        for frames in self._batches():
+            in_flight.append(self._submit(superpoint, frames))
+            while len(in_flight) >= superpoint.in_flight:
+                self._collect(in_flight.popleft())
+        for batch in in_flight:
+            self._collect(batch)
 
-    def _together(self) -> Iterator[list[tuple[Captured, bool]]]:
-        """Frames of one size, up to the batch, each with whether the network looks at it."""
+    def _batches(self) -> Iterator[list[tuple[Captured, bool]]]:
+        """Yield batches of frames of equal size; the flag of a frame tells whether the network runs on it."""
         frames: list[tuple[Captured, bool]] = []
         for count, captured in enumerate(self._frames.to_network):
             if frames and captured.frame.size_wh != frames[0][0].frame.size_wh:
                 yield frames
                 frames = []
-            frames.append((captured, self._frames.looks_at(count)))
+            frames.append((captured, self._frames.runs_network_on(count)))
             if len(frames) == self._batch:
                 yield frames
                 frames = []
         if frames:
             yield frames
 
-    def _begin(self, superpoint: Extractor, frames: list[tuple[Captured, bool]]) -> _Group:
+    def _submit(self, superpoint: Extractor, frames: list[tuple[Captured, bool]]) -> _Batch:
         started_s = time.perf_counter()
-        images = [captured.frame.image_bgr for captured, look in frames if look]
+        images = [captured.frame.image_bgr for captured, is_detected in frames if is_detected]
         threshold = self._shared.controls.keypoint_threshold
-        return _Group(frames, superpoint.submit(images, threshold) if images else None, started_s)
+        return _Batch(frames, superpoint.submit(images, threshold) if images else None, started_s)
 
-    def _finish(self, group: _Group) -> None:
-        found = iter([] if group.results is None else group.results())
-        for captured, look in group.frames:
-            self._frames.detected.put(_detected(captured, group.started_s, next(found) if look else None))
+    def _collect(self, batch: _Batch) -> None:
+        found = iter([] if batch.results is None else batch.results())
+        for captured, is_detected in batch.frames:
+            self._frames.detected.put(
+                _detected(captured, batch.started_s, next(found) if is_detected else None)
+            )
 
 
 def _detected(captured: Captured, started_s: float, found: Extraction | None) -> Detected:
@@ -104,6 +112,6 @@ def _detected(captured: Captured, started_s: float, found: Extraction | None) ->
     return Detected(frame, keypoints, times, starts, time.perf_counter())
 
 
-def _has_frames_waiting(superpoint: Extractor) -> bool:
-    """Whether the network, on a CPU, always has a next frame to go on with."""
+def _overlaps_frames_on_cpu(superpoint: Extractor) -> bool:
+    """Return whether the network runs on a CPU with more than one batch in flight."""
     return superpoint.info.device == "cpu" and superpoint.in_flight > 1

@@ -1,4 +1,4 @@
-"""What a render loop measures of its run."""
+"""Measurements of a run, taken in the render loop."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from realtime_kp.timing import StageTimes
 
 
 class RunMeter:
-    """Completes the stage times of each frame and collects them.
+    """Completes the stage times of each frame and aggregates them.
 
     Attributes:
-        stages: Percentiles by stage.
-        rate: Frames a second.
-        recent: Latency over the last frames.
-        detections: Detections a second.
-        keypoints: Of the newest detection; None before the first.
+        stages: Latency percentiles per stage.
+        rate: Frames per second.
+        recent: End-to-end latency of the last frames.
+        detections: Detections per second.
+        keypoints: Number of keypoints of the newest detection; None before the first.
     """
 
     def __init__(self) -> None:
@@ -30,17 +30,17 @@ class RunMeter:
         self.keypoints: int | None = None
         self._ages: Counter[int] = Counter()
         self._started_s = time.perf_counter()
-        self._first_after_s: float | None = None
-        self._keypoints = 0
+        self._first_frame_s: float | None = None
+        self._keypoints_sum = 0
         self._detected = 0
 
     def done(self, tracked: TrackedFrame, *, draw_ms: float | None, output_ms: float | None) -> StageTimes:
-        """Count a frame whose output is finished now.
+        """Record a frame whose output has just finished.
 
         Args:
             tracked: The frame.
-            draw_ms: What drawing took; None where nothing was drawn.
-            output_ms: What showing and writing took; None where nothing was.
+            draw_ms: Duration of drawing; None if nothing was drawn.
+            output_ms: Duration of display and writing; None if there was neither.
 
         Returns:
             Its complete stage times.
@@ -51,12 +51,12 @@ class RunMeter:
         self.stages.add(times)
         self.rate.tick(now_s)
         self.recent.add(end_to_end_ms)
-        if self._first_after_s is None:
-            self._first_after_s = now_s - self._started_s
+        if self._first_frame_s is None:
+            self._first_frame_s = now_s - self._started_s
         if tracked.found is not None:
             self.detections.tick(now_s)
             self.keypoints = len(tracked.found)
-            self._keypoints += self.keypoints
+            self._keypoints_sum += self.keypoints
             self._detected += 1
         if tracked.detection_age is not None:
             self._ages[tracked.detection_age] += 1
@@ -64,21 +64,21 @@ class RunMeter:
 
     @property
     def mean_detection_age(self) -> float | None:
-        """Mean over all frames of how many frames old the newest detection was; None before the first."""
+        """Mean age of the newest detection in frames, over all frames; None before the first detection."""
         total = self._ages.total()
         return sum(age * count for age, count in self._ages.items()) / total if total else None
 
     @property
     def wall_s(self) -> float:
-        """Seconds since the run began."""
+        """Seconds since the start of the run."""
         return time.perf_counter() - self._started_s
 
     @property
     def time_to_first_frame_s(self) -> float | None:
-        """Seconds from the beginning to the first finished frame."""
-        return self._first_after_s
+        """Seconds from the start of the run to the first finished frame; None before it."""
+        return self._first_frame_s
 
     @property
     def keypoints_per_frame(self) -> float:
-        """Mean over the frames that the network looked at."""
-        return self._keypoints / self._detected if self._detected else 0.0
+        """Mean number of keypoints per detection; 0 before the first."""
+        return self._keypoints_sum / self._detected if self._detected else 0.0

@@ -1,4 +1,4 @@
-"""When a frame of a recording is due."""
+"""Pacing of recordings in real time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from realtime_kp.frame import Frame
 
 
 class Pacer:
-    """Holds frames back until they are due: at their own timestamps, or at a fixed rate.
+    """Delays frames until they are due, by their timestamps or at a fixed rate.
 
-    The due moment becomes the frame's `captured_at_s`: a frame that is handed on late carries its lateness
-    into its latency, so a stall cannot hide itself.
+    The due time becomes the frame's `captured_at_s`. Latency thus counts from the intended arrival (open
+    loop), so a stall of the pipeline shows in the latency of the frames that it delays.
 
     Args:
-        rate: Frames a second; None keeps the source's own timestamps.
+        rate: Frames per second; None uses the source's timestamps.
     """
 
     def __init__(self, rate: float | None = None) -> None:
@@ -27,8 +27,12 @@ class Pacer:
     def wait(self, frame: Frame, stop: threading.Event) -> Frame:
         """Wait until the frame is due, or `stop` is set.
 
+        Args:
+            frame: The frame.
+            stop: Ends the waiting early.
+
         Returns:
-            The frame, captured when it was due.
+            The frame, with the due time as `captured_at_s`.
         """
         offset_s = frame.time_s if self._rate is None else self._count / self._rate
         self._count += 1
@@ -39,5 +43,5 @@ class Pacer:
         return replace(frame, captured_at_s=due_s)
 
     def rebase(self) -> None:
-        """The next frame is due at once, those after it follow: the source stood still."""
+        """Restart the clock after a pause: the next frame is due immediately, later ones relative to it."""
         self._zero_s = None

@@ -1,4 +1,4 @@
-"""Source to tracks: the pipeline owns the threads and yields tracked frames."""
+"""The pipeline: owns the threads from source to tracker and yields tracked frames."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from realtime_kp.tracking import Tracker
 
 log = logging.getLogger(__name__)
 
-_JOIN_S = 10.0
-_WAKE_S = 0.1
+_JOIN_TIMEOUT_S = 10.0
+_POLL_TIMEOUT_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class FrameCounts:
-    """What became of the frames; `read = processed + dropped` when the run is over.
+    """Frame counts of a run; `read = processed + dropped` after its end.
 
     Attributes:
-        read: Delivered by the source.
-        processed: Tracked and handed to the render loop.
-        dropped: Read, but never handed over.
-        detected: Seen by the network, and told of in time for a processed one.
+        read: Frames delivered by the source.
+        processed: Frames tracked and delivered to the render loop.
+        dropped: Frames read, but never delivered.
+        detected: Detections that arrived with a processed frame.
     """
 
     read: int
@@ -51,24 +51,25 @@ class Pipeline:
     """Capture, inference and tracking threads behind an iterator of `TrackedFrame`.
 
     Entering starts the threads, exiting stops and joins them. The first exception of any thread ends the
-    run and is raised, with its own traceback, where the frames are taken. A pipeline runs once.
+    run and is raised, with its own traceback, in `poll` or the iteration. A pipeline runs once.
 
     Args:
-        source: Where frames come from; opened, read and released by the capture thread.
+        source: The frame source; opened, read and released by the capture thread.
         superpoint: The network; entered and exited by the inference thread.
         tracker: The tracker.
-        policy: `block` loses no frame; `drop_oldest` lets the newest win; `auto` drops where the source is
-            live and blocks where it is a recording.
-        queue_size: Frames that may wait for the network.
-        batch: Frames that the network sees at once; where frames may be dropped it takes them one by one.
-        detect_every: Run the network on every Nth frame. `auto` is every frame where none may be dropped, and
-            else the newest whenever the network is free: with a tracker that takes late keypoints every frame
-            is tracked all the same.
-        pacer: When frames of recordings are due; None takes them as fast as they come.
-        loop: Start the source over at its end.
-        max_frames: Stop before the frame of this index.
-        skip: Frames of the source that an earlier run was done with: passed over.
-        keep_state_s: How often frames carry the state of the tracker, to go on from in another run.
+        policy: Queue policy: `block` applies back-pressure and loses no frame; `drop_oldest` drops the oldest
+            waiting frame; `auto` drops for live sources and blocks for recordings.
+        queue_size: Capacity of the queue before the network.
+        batch: Maximum number of frames per network batch; used with `block` only, otherwise 1.
+        detect_every: Run the network on every Nth frame. `auto` runs it on every frame if none may be
+            dropped, otherwise on the newest frame whenever it is free; a tracker that accepts late keypoints
+            then still tracks every frame.
+        pacer: Paces the frames of recordings; None reads them as fast as possible.
+        loop: Restart the source at its end.
+        max_frames: Stop before the frame with this index; None reads to the end.
+        skip: Number of leading frames to skip because an earlier run has processed them.
+        keep_state_s: Interval in seconds at which frames carry the serialised tracker state, to resume from
+            in another run; None never.
     """
 
     def __init__(
@@ -91,13 +92,13 @@ class Pipeline:
         self._tracker = tracker
         self._shared = Shared()
         self._frames = Distributor(
-            policy, queue_size, detect_every, late_is_useful=tracker.takes_late_keypoints, first=skip
+            policy, queue_size, detect_every, accepts_late_keypoints=tracker.takes_late_keypoints, first=skip
         )
         self._results: Channel[TrackedFrame] = Channel(1)
         self._returning = source if isinstance(source, ReturningSource) else None
         if self._returning is not None:
-            self._shared.at_end(self._returning.interrupt)
-        self._shared.watch(
+            self._shared.on_end(self._returning.interrupt)
+        self._shared.close_on_end(
             self._frames.to_network, self._frames.to_tracker, self._frames.detected, self._results
         )
         self._capture = CaptureWorker(source, self._frames, self._shared, pacer, loop, max_frames, skip)
@@ -115,7 +116,8 @@ class Pipeline:
     def __enter__(self) -> Self:
         if self._threads:
             raise RuntimeError("a pipeline runs once; make a new one")
-        # OpenCV splits the tracker's small pieces over threads that fight the network's for the cores.
+        # OpenCV's worker threads would compete with the network for the cores, and the tracker's tasks are
+        # too small to gain from them.
         self._opencv_threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
         for name, body in (
@@ -130,27 +132,27 @@ class Pipeline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        deadline_s = time.perf_counter() + _JOIN_S
+        deadline_s = time.perf_counter() + _JOIN_TIMEOUT_S
         for thread in self._threads:
             thread.join(max(0.0, deadline_s - time.perf_counter()))
             if thread.is_alive():
-                log.warning("the %s thread did not end within %.0f s", thread.name, _JOIN_S)
+                log.warning("the %s thread did not end within %.0f s", thread.name, _JOIN_TIMEOUT_S)
         cv2.setNumThreads(self._opencv_threads)
 
     def __iter__(self) -> Iterator[TrackedFrame]:
         while not self._finished:
-            tracked = self.poll(_WAKE_S)
+            tracked = self.poll(_POLL_TIMEOUT_S)
             if tracked is not None:
                 yield tracked
 
     def poll(self, timeout_s: float) -> TrackedFrame | None:
-        """Take the next tracked frame.
+        """Return the next tracked frame.
 
         Args:
-            timeout_s: How long to wait for it.
+            timeout_s: Maximum waiting time in seconds.
 
         Returns:
-            The frame; None when the time is over, or when there are no more (`finished` tells).
+            The frame; None after a timeout or after the last frame (then `finished` is true).
 
         Raises:
             BaseException: The first exception of any thread.
@@ -170,11 +172,11 @@ class Pipeline:
         return tracked
 
     def stop(self) -> None:
-        """End the run: threads are woken and run out, frames on their way are dropped."""
+        """End the run: the threads wake up and finish, frames in flight are dropped."""
         self._shared.end()
 
     def apply(self, controls: Controls) -> None:
-        """Let the user's wishes take effect with the next frame."""
+        """Apply the user's settings from the next frame on."""
         self._shared.controls = controls
         if controls.paused:
             self._shared.gate.close()
@@ -182,12 +184,12 @@ class Pipeline:
             self._shared.gate.open()
 
     def step(self) -> None:
-        """Let one frame through while paused."""
+        """Process one frame while paused."""
         self._shared.gate.step()
 
     @property
     def finished(self) -> bool:
-        """Whether the last frame was taken."""
+        """Whether the last frame was returned, or the run failed."""
         return self._finished
 
     @property
@@ -197,45 +199,45 @@ class Pipeline:
 
     @property
     def source_info(self) -> SourceInfo | None:
-        """What is known of the source, once it is open."""
+        """Properties of the source; None until it is open."""
         return self._shared.info
 
     @property
     def source_lost_s(self) -> float | None:
-        """For how many seconds a live source has been lost; None while it is there."""
+        """Seconds since a live source was lost; None while it is connected."""
         lost_at_s = None if self._returning is None else self._returning.lost_at_s
         return None if lost_at_s is None else time.perf_counter() - lost_at_s
 
     @property
     def model_info(self) -> ModelInfo:
-        """What is running; valid from the first frame on."""
+        """Model, engine, device and precision in use; valid from the first frame on."""
         return self._superpoint.info
 
     @property
     def inference_size(self) -> tuple[int, int] | None:
-        """Width and height that the network sees for the newest frame's size; None before the first."""
+        """Width and height of the network input for the newest frame; None before the first."""
         return None if self._frame_wh is None else self._superpoint.network_size(self._frame_wh)
 
     @property
     def damage(self) -> str | None:
-        """What the source could not read, known after the last frame."""
+        """Description of unreadable input; known after the last frame, None if there was none."""
         return self._shared.damage
 
     @property
     def tracker(self) -> Tracker:
-        """The tracker; ask it only when the run is over."""
+        """The tracker; to be used only after the end of the run."""
         return self._tracker
 
     @property
     def queue_depth(self) -> int:
-        """Frames that wait now: for the network, or for the tracker where that does not wait for it."""
+        """Number of frames in the queue before the network, or before the tracker in asynchronous mode."""
         return self._frames.waiting
 
     @property
     def counts(self) -> FrameCounts:
-        """What became of the frames; exact when the run is over.
+        """Frame counts; exact after the end of the run.
 
-        While it runs, frames on their way are neither processed nor dropped yet.
+        During the run, frames in flight count neither as processed nor as dropped.
         """
         read, processed = self._shared.read, self._processed
         if self._threads and not any(thread.is_alive() for thread in self._threads):

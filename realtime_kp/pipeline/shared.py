@@ -1,4 +1,4 @@
-"""What the threads of one run hand to each other and share."""
+"""Messages between the threads of a run, and their shared state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from realtime_kp.timing import StageStarts, StageTimes
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """A frame on its way to the network."""
+    """A captured frame, not yet processed; times in seconds of `time.perf_counter`."""
 
     frame: Frame
     grab_at_s: float
@@ -27,7 +27,7 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """A frame on its way to the tracker; keypoints are None where the network did not look."""
+    """A frame that passed the inference thread; `keypoints` is None if the network skipped it."""
 
     frame: Frame
     keypoints: Keypoints | None
@@ -37,20 +37,20 @@ class Detected:
 
 
 class Shared:
-    """What the threads of one run share: the wish to stop, the first failure, the user's controls.
+    """State shared by the threads of one run.
 
     Attributes:
         stop: Set when the run is to end.
         ready: Set when the network is loaded and warmed up, or the run ends.
         opened: Set when the source is open, or the run ends.
         failure: The first exception of any thread.
-        info: What is known of the source, once it is open.
-        controls: What the user wants now.
-        gate: Where the capture thread waits while paused.
-        read: Frames that the source delivered.
-        discarded_paused: Frames of a live source that came while paused.
-        damage: What the source could not read.
-        limited: Whether reading stopped at the number of frames asked for.
+        info: Properties of the source; None until it is open.
+        controls: Current settings of the user.
+        gate: Holds back the capture thread while paused.
+        read: Number of frames delivered by the source.
+        discarded_paused: Number of frames of a live source discarded while paused.
+        damage: Description of unreadable input; None if there was none.
+        limited: Whether reading stopped at `max_frames`.
     """
 
     def __init__(self) -> None:
@@ -66,38 +66,38 @@ class Shared:
         self.damage: str | None = None
         self.limited = False
         self._lock = threading.Lock()
-        self._wakes: list[Callable[[], None]] = []
+        self._wake_callbacks: list[Callable[[], None]] = []
         self._channels: list[Channel[Captured] | Channel[Detected] | Channel[TrackedFrame]] = []
 
-    def at_end(self, wake: Callable[[], None]) -> None:
-        """Call this when the run ends, to wake what waits where no channel or event is."""
-        self._wakes.append(wake)
+    def on_end(self, wake: Callable[[], None]) -> None:
+        """Register a callback for the end of the run, to wake a thread that waits on no channel or event."""
+        self._wake_callbacks.append(wake)
 
-    def watch(self, *channels: Channel[Captured] | Channel[Detected] | Channel[TrackedFrame]) -> None:
-        """Close these channels when the run ends."""
+    def close_on_end(self, *channels: Channel[Captured] | Channel[Detected] | Channel[TrackedFrame]) -> None:
+        """Register channels to close when the run ends."""
         self._channels += channels
 
     def fail(self, error: BaseException) -> None:
-        """Note a thread's exception, the first one counts, and end the run."""
+        """Record the exception of a thread, unless there is an earlier one, and end the run."""
         with self._lock:
             if self.failure is None:
                 self.failure = error
         self.end()
 
     def end(self) -> None:
-        """Wake everybody and let the threads run out."""
+        """End the run: wake all waiting threads and discard what is queued."""
         self.stop.set()
         self.ready.set()
         self.opened.set()
         self.gate.release()
-        for wake in self._wakes:
+        for wake in self._wake_callbacks:
             wake()
         for channel in self._channels:
             channel.close(discard=True)
 
 
 def start_thread(name: str, body: Callable[[], None], shared: Shared) -> threading.Thread:
-    """Run a worker; its exception ends the run and is kept."""
+    """Start a thread that runs `body`; an exception is recorded in `shared` and ends the run."""
 
     def run() -> None:
         try:

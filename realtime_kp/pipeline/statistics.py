@@ -1,4 +1,4 @@
-"""Percentiles of stage times and frame rates, in bounded memory."""
+"""Latency percentiles and frame rates, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_SAMPLES = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """Of one stage, in milliseconds."""
+    """Latency percentiles of one stage, in milliseconds."""
 
     p50: float
     p95: float
@@ -24,7 +24,7 @@ class Percentiles:
 
     @classmethod
     def of(cls, samples_ms: Iterable[float]) -> Percentiles | None:
-        """Percentiles of samples (linear between ranks), None where there are none."""
+        """Compute percentiles with linear interpolation between ranks; None without samples."""
         values = np.fromiter(samples_ms, np.float64)
         if len(values) == 0:
             return None
@@ -32,12 +32,12 @@ class Percentiles:
         return cls(float(p50), float(p95), float(p99), float(values.max()))
 
     def to_dict(self) -> dict[str, float]:
-        """Rounded to the microsecond."""
+        """Return the percentiles by name, in milliseconds, rounded to the microsecond."""
         return {f.name: round(getattr(self, f.name), 3) for f in fields(self)}
 
 
 class StageStatistics:
-    """Collects the stage times of a run: percentiles of the last 100,000 frames, the maximum of all."""
+    """Stage times of a run: percentiles over the last 100,000 frames, maximum over all frames."""
 
     def __init__(self) -> None:
         self._samples: dict[str, deque[float]] = {stage: deque(maxlen=MAX_SAMPLES) for stage in STAGES}
@@ -52,7 +52,7 @@ class StageStatistics:
                 self._largest[stage] = max(value, self._largest.get(stage, value))
 
     def percentiles(self) -> dict[str, Percentiles]:
-        """By stage, in the order of the pipeline; stages that never ran are left out."""
+        """Return percentiles by stage, in pipeline order; stages that never ran are left out."""
         result = {}
         for stage, samples in self._samples.items():
             found = Percentiles.of(samples)
@@ -62,10 +62,10 @@ class StageStatistics:
 
 
 class RateMeter:
-    """Frames a second: `(n - 1) / (last - first)` over all frames, or over the last few seconds.
+    """Frames per second, `(n - 1) / (last - first)`, over the whole run or a recent window.
 
     Args:
-        window_s: How far back the recent rate looks.
+        window_s: Length of the recent window in seconds.
     """
 
     def __init__(self, window_s: float = 2.0) -> None:
@@ -76,7 +76,7 @@ class RateMeter:
         self._count = 0
 
     def tick(self, at_s: float) -> None:
-        """Count a frame that was done at this moment."""
+        """Count a frame finished at `at_s`, in seconds."""
         self._first_s = at_s if self._first_s is None else self._first_s
         self._last_s = at_s
         self._count += 1
@@ -86,20 +86,20 @@ class RateMeter:
 
     @property
     def overall(self) -> float:
-        """Over the whole run; 0 before the second frame."""
+        """Frames per second over the whole run; 0 before the second frame."""
         if self._first_s is None or self._last_s <= self._first_s:
             return 0.0
         return (self._count - 1) / (self._last_s - self._first_s)
 
     def recent(self, now_s: float) -> float:
-        """Over the seconds before this moment; 0 with fewer than two frames in them."""
+        """Return the frames per second over the window before `now_s`; 0 with fewer than two frames in it."""
         lately = [at_s for at_s in self._recent if at_s >= now_s - self._window_s]
         span_s = lately[-1] - lately[0] if lately else 0.0
         return (len(lately) - 1) / span_s if span_s > 0 else 0.0
 
 
 class RecentLatency:
-    """Percentiles over the last few frames, for the HUD and the log line."""
+    """Latency percentiles over the last few frames, for the head-up display and the log line."""
 
     def __init__(self, frames: int = 120) -> None:
         self._samples: deque[float] = deque(maxlen=frames)
@@ -109,5 +109,5 @@ class RecentLatency:
         self._samples.append(latency_ms)
 
     def percentiles(self) -> Percentiles | None:
-        """None before the first frame."""
+        """Return the percentiles; None before the first frame."""
         return Percentiles.of(self._samples)

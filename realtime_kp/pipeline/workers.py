@@ -1,4 +1,4 @@
-"""Two of the three threads behind the render loop: capture and tracking."""
+"""The capture and tracking threads; the inference thread has its own module."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from realtime_kp.sources import FrameSource, SourceInfo
 from realtime_kp.timing import StageStarts, StageTimes
 from realtime_kp.tracking import Tracker, save_tracker
 
-_STOOD_STILL_S = 0.005
+_MIN_PAUSE_S = 0.005
 
 
 class CaptureWorker:
-    """Owns the source: opens it, reads it, releases it.
+    """Owns the source: opens, reads and releases it.
 
     Args:
-        source: Where frames come from.
-        out: Sends them on their way.
-        shared: The run.
-        pacer: When frames of recordings are due; None takes them as they come.
-        loop: Start over at the end.
-        max_frames: Stop before the frame of this index.
-        skip: Frames to pass over before the first that counts.
+        source: The frame source.
+        out: Receives the frames.
+        shared: State shared by the threads of the run.
+        pacer: Paces the frames of recordings; None reads them as fast as possible.
+        loop: Restart the source at its end.
+        max_frames: Stop before the frame with this index; None reads to the end.
+        skip: Number of leading frames to skip.
     """
 
     def __init__(
@@ -56,10 +56,14 @@ class CaptureWorker:
         self._skip = skip
 
     def run(self) -> None:
-        """Read until the source ends or the run does."""
+        """Read frames until the source or the run ends.
+
+        Raises:
+            SourceError: The source has no frames, or cannot be opened or read.
+        """
         with self._source as source:
             info = self._shared.info = source.info
-            self._out.decide(live=info.live, still=info.still)
+            self._out.configure(live=info.live, still=info.still)
             self._shared.opened.set()
             if not info.live:
                 self._shared.ready.wait()
@@ -76,17 +80,17 @@ class CaptureWorker:
         self._out.close()
 
     def _frames(self, source: FrameSource, info: SourceInfo) -> Iterator[tuple[Frame, float, float]]:
-        """Frames, when reading them began, and how many milliseconds it took.
+        """Yield each frame, when reading it began (`time.perf_counter`), and how many milliseconds it took.
 
-        Index and time go on when the source loops.
+        Index and timestamp continue when the source restarts.
 
-        A live source is read from the start, but what comes before the network is ready is nobody's frame:
-        else the first ones shown would be as old as the loading took.
+        A live source is read from the start, but frames from before the network is ready are discarded and
+        not counted: otherwise the first displayed frames would be as old as the loading time.
         """
         next_time_s = 0.0
-        while not self._limited():
+        while not self._reached_max_frames():
             first_index, first_time_s = self._shared.read, next_time_s
-            zero_s = 0.0 if first_index == 0 else None  # of further rounds the first frame follows at once
+            zero_s = 0.0 if first_index == 0 else None  # a restarted source continues without a time gap
             frames: Iterator[Frame] = iter(source)
             for _ in islice(frames, self._skip):
                 if self._shared.stop.is_set():
@@ -108,34 +112,34 @@ class CaptureWorker:
                 self._shared.read += 1
                 yield frame, started_s, grab_ms
                 next_time_s = frame.time_s + 1 / (info.fps or 30.0)
-                if self._limited():
+                if self._reached_max_frames():
                     return
             if not self._loop or self._shared.read == first_index or self._shared.stop.is_set():
                 return
 
-    def _limited(self) -> bool:
+    def _reached_max_frames(self) -> bool:
         done = self._skip + self._shared.read
         self._shared.limited = self._max_frames is not None and done >= self._max_frames
         return self._shared.limited
 
     def _wait_while_paused(self) -> None:
-        # A camera goes on while nobody looks; a recording stands still, and its clock with it.
+        # Only recordings wait here, and their clock must pause too; a live source is read and discarded.
         before_s = time.perf_counter()
         self._shared.gate.wait_to_pass()
-        if self._pacer is not None and time.perf_counter() - before_s > _STOOD_STILL_S:
+        if self._pacer is not None and time.perf_counter() - before_s > _MIN_PAUSE_S:
             self._pacer.rebase()
 
 
 class TrackingWorker:
-    """Owns the tracker.
+    """Owns the tracker and runs it on the frames.
 
     Args:
         tracker: The tracker.
-        frames: Gives frames and what was found in them.
-        out: Frames with tracks.
-        shared: The run.
-        keep_state_s: How often the state of the tracker is handed on with a frame, the first one and those
-            of about so many seconds later; None for never. Kept only where frames come in step.
+        frames: Queues of frames and of detections.
+        out: Receives the tracked frames.
+        shared: State shared by the threads of the run.
+        keep_state_s: Interval in seconds at which a frame carries the serialised tracker state, beginning
+            with the first frame; None never. Synchronous mode only.
     """
 
     def __init__(
@@ -152,23 +156,23 @@ class TrackingWorker:
         self._shared = shared
         self._newest: Detection | None = None
         self._keep_state_s = keep_state_s
-        self._kept_at_s = -math.inf
+        self._state_saved_at_s = -math.inf
 
     def run(self) -> None:
-        """Track until no more frames come."""
+        """Track until the frame queue is closed and empty."""
         self._shared.opened.wait()
-        # NumPy's BLAS keeps its threads spinning after each product; on few cores that takes a fifth of the
-        # network's speed, and the products here are small.
+        # NumPy's BLAS threads busy-wait after each matrix product. On few cores that costs the network a
+        # fifth of its speed, and the products here are too small to gain from it.
         with threadpool_limits(limits=1, user_api="blas"):
-            if self._frames.in_step:
+            if self._frames.synchronous:
                 for detected in self._frames.detected:
-                    self._out.put(self._track_in_step(detected))
+                    self._out.put(self._track_synchronous(detected))
             else:
                 for captured in self._frames.to_tracker:
-                    self._out.put(self._track_at_once(captured))
+                    self._out.put(self._track_asynchronous(captured))
         self._out.close()
 
-    def _track_in_step(self, detected: Detected) -> TrackedFrame:
+    def _track_synchronous(self, detected: Detected) -> TrackedFrame:
         started_s = time.perf_counter()
         tracks = self._tracker.update(detected.frame, detected.keypoints)
         times = replace(
@@ -187,11 +191,11 @@ class TrackingWorker:
             times,
             detection_age=age,
             starts=starts,
-            tracker_state=self._state(),
+            tracker_state=self._state_if_due(),
         )
 
-    def _track_at_once(self, captured: Captured) -> TrackedFrame:
-        frame, late = captured.frame, self._late()
+    def _track_asynchronous(self, captured: Captured) -> TrackedFrame:
+        frame, late = captured.frame, self._take_detection()
         started_s = time.perf_counter()
         keypoints = None if late is None else late.keypoints
         tracks = self._tracker.update(frame, keypoints)
@@ -217,19 +221,19 @@ class TrackingWorker:
             starts=StageStarts(captured.grab_at_s, detect_s, started_s),
         )
 
-    def _state(self) -> bytes | None:
+    def _state_if_due(self) -> bytes | None:
         now_s = time.perf_counter()
-        if self._keep_state_s is None or now_s - self._kept_at_s < self._keep_state_s:
+        if self._keep_state_s is None or now_s - self._state_saved_at_s < self._keep_state_s:
             return None
-        self._kept_at_s = now_s
+        self._state_saved_at_s = now_s
         return save_tracker(self._tracker)
 
-    def _late(self) -> Detected | None:
-        """What the network has found meanwhile."""
+    def _take_detection(self) -> Detected | None:
+        """Return a detection finished since the last frame; None without one."""
         try:
             return self._frames.detected.get(timeout_s=0)
         except ChannelClosedError:
-            return None  # the network is done, the last frames still come
+            return None  # inference has ended, the last frames are still to be tracked
 
     def _age(self, frame: Frame) -> int | None:
         return None if self._newest is None else frame.index - self._newest.frame_index

@@ -475,4 +475,4 @@ def test_flags_of_loops_are_not_for_motion(
     kind: str, flag: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bench", kind, *flag]) == 2
-    assert "is of loops" in capsys.readouterr().err
+    assert "cannot be combined with" in capsys.readouterr().err

@@ -109,7 +109,7 @@ def test_several_frames_on_their_way_come_out_in_order(batch: int, depth: int) -
     assert extractor.batches == [batch] * full + [rest] * (rest > 0)
 
 
-def test_a_batch_holds_one_size_and_what_the_network_looks_at() -> None:
+def test_a_batch_holds_one_size_and_which_frames_the_network_processes() -> None:
     class Growing(ListSource):
         def __iter__(self) -> Iterator[Frame]:
             for index in range(10):
@@ -337,7 +337,7 @@ def test_live_the_network_may_be_held_to_every_nth_frame() -> None:
 
 
 @pytest.mark.parametrize(("kind", "detect_every"), [("hybrid", 1), ("descriptor", "auto")])
-def test_live_in_step_every_tracked_frame_has_its_keypoints(
+def test_live_synchronous_every_tracked_frame_has_its_keypoints(
     kind: Literal["hybrid", "descriptor"], detect_every: int | str
 ) -> None:
     source = ListSource(60, live=True, interval_s=0.004)
@@ -350,7 +350,7 @@ def test_live_in_step_every_tracked_frame_has_its_keypoints(
     assert counts.read == counts.processed + counts.dropped
 
 
-def test_a_recording_is_tracked_in_step_by_every_method() -> None:
+def test_a_recording_is_tracked_synchronously_by_every_method() -> None:
     with make(ListSource(8), StubExtractor(), "hybrid", policy="auto") as pipeline:
         frames = list(pipeline)
     assert all(f.keypoints is not None for f in frames)
