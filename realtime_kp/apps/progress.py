@@ -1,4 +1,4 @@
-"""Progress bars, on standard error: standard output is for figures."""
+"""Progress bars on standard error, since standard output is for results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 def progress_bars(quiet: bool) -> Progress:
-    """Bars with the share done and the time left.
+    """Progress bars with the share done and the remaining time.
 
     Args:
         quiet: Show none.
@@ -15,12 +15,12 @@ def progress_bars(quiet: bool) -> Progress:
     return Progress(console=Console(stderr=True), disable=quiet)
 
 
-def telling_bars(quiet: bool, *, counts: bool) -> Progress:
-    """Bars whose tasks tell about themselves in their field `shown`.
+def labelled_progress_bars(quiet: bool, *, counts: bool) -> Progress:
+    """Progress bars whose tasks show a text of their own, in the field `shown`.
 
     Args:
         quiet: Show none.
-        counts: Also show how many steps there are and how many are done.
+        counts: Also show the number of steps and how many are done.
     """
     return Progress(
         TextColumn("{task.description}"),

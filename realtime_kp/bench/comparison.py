@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 
 from realtime_kp.bench.latency import LoopResult, measure
-from realtime_kp.bench.reference_loops import Image, PlainLoop, Step, classical_step, time_loop
+from realtime_kp.bench.reference_loops import Image, ReferenceLoop, Step, classical_step, time_loop
 from realtime_kp.bench.sweep import Settings, SweepRow, parse_sweep, with_settings
 from realtime_kp.bench.transformers_loop import transformers_step
 from realtime_kp.config import AppConfig, SuperPointConfig
@@ -34,10 +34,10 @@ class Comparison:
     """
 
     rows: list[SweepRow]
-    others: Mapping[str, PlainLoop]
+    others: Mapping[str, ReferenceLoop]
 
     @property
-    def transformers(self) -> PlainLoop | None:
+    def transformers(self) -> ReferenceLoop | None:
         """Transformers' own loop in fp32, where it was measured."""
         return self.others.get(TRANSFORMERS)
 
@@ -75,7 +75,7 @@ def run_comparison(
     settings = _settings(config)
     images = _images(source, config) if config.bench.compare else []
     ours: list[list[LoopResult]] = []
-    theirs: list[dict[str, PlainLoop]] = []
+    theirs: list[dict[str, ReferenceLoop]] = []
     for _ in range(config.bench.rounds):
         loops = []
         for each in settings:
@@ -98,7 +98,7 @@ def run_comparison(
     if not ours:
         return None
     rows = [SweepRow.of(each, list(rounds)) for each, *rounds in zip(settings, *ours, strict=True)]
-    return Comparison(rows, {name: PlainLoop.median_of([r[name] for r in theirs]) for name in theirs[0]})
+    return Comparison(rows, {name: ReferenceLoop.median_of([r[name] for r in theirs]) for name in theirs[0]})
 
 
 def _settings(config: AppConfig) -> list[Settings]:

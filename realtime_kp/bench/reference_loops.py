@@ -22,7 +22,7 @@ Step = Callable[[Image], int]
 
 
 @dataclass(frozen=True, slots=True)
-class PlainLoop:
+class ReferenceLoop:
     """What a loop measured.
 
     Attributes:
@@ -40,7 +40,7 @@ class PlainLoop:
     keypoints_per_frame: float
 
     @classmethod
-    def median_of(cls, loops: Sequence[PlainLoop]) -> PlainLoop:
+    def median_of(cls, loops: Sequence[ReferenceLoop]) -> ReferenceLoop:
         """The median of each figure."""
         return cls(
             loops[0].frames,
@@ -58,7 +58,7 @@ class PlainLoop:
         }
 
 
-def time_loop(step: Step, images_bgr: Sequence[Image], warmup: int = 2) -> PlainLoop:
+def time_loop(step: Step, images_bgr: Sequence[Image], warmup: int = 2) -> ReferenceLoop:
     """Time a step over frames that are decoded already.
 
     Args:
@@ -73,7 +73,7 @@ def time_loop(step: Step, images_bgr: Sequence[Image], warmup: int = 2) -> Plain
         started_s = time.perf_counter()
         keypoints.append(step(image))
         took_s.append(time.perf_counter() - started_s)
-    return PlainLoop(
+    return ReferenceLoop(
         frames=len(took_s),
         fps=len(took_s) / sum(took_s),
         p50_ms=float(np.median(took_s) * 1e3),

@@ -26,7 +26,7 @@ from realtime_kp.tracking import Tracker
 
 
 @dataclass(frozen=True, slots=True)
-class PieceCost:
+class StageCost:
     """What one stage takes.
 
     Attributes:
@@ -40,9 +40,9 @@ class PieceCost:
     core_ms: float
 
 
-def measure_pieces(
+def measure_stage_costs(
     source: str, config: AppConfig, frames: int, *, stopped: Callable[[], bool] = lambda: False
-) -> list[PieceCost]:
+) -> list[StageCost]:
     """Run the stages one after another over the same frames, with as many threads each as in the pipeline.
 
     Args:
@@ -137,10 +137,10 @@ class _Clock:
         took_s = np.array([time.perf_counter() - started_s, time.process_time() - cores_s])
         self._times_ms.setdefault(stage, []).append(took_s * 1e3 / frames)
 
-    def costs(self) -> list[PieceCost]:
+    def costs(self) -> list[StageCost]:
         """The first call of each stage is left out where there are more: it still allocates."""
         found = []
         for stage, times in self._times_ms.items():
             wall_ms, cores_ms = np.array(times[1:] or times).T
-            found.append(PieceCost(stage, float(np.median(wall_ms)), float(cores_ms.mean())))
+            found.append(StageCost(stage, float(np.median(wall_ms)), float(cores_ms.mean())))
         return found

@@ -1,1 +1,1 @@
-"""How our weights are made: images, pseudo-labels, pairs of views, losses, loop, model folder."""
+"""Training: images, pseudo-labels, pairs of views, losses, training loop, export, quantisation."""

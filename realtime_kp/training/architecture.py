@@ -1,4 +1,4 @@
-"""The network as it is trained, with batch normalisation, and as it is shipped, with that folded away."""
+"""The network for training, with batch normalisation, and its export with normalisations folded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Arch = Literal["base", "small"]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Widths of a network.
+    """Channel counts of a network.
 
     Attributes:
         encoder: Channels of the four blocks.
@@ -37,10 +37,10 @@ SHAPES: dict[Arch, Shape] = {
 
 
 class TrainableSuperPoint(nn.Module):
-    """Convolution, batch normalisation, ReLU; three times halved; two heads.
+    """SuperPoint with batch normalisation: four blocks, of which three end in max-pooling, and two heads.
 
     Args:
-        shape: Widths.
+        shape: Channel counts.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -73,11 +73,11 @@ class TrainableSuperPoint(nn.Module):
         return self.score_out(self.score_hidden(x)), self.descriptor_out(self.descriptor_hidden(x))
 
     def descriptor_head(self) -> tuple[nn.Module, nn.Module]:
-        """What gives descriptors and nothing else."""
+        """Layers of the descriptor head."""
         return self.descriptor_hidden, self.descriptor_out
 
     def folded(self) -> SuperPointForKeypointDetection:
-        """The same network as transformers' model: normalisations folded into the convolutions."""
+        """The same network as a model of transformers: normalisations are folded into the convolutions."""
         from transformers import SuperPointConfig, SuperPointForKeypointDetection
 
         config = SuperPointConfig(
@@ -113,7 +113,7 @@ def _convolution(before: int, after: int) -> nn.Sequential:
 
 
 def plain_convolutions(model: SuperPointForKeypointDetection) -> Iterator[nn.Conv2d]:
-    """Its convolutions: the encoder's, the keypoint head's two, the descriptor head's two."""
+    """All convolutions in order: encoder, keypoint head (two), descriptor head (two)."""
     for block in model.encoder.conv_blocks:
         yield from (block.conv_a, block.conv_b)
     yield from (model.keypoint_decoder.conv_score_a, model.keypoint_decoder.conv_score_b)

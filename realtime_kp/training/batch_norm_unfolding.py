@@ -1,4 +1,4 @@
-"""A shipped network made trainable again: normalisations put back where they were folded away."""
+"""Unfolding of batch normalisation: a network whose normalisations were folded becomes trainable again."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 
 
 @torch.no_grad()
-def unfold(model: SuperPointForKeypointDetection, grey: torch.Tensor) -> TrainableSuperPoint:
-    """The same network, with batch normalisations that change nothing.
+def unfold_batch_norm(model: SuperPointForKeypointDetection, grey: torch.Tensor) -> TrainableSuperPoint:
+    """Insert batch normalisations that do not change the outputs of a network.
 
-    Each takes the mean and the deviation of what its convolution gives for these images, and gives both back
-    with its own weight and bias: exact in use, and nearly so while the images of a step are such images.
+    Each normalisation takes mean and variance from the outputs of its convolution on the given images, and
+    undoes them by its own weight and bias. In evaluation the result is exact, in training nearly so while the
+    images of a step have similar statistics.
 
     Args:
-        model: Without normalisations, as `train` writes it.
+        model: A network without normalisations, as `train` writes it.
         grey: `(B, 1, H, W) float32`, 0 to 1, on the CPU; H and W multiples of 8.
 
     Returns:
-        On the CPU.
+        The trainable network, on the CPU.
     """
     config = model.config
     first, second, third, fourth = config.encoder_hidden_sizes
@@ -50,7 +51,7 @@ def unfold(model: SuperPointForKeypointDetection, grey: torch.Tensor) -> Trainab
 
 
 def _unfold(layer: nn.Module, plain: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
-    """Fill one layer, and tell what it makes of its input."""
+    """Set the weights of one layer; returns its output for the input `x`."""
     assert isinstance(layer, nn.Sequential)
     convolution, norm = layer[0], layer[1]
     assert isinstance(convolution, nn.Conv2d)

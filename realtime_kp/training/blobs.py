@@ -1,7 +1,7 @@
-"""The detector that labels begin with: blobs by the determinant of the Hessian, over several scales.
+"""Detector of the first round of labels: blobs by the determinant of the Hessian, over several scales.
 
-Blobs (Lindeberg, 1998; Bay et al., SURF, 2006) come back nearer to their places than corners do when the
-view or the light changes. Saddles count half, so that the corners of a checkerboard have labels too.
+Blobs (Lindeberg, 1998; Bay et al., SURF, 2006) are localised more repeatably than corners under changes of
+view and light. Saddles count half, so that corners of a checkerboard are labelled too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_BLOBS = 600
 NMS_PX = 4
 _SIGMAS_PX = (2.0, 2.5, 3.0, 4.0)
 _SADDLE_WEIGHT = 0.5
-# What is strong where little else is comes before what is average in a busy place.
+# Contrast normalisation ranks an isolated strong response above an average one in a textured region.
 _NEIGHBOURHOOD_PX = 20
 _NOISE = 15.0
 _HALF_STRONG = 6.0
@@ -26,15 +26,15 @@ _DISTINCT_GAIN = 1.6
 
 
 def find_blobs(view: GreyImage, mask: GreyImage) -> tuple[FloatArray, FloatArray]:
-    """The strongest blobs and saddles.
+    """Detect the strongest blobs and saddles.
 
     Args:
         view: `(H, W) uint8`.
-        mask: `(H, W) uint8`, 0 where nothing is to be found.
+        mask: `(H, W) uint8`, 0 where detections are excluded.
 
     Returns:
-        `(K, 2) float32`, to a part of a pixel, at most 600, strongest first, and `(K,) float32`, how strong
-        each is, 0 to 1.
+        `(K, 2) float32` positions with sub-pixel accuracy, at most 600, strongest first, and `(K,) float32`
+        strengths, 0 to 1.
     """
     response = blob_response(view)
     x, y = highest_peaks(response, (response > 0) & (mask > 0), 1, MAX_BLOBS)
@@ -45,13 +45,15 @@ def find_blobs(view: GreyImage, mask: GreyImage) -> tuple[FloatArray, FloatArray
 
 
 def blob_response(grey: GreyImage) -> FloatArray:
-    """Root of the scale-normalised determinant of the Hessian, summed over scales, against what is around.
+    """Square root of the scale-normalised determinant of the Hessian, summed over scales.
+
+    The response is divided by a local average, which normalises contrast.
 
     Args:
         grey: `(H, W) uint8`.
 
     Returns:
-        `(H, W) float32`, 0 or more; hardly changed by gain and offset.
+        `(H, W) float32`, 0 or more; nearly invariant to gain and offset.
     """
     blobs, saddles = np.zeros(grey.shape, np.float32), np.zeros(grey.shape, np.float32)
     for sigma in _SIGMAS_PX:
@@ -66,10 +68,10 @@ def blob_response(grey: GreyImage) -> FloatArray:
 
 
 def distinctness(grey: GreyImage, xy: FloatArray) -> FloatArray:
-    """How much each place differs from where it would be moved a little, in any direction.
+    """How distinct each position is from its neighbourhood, in the least distinct direction.
 
-    The root of the smaller eigenvalue of the structure tensor (Shi and Tomasi, 1994), levelling off. Faint
-    places come back in views of one picture, but less often in two pictures.
+    A saturating function of the square root of the smaller eigenvalue of the structure tensor (Shi and
+    Tomasi, 1994). Weak positions repeat under warps of one image, but less often between two images.
 
     Args:
         grey: `(H, W) uint8`.
@@ -90,13 +92,13 @@ def distinctness(grey: GreyImage, xy: FloatArray) -> FloatArray:
 def highest_peaks(
     heights: FloatArray, allowed: NDArray[np.bool_], margin_px: int, count: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pixels that nothing within 4 px rises above.
+    """Local maxima with a radius of 4 px.
 
     Args:
         heights: `(H, W) float32`.
-        allowed: `(H, W) bool`, where a peak counts.
-        margin_px: How far from the edges it must lie, 1 or more.
-        count: How many to keep.
+        allowed: `(H, W) bool`, where a maximum counts.
+        margin_px: Smallest distance from the edges, 1 or more.
+        count: Largest number of maxima.
 
     Returns:
         x and y, `(K,)` each, highest first.
@@ -110,6 +112,6 @@ def highest_peaks(
 
 
 def _vertex(before: FloatArray, at: FloatArray, after: FloatArray) -> FloatArray:
-    """Where the parabola through three neighbours is highest, -0.5 to 0.5."""
+    """Position of the vertex of the parabola through three samples, -0.5 to 0.5."""
     bend = np.minimum(before + after - 2 * at, -1e-12)
     return np.asarray(np.clip((before - after) / (2 * bend), -0.5, 0.5))

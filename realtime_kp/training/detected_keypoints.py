@@ -1,4 +1,4 @@
-"""Keypoints of a view as use would find them: the highest peaks after non-maximum suppression."""
+"""Keypoints detected by the network in the views of a step: highest peaks after non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _BORDER_PX = 4
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The highest peaks of each view, in order.
+    """Highest peaks of each of N views, in order.
 
     Attributes:
-        xy: `(N, M, 2)` pixels, whole ones.
+        xy: `(N, M, 2)`, whole pixels.
         flat: `(N, M)`, the same as an index into the view.
-        known: `(N, M) bool`: twice as many as are chosen, others do not count.
-        chosen: `(N, M) bool`: what would be kept with a keypoint per so many pixels.
+        known: `(N, M) bool`, valid candidates: twice as many as are chosen.
+        chosen: `(N, M) bool`, the candidates that inference would keep at the given density.
     """
 
     xy: Tensor
@@ -33,13 +33,13 @@ class Candidates:
     chosen: Tensor
 
 
-def find_candidates(heat: Tensor, shown: Tensor, area_px: int) -> Candidates:
-    """Peaks that lie well inside what a view shows of its tile.
+def detect_candidates(heat: Tensor, shown: Tensor, area_px: int) -> Candidates:
+    """Peaks well inside the part of each view that shows its tile.
 
     Args:
-        heat: `(N, H, W)`.
-        shown: `(N, H, W) bool`.
-        area_px: Pixels a keypoint; 512 keypoints in 640×480 pixels are one in 600.
+        heat: `(N, H, W)`, heat maps.
+        shown: `(N, H, W) bool`, pixels that show the tile.
+        area_px: Pixels per keypoint; 512 keypoints in 640×480 pixels are one in 600.
     """
     height, width = heat.shape[1:]
     highest = window_max(heat, _NMS_RADIUS_PX)
@@ -55,15 +55,15 @@ def find_candidates(heat: Tensor, shown: Tensor, area_px: int) -> Candidates:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundPairs:
-    """Keypoints of B pairs of views, and which of a pair are the same.
+class DetectedPairs:
+    """Keypoints of B pairs of views, and the distances between them.
 
     Attributes:
-        first: `(B, M, 2) float32`, pixels, to a part of a pixel.
+        first: `(B, M, 2) float32`, pixels of the first views, with sub-pixel accuracy.
         second: `(B, M, 2)`, the same of the second views.
-        counts: Two of `(B, M) bool`: which of both are keypoints.
-        gaps_px: `(B, M, M)`, from where each of the first lies in the second view to each of that; infinite
-            where one of both is none.
+        counts: Two of `(B, M) bool`: which entries are keypoints.
+        gaps_px: `(B, M, M)`, distance in the second view from the mapped position of each first keypoint to
+            each second one; infinite where one of both is no keypoint.
     """
 
     first: Tensor
@@ -72,24 +72,31 @@ class FoundPairs:
     gaps_px: Tensor
 
     def same(self, within_px: float) -> tuple[Tensor, Tensor]:
-        """`(B, M) bool`: which of the first have a mutual nearest neighbour, and `(B, M)`: which it is."""
+        """Mutual nearest neighbours.
+
+        Args:
+            within_px: Largest distance of a pair.
+
+        Returns:
+            `(B, M) bool`, which first keypoints have one, and `(B, M)`, its index.
+        """
         gap, nearest = self.gaps_px.min(dim=2)
         back = self.gaps_px.argmin(dim=1).gather(1, nearest)
         mutual = back == torch.arange(back.shape[1], device=back.device)
         return mutual & (gap <= within_px), nearest
 
 
-def find_pairs(heat: Tensor, views: Views, area_px: int) -> FoundPairs:
-    """Keypoints of both views of each pair.
+def detect_pairs(heat: Tensor, views: Views, area_px: int) -> DetectedPairs:
+    """Detect keypoints in both views of each pair.
 
     Args:
-        heat: `(2B, H, W)`, the first views and then the second ones.
+        heat: `(2B, H, W)`, heat maps of the first views and then of the second ones.
         views: The B pairs.
-        area_px: Pixels a keypoint.
+        area_px: Pixels per keypoint.
     """
-    candidates = find_candidates(heat, views.shown.flatten(0, 1).squeeze(1), area_px)
+    candidates = detect_candidates(heat, views.shown.flatten(0, 1).squeeze(1), area_px)
     first, second = refine(heat, candidates.xy.float()).chunk(2)
     of_first, of_second = candidates.chosen.chunk(2)
     gaps = torch.cdist(apply(views.across(), first), second)
     both = of_first.unsqueeze(2) & of_second.unsqueeze(1)
-    return FoundPairs(first, second, (of_first, of_second), gaps.masked_fill(~both, torch.inf))
+    return DetectedPairs(first, second, (of_first, of_second), gaps.masked_fill(~both, torch.inf))

@@ -1,4 +1,4 @@
-"""What makes a step quick on one device and slow, or impossible, on another."""
+"""What a device supports that decides how training runs on it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from realtime_kp.features.engines.openvino_engine import cpu_precisions, openvin
 log = logging.getLogger(__name__)
 
 
-def can_compile(device: torch.device) -> bool:
-    """Whether `torch.compile` finds its tools, a C compiler among them; says so once where it does not."""
+def supports_compile(device: torch.device) -> bool:
+    """Whether `torch.compile` works, for which it needs a C compiler; logs a warning where it does not."""
     try:
         torch.compile(functional.softplus)(torch.ones(8, device=device))
     except Exception as exc:  # each backend has errors of its own
@@ -23,8 +23,8 @@ def can_compile(device: torch.device) -> bool:
     return True
 
 
-def has_bf16(device: torch.device) -> bool:
-    """Whether bf16 saves time: where a CPU only imitates it, a step takes three times as long with it."""
+def supports_bf16(device: torch.device) -> bool:
+    """Whether bf16 is native. Where a CPU emulates it, a step takes three times as long as in float32."""
     if device.type != "cpu":
         return True
     return openvino_problem() is None and "bf16" in cpu_precisions()

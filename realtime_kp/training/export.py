@@ -1,4 +1,4 @@
-"""Trained networks as Hugging Face folders."""
+"""Export of trained networks as Hugging Face folders."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _PREPROCESSOR = {
 
 
 def export(network: TrainableSuperPoint, folder: Path) -> None:
-    """Write a folder that `SuperPointForKeypointDetection.from_pretrained` loads, in fp16.
+    """Write a folder in fp16 that `SuperPointForKeypointDetection.from_pretrained` loads.
 
     Args:
-        network: What was trained.
-        folder: Made where it is missing; its model files are replaced, an 8-bit version in it is removed.
+        network: The trained network.
+        folder: Created if missing; its model files are replaced, an 8-bit version in it is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # An 8-bit version is of the weights before.
+    # An 8-bit version in the folder belongs to the previous weights.
     for suffix in (".xml", ".bin"):
         (folder / INT8_FILE).with_suffix(suffix).unlink(missing_ok=True)
     network.folded().to(torch.float16).save_pretrained(folder)
-    # Stored in half, computed in full unless someone asks for less: not every CPU convolves in fp16.
+    # Stored in fp16 but loaded as float32 by default: not every CPU supports convolutions in fp16.
     file = folder / "config.json"
     config = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps({**config, "dtype": "float32"}, indent=2) + "\n", encoding="utf-8")

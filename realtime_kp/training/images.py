@@ -21,17 +21,18 @@ Tiles = NDArray[np.uint8]
 def load_tiles(paths: Sequence[Path], max_tiles: int | None = None) -> Tiles:
     """Read all images of folders and zip files and cut them into tiles.
 
-    An image is scaled so that its shorter side fills a tile; what is longer gives several, spread evenly.
+    An image is scaled so that its shorter side equals the side of a tile; a longer one gives several tiles,
+    evenly spaced.
 
     Args:
-        paths: Folders (searched with everything below), zip files and single images.
-        max_tiles: Keep this many, spread evenly; None keeps all.
+        paths: Folders (searched recursively), zip files and single images.
+        max_tiles: Keep this many, evenly spaced; None keeps all.
 
     Returns:
         `(N, 352, 352) uint8`, grey, in the order of the names.
 
     Raises:
-        SourceError: A path is not there, or nothing in it is an image.
+        SourceError: A path does not exist, or contains no image.
     """
     tiles = [tile for path in paths for data in _encoded_images(path) for tile in _cut(data)]
     if not tiles:

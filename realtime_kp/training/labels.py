@@ -1,7 +1,8 @@
-"""Pseudo-labels: places that a detector finds again under many homographies.
+"""Pseudo-labels by homographic adaptation (DeTone et al., SuperPoint, 2018, section 5).
 
-Homographic adaptation (DeTone et al., SuperPoint, 2018, section 5), in a first round of blobs instead of a
-network trained on drawn shapes, in a second one of a network of the first.
+A detector runs on an image under many random homographies; positions that it detects repeatably become
+labels. The first round uses a blob detector instead of a network trained on drawn shapes, the second round a
+trained network.
 """
 
 from __future__ import annotations
@@ -34,25 +35,25 @@ if TYPE_CHECKING:
 
 WARPS = 24
 MAX_LABELS = 500
-# Few places reach more than this share of the strength that there could be.
+# Few positions exceed this share of the largest possible strength.
 _SURE = 0.25
 _LEAST_MASS = 0.1
 _LEAST_SCORE = 0.004
 _BLUR_SIGMA_PX = 1.0
 _MARGIN_PX = 4
 
-# From a view, and where it shows the tile, to `(K, 2)` places and `(K,)` strengths, 0 to 1.
+# From a view and the mask of the tile in it to `(K, 2)` positions and `(K,)` strengths, 0 to 1.
 Detect = Callable[[GreyImage, GreyImage], tuple[FloatArray, FloatArray]]
 
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """What labels are made with.
+    """A detector for homographic adaptation.
 
     Attributes:
-        find: Finds places in a view.
-        zoom: Views show the tile up to so many times larger or smaller.
-        least: Mean strength below which a place is none.
+        find: Detects positions in a view.
+        zoom: Largest scale factor of a view, up and down.
+        least: Smallest mean strength of a label.
     """
 
     find: Detect
@@ -65,23 +66,23 @@ BLOBS = Detector(find_blobs, zoom=1.6, least=_SURE * _LEAST_MASS)
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Places of N tiles.
+    """Labels of N tiles.
 
     Attributes:
         xy: `(N, 500, 2) float32`, pixels of the tile.
-        mass: `(N, 500) float32`, 0 to 1: how surely each is a keypoint; 0 where it is void.
+        mass: `(N, 500) float32`, confidence of each label, 0 to 1; 0 marks unused entries.
     """
 
     xy: FloatArray
     mass: FloatArray
 
     def with_more(self, others: Labels) -> Labels:
-        """These, and those of further tiles."""
+        """These labels followed by those of further tiles."""
         return Labels(np.concatenate([self.xy, others.xy]), np.concatenate([self.mass, others.mass]))
 
 
 def no_labels(count: int) -> Labels:
-    """Room for those of so many tiles, all void."""
+    """Empty labels for `count` tiles."""
     return Labels(np.zeros((count, MAX_LABELS, 2), np.float32), np.zeros((count, MAX_LABELS), np.float32))
 
 
@@ -93,16 +94,16 @@ def label_tiles(
 ) -> Labels:
     """Label all tiles with blobs.
 
-    The stronger a blob is and the more often it is found again, the more surely it is a keypoint. How often
-    alone would rank the same places differently in two pictures.
+    The confidence of a label combines strength and repeatability; repeatability alone would rank the same
+    positions differently in two images.
 
     Args:
         tiles: `(N, S, S) uint8`.
-        seed: Of the homographies.
-        processes: How many work at once.
+        seed: Seed of the homographies.
+        processes: Number of worker processes.
         progress: Called with the number of tiles done.
     """
-    # A forked child inherits locks of threads that it has not: torch's and OpenCV's may be held.
+    # A forked child inherits locks held by threads that it does not have, such as those of torch and OpenCV.
     with ProcessPoolExecutor(
         processes, mp_context=get_context("spawn"), initializer=_leave_ctrl_c_to_the_parent
     ) as pool:
@@ -118,7 +119,7 @@ def _leave_ctrl_c_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def label_tiles_anew(
+def relabel_tiles(
     tiles: NDArray[np.uint8],
     blobs: Labels,
     model: str,
@@ -127,15 +128,14 @@ def label_tiles_anew(
 ) -> Labels:
     """Label all tiles with the keypoints of a trained network.
 
-    Found again under many homographies, at half to twice the size, they stay nearer to their places than
-    blobs do when the picture shrinks. Those of a network that was taught drawn shapes are corners where
-    there are any.
+    Detected repeatably at half to twice the size, they are localised better than blobs in views that shrink.
+    A network trained on drawn shapes prefers corners.
 
     Args:
         tiles: `(N, S, S) uint8`.
-        blobs: Their labels of the first round: as many labels, and as sure, are made.
+        blobs: Labels of the first round; their number and their confidences are reproduced.
         model: A bundled name, or a Hugging Face folder.
-        seed: Of the homographies.
+        seed: Seed of the homographies.
         progress: Called with the number of tiles done.
     """
     from realtime_kp.features.superpoint import SuperPoint
@@ -151,19 +151,19 @@ def label_tiles_anew(
     with SuperPoint(config) as superpoint:
         keypoints = Detector(partial(find_keypoints, superpoint=superpoint), zoom=2.0, least=_LEAST_SCORE)
         rngs = (np.random.default_rng((seed, i)) for i in range(len(tiles)))
-        found = (find_again(tile, rng, keypoints) for tile, rng in zip(tiles, rngs, strict=True))
-        return ranked_as(_gather(found, len(tiles), progress), blobs)
+        found = (adapt_homographically(tile, rng, keypoints) for tile, rng in zip(tiles, rngs, strict=True))
+        return with_confidences_of(_gather(found, len(tiles), progress), blobs)
 
 
-def ranked_as(found: Labels, like: Labels) -> Labels:
-    """Places and their order, made as sure as others of the same rank among all tiles.
+def with_confidences_of(found: Labels, like: Labels) -> Labels:
+    """Replace the scores of labels by the confidences of equal rank of other labels.
 
     Args:
-        found: Of a network; scores stand for the masses.
-        like: Of the same tiles, with the masses that are wanted.
+        found: Labels of a network, whose masses are scores.
+        like: Labels of the same tiles with the wanted confidences.
 
     Returns:
-        The same places; void where there are more of them than masses.
+        The positions of `found`; labels beyond the number of confidences are unused.
     """
     scores = found.mass.ravel()
     ranked = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores)]
@@ -190,7 +190,7 @@ def _label_blobs(tile: GreyImage, number: int, seed: int) -> tuple[FloatArray, F
 
 
 def find_keypoints(view: GreyImage, mask: GreyImage, superpoint: SuperPoint) -> tuple[FloatArray, FloatArray]:
-    """Keypoints of a network and their scores."""
+    """Keypoints of a network in a view, and their scores."""
     found = superpoint(np.repeat(view[:, :, np.newaxis], 3, axis=2))
     x, y = found.xy.round().astype(int).T
     inside = np.flatnonzero(mask[y, x])
@@ -198,33 +198,34 @@ def find_keypoints(view: GreyImage, mask: GreyImage, superpoint: SuperPoint) -> 
 
 
 def label_tile(tile: GreyImage, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Blobs that are found again, strong, and distinct in the tile itself.
+    """Blobs that are repeatable, strong, and distinct in the tile itself.
 
     Args:
         tile: `(S, S) uint8`.
         rng: Draws the homographies.
 
     Returns:
-        `(K, 2) float32`, surest first, and `(K,) float32`, how surely each is a keypoint, 0 to 1.
+        `(K, 2) float32`, most confident first, and `(K,) float32`, confidence, 0 to 1.
     """
-    xy, strength = find_again(tile, rng, BLOBS)
+    xy, strength = adapt_homographically(tile, rng, BLOBS)
     mass = np.minimum(1, strength / _SURE) * distinctness(tile, xy)
     order = np.argsort(-mass, kind="stable")
     return xy[order], mass[order]
 
 
-def find_again(
+def adapt_homographically(
     tile: GreyImage, rng: np.random.Generator, detector: Detector
 ) -> tuple[FloatArray, FloatArray]:
-    """What is found under many homographies.
+    """Positions that a detector finds under many homographies.
 
     Args:
         tile: `(S, S) uint8`.
-        rng: Draws the homographies, and worsens the views.
-        detector: Finds places.
+        rng: Draws the homographies and degrades the views.
+        detector: The detector.
 
     Returns:
-        `(K, 2) float32`, strongest first, and `(K,) float32`, the mean strength in all views that show it.
+        `(K, 2) float32`, strongest first, and `(K,) float32`, mean strength over all views that show the
+        position.
     """
     side = tile.shape[0]
     found, shown = np.zeros(tile.shape, np.float32), np.zeros(tile.shape, np.float32)
@@ -241,7 +242,7 @@ def find_again(
         xy, strength = detector.find(view, mask)
         if len(xy):
             _splat(found, cv2.perspectiveTransform(xy[:, np.newaxis], back)[:, 0], strength)
-    # A bump of the height 1 wherever all views agree on one place and find it as strong as can be.
+    # The height is 1 where all views detect one position with the largest strength.
     bumps = cv2.GaussianBlur(found, (0, 0), _BLUR_SIGMA_PX) * (2 * np.pi * _BLUR_SIGMA_PX**2)
     mean = np.where(shown >= WARPS / 4, bumps / np.maximum(shown, 1), 0)
     return _peaks(mean.astype(np.float32), detector.least)
@@ -254,7 +255,7 @@ def _worse(view: GreyImage, rng: np.random.Generator) -> GreyImage:
 
 
 def _splat(sums: FloatArray, xy: FloatArray, weights: FloatArray) -> None:
-    """Add a weight at each place, shared by the four pixels around it."""
+    """Add a weight at each position, distributed bilinearly over four pixels."""
     side = sums.shape[0]
     left, top = np.floor(xy).astype(int).T
     part_x, part_y = (xy - np.floor(xy)).T
@@ -267,7 +268,7 @@ def _splat(sums: FloatArray, xy: FloatArray, weights: FloatArray) -> None:
 
 def _peaks(mass: FloatArray, least: float) -> tuple[FloatArray, FloatArray]:
     x, y = highest_peaks(mass, mass >= least, _MARGIN_PX, MAX_LABELS)
-    # The centre of mass of 5×5 pixels says where between the pixels it is.
+    # Sub-pixel position: centre of mass of 5×5 pixels.
     steps = np.arange(-2, 3)
     dy, dx = (grid.ravel() for grid in np.meshgrid(steps, steps, indexing="ij"))
     weights = mass[y[:, None] + dy, x[:, None] + dx]
@@ -277,7 +278,7 @@ def _peaks(mass: FloatArray, least: float) -> tuple[FloatArray, FloatArray]:
 
 
 def _random_homography(side: int, rng: np.random.Generator, zoom: float) -> NDArray[np.float64]:
-    """Turned by up to 45°, scaled by up to zoom either way, squeezed along one direction to 0.45, bent."""
+    """Rotation up to 45°, scale up to `zoom` both ways, compression to 0.45, perspective."""
     angle, direction = np.deg2rad(rng.uniform(-45, 45)), rng.uniform(0, np.pi)
     scale, squeeze = np.exp(rng.uniform(-np.log(zoom), np.log(zoom))), rng.uniform(0.45, 1)
     across = turn(direction)
@@ -289,5 +290,5 @@ def _random_homography(side: int, rng: np.random.Generator, zoom: float) -> NDAr
 
 
 def turn(angle: float) -> NDArray[np.float64]:
-    """`(2, 2)`, radians, from x towards y."""
+    """`(2, 2)` rotation matrix; radians, from x towards y."""
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -1,4 +1,4 @@
-"""What is wrong with the heads' outputs, as numbers to be lowered."""
+"""Losses on the outputs of both heads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from realtime_kp.features.decode.torch_decoder import around, refine, sample_descriptors
-from realtime_kp.training.detected_keypoints import find_pairs
+from realtime_kp.training.detected_keypoints import detect_pairs
 from realtime_kp.training.views import Views, apply
 
 Tensor = torch.Tensor
@@ -18,21 +18,21 @@ _POSITIVE_WEIGHT = 2.0
 _REACH_PX = 2
 _MAX_GAP_PX = 2.0
 _PEAK_REACH_PX = 3
-# Closer than in use: more keypoints to learn from.
+# Denser than in inference: more keypoints to learn from.
 _FOUND_AREA_PX = 400
 _SAME_PX = 3.0
 
 
 def detection_targets(xy: Tensor, mass: Tensor, size_wh: tuple[int, int]) -> Tensor:
-    """What the soft-max of each cell should say.
+    """Target distribution of the soft-max of each cell.
 
-    A label is a Gaussian of σ = 0.6 px around its sub-pixel place, it may lie in several cells; what is
-    missing to 1 in a cell belongs to "no keypoint".
+    A label is a Gaussian of σ = 0.6 px around its sub-pixel position, which may extend over several cells;
+    the remaining probability of a cell belongs to "no keypoint".
 
     Args:
-        xy: `(B, L, 2)` labels, pixels.
-        mass: `(B, L)`, the sum of each; 0 for what the view does not show.
-        size_wh: Of the view.
+        xy: `(B, L, 2)`, labels, pixels.
+        mass: `(B, L)`, confidence of each label; 0 where the view does not show it.
+        size_wh: Width and height of the view.
 
     Returns:
         `(B, 65, H/8, W/8) float32`, sums of 1 over the channels.
@@ -59,12 +59,12 @@ def detection_targets(xy: Tensor, mass: Tensor, size_wh: tuple[int, int]) -> Ten
 
 
 def detection_loss(logits: Tensor, targets: Tensor, shown: Tensor) -> Tensor:
-    """Cross entropy of the cells that lie on the tile; cells with a keypoint count twice.
+    """Cross entropy of the cells that lie on the tile; cells with a keypoint have twice the weight.
 
     Args:
         logits: `(B, 65, h, w)`.
         targets: `(B, 65, h, w)`.
-        shown: `(B, 1, H, W) bool`.
+        shown: `(B, 1, H, W) bool`, pixels that show the tile.
     """
     whole = functional.pixel_unshuffle(shown.float(), CELL).amin(dim=1)
     weight = whole * (1 + (_POSITIVE_WEIGHT - 1) * (1 - targets[:, -1]))
@@ -73,13 +73,13 @@ def detection_loss(logits: Tensor, targets: Tensor, shown: Tensor) -> Tensor:
 
 
 def agreement_loss(heat: Tensor, views: Views) -> Tensor:
-    """How far apart the two views put what ought to be one keypoint, pixels of the second view.
+    """Mean distance between the positions of a keypoint in the two views, pixels of the second view.
 
-    Places are found as they are in use, by soft-argmax on the heat map, around each label that both views
+    Positions are refined as in inference, by soft-argmax on the heat map, around each label that both views
     show. (Comparable: the location loss of Christiansen et al., UnsuperPoint, 2019, section 3.4.)
 
     Args:
-        heat: `(2B, H, W)`, the first views and then the second ones.
+        heat: `(2B, H, W)`, heat maps of the first views and then of the second ones.
         views: The B pairs.
     """
     places = refine(heat, _peaks(heat, views.xy.flatten(0, 1))).view_as(views.xy)
@@ -90,14 +90,14 @@ def agreement_loss(heat: Tensor, views: Views) -> Tensor:
 
 
 def _peaks(heat: Tensor, xy: Tensor) -> Tensor:
-    """The highest pixel within ±3 of each place, as non-maximum suppression would choose it."""
+    """The highest pixel within ±3 of each position, as non-maximum suppression would select it."""
     nearest = xy.round()
     windows, inside, offsets = around(heat.detach(), nearest, _PEAK_REACH_PX)
     return nearest + offsets[windows.masked_fill(~inside, -1).argmax(dim=2)]
 
 
 def sample(descriptors: Tensor, xy: Tensor) -> Tensor:
-    """Unit descriptors at the exact places of the grid, `(x - 3.5) / 8` cells.
+    """Sample unit descriptors on the exact grid, `(x - 3.5) / 8` cells.
 
     Args:
         descriptors: `(B, D, h, w)`.
@@ -110,10 +110,10 @@ def sample(descriptors: Tensor, xy: Tensor) -> Tensor:
 
 
 def choose_points(views: Views, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Up to 250 labels a pair that both views show.
+    """Choose up to 250 labels per pair that both views show.
 
     Returns:
-        `(B, K)` columns of the labels, and `(B, K) bool`: which of them count.
+        `(B, K)` columns of the labels, and `(B, K) bool`, which of them are valid.
     """
     both = views.visible.all(dim=0)
     order = torch.rand(both.shape, generator=generator).to(both.device).masked_fill(~both, -1)
@@ -124,10 +124,10 @@ def choose_points(views: Views, generator: torch.Generator) -> tuple[Tensor, Ten
 def descriptor_loss(
     descriptors: Tensor, views: Views, log_temperature: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Two-way InfoNCE (van den Oord et al., 2018), each point of a pair against the points of all pairs.
+    """Symmetric InfoNCE of the points of each pair against the points of all pairs.
 
-    Points closer than a cell to each other are no negatives. Other pairs' points stand for what only one of
-    two pictures shows.
+    Points less than a cell apart are not used as negatives. Points of other pairs act as negatives that only
+    one of two images shows. (van den Oord et al., Contrastive Predictive Coding, 2018.)
 
     Args:
         descriptors: `(2, B, D, h, w)`.
@@ -156,25 +156,26 @@ def descriptor_loss(
     return (loss * weight).sum() / total, right.sum() / total
 
 
-def found_descriptor_loss(
+def detected_descriptor_loss(
     heat: Tensor, descriptors: Tensor, views: Views, log_temperature: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Two-way InfoNCE on the keypoints that the network finds, at the places where it finds them.
+    """Symmetric InfoNCE on the keypoints that the network detects, at their detected positions.
 
-    What only one of two views finds is there to be told apart, as when pictures are matched, and a keypoint
-    that is a pixel or two off its place is to be recognised all the same.
+    Unlike labels, these include keypoints that only one of two views has, as in matching, and pairs whose
+    positions differ by a pixel or two.
 
     Args:
-        heat: `(2B, H, W)`, the first views and then the second ones; it is not taught anything.
+        heat: `(2B, H, W)`, heat maps of the first views and then of the second ones; no gradient flows into
+            them.
         descriptors: `(2, B, D, h, w)`.
         views: The B pairs.
         log_temperature: Learned; the cosines are divided by its exponential.
 
     Returns:
-        The loss, and the share of keypoints found in both views whose nearest descriptor is their own.
+        The loss, and the share of keypoints detected in both views whose nearest descriptor is their own.
     """
     with torch.no_grad():
-        found = find_pairs(heat, views, _FOUND_AREA_PX)
+        found = detect_pairs(heat, views, _FOUND_AREA_PX)
         same, nearest = found.same(_SAME_PX)
         rivals = _against_all(found.gaps_px >= CELL, *found.counts)
     first, second = (
@@ -194,19 +195,22 @@ def found_descriptor_loss(
 
 
 def _comparable(places: list[Tensor], counts: Tensor) -> Tensor:
-    """`(B * K, B * K) bool`: which points of the first views and of the second ones may be told apart."""
+    """`(B * K, B * K) bool`: which pairs of a first and a second point are used, as positive or negative."""
     itself = torch.eye(counts.shape[1], dtype=torch.bool, device=counts.device)
     apart = torch.stack([(torch.cdist(xy, xy) >= CELL) | itself for xy in places]).all(dim=0)
     return _against_all(apart, counts, counts)
 
 
 def _against_all(apart: Tensor, of_first: Tensor, of_second: Tensor) -> Tensor:
-    """`(B * K, B * K) bool`: points of the first views and of all second ones, told apart in their own pair.
+    """Extend masks of single pairs to all pairs of a batch.
 
     Args:
-        apart: `(B, K, K) bool`, which of a pair may be told apart; those of two pairs always may.
-        of_first: `(B, K) bool`, which of the first views' points there are.
-        of_second: The same of the second ones.
+        apart: `(B, K, K) bool`, which points of one pair are used; those of different pairs always are.
+        of_first: `(B, K) bool`, valid points of the first views.
+        of_second: `(B, K) bool`, valid points of the second views.
+
+    Returns:
+        `(B * K, B * K) bool`.
     """
     batch, points = of_first.shape
     there = of_first.flatten().unsqueeze(1) & of_second.flatten().unsqueeze(0)

@@ -1,7 +1,7 @@
-"""A wider network that begins by saying what a narrow one says.
+"""Network widening: a wider network initialised from a narrower one.
 
-After Net2Net (Chen, Goodfellow and Shlens, 2016), with fresh channels in place of copies: nothing has to
-break a symmetry between twins.
+After Net2Net (Chen, Goodfellow and Shlens, 2016), with newly initialised channels instead of copies, so that
+no symmetry between copies has to be broken.
 """
 
 from __future__ import annotations
@@ -11,21 +11,20 @@ from torch import nn
 
 from realtime_kp.training.architecture import TrainableSuperPoint
 
-# Of a fresh output that is not silenced: small beside what is already known.
+# Weight scale of new outputs that are not silenced, small against the trained ones.
 _FRESH_OUTPUT = 0.1
 
 
 @torch.no_grad()
-def widen(narrow: TrainableSuperPoint, wide: TrainableSuperPoint) -> None:
-    """Move what a network knows into one of the same or of larger widths.
+def widen_network(narrow: TrainableSuperPoint, wide: TrainableSuperPoint) -> None:
+    """Copy a trained network into one of equal or larger widths.
 
-    The first channels of every layer become the narrow network's; they do not listen to the fresh ones, which
-    keep the weights that they were made with. So the keypoints are the same at first, the descriptors nearly
-    so, and the fresh channels are heard as soon as a step has been taken.
+    The first channels of each layer become those of the narrow network and take no input from new channels.
+    Keypoints are the same at first and descriptors nearly so; new channels contribute after the first step.
 
     Args:
-        narrow: Trained.
-        wide: Freshly made, no layer narrower.
+        narrow: The trained network.
+        wide: A newly initialised network in which no layer is narrower.
 
     Raises:
         ValueError: A layer of `wide` is the narrower one.
@@ -52,7 +51,7 @@ def _widen_convolution(target: nn.Conv2d, source: nn.Conv2d) -> None:
     target.weight[:outputs] = 0
     target.weight[:outputs, :inputs] = source.weight
     if target.bias is not None and source.bias is not None:
-        # Only the last layers have one. Nothing follows that could silence their fresh outputs.
+        # Only the last layers have a bias; no layer follows that could silence their new outputs.
         target.bias[:outputs] = source.bias
         target.weight[outputs:] *= _FRESH_OUTPUT
         target.bias[outputs:] = 0

@@ -1,4 +1,4 @@
-"""8-bit versions of a model for OpenVINO, by calibration on pictures; needs `nncf`."""
+"""Quantisation of a model to 8 bits for OpenVINO, calibrated on images; needs `nncf`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 def quantise(model: SuperPointForKeypointDetection, tiles: NDArray[np.uint8], folder: Path) -> Path:
     """Write the 8-bit network beside the weights.
 
-    The last convolutions of both heads stay as they are: they decide pixels and descriptors, and cost next to
-    nothing. Biases are corrected layer by layer, with what the 8-bit layers before make of the pictures: that
-    takes longer and keeps more matches of far views than nncf's faster way.
+    The last convolutions of both heads are not quantised: they decide positions and descriptors, and cost
+    little. Biases are corrected layer by layer on the outputs of the quantised layers before them, which
+    takes longer than the fast bias correction of nncf and keeps more matches under large changes of view.
 
     Args:
         model: The weights.
-        tiles: `(N, S, S) uint8`, pictures to calibrate with.
-        folder: Where the file goes.
+        tiles: `(N, S, S) uint8`, calibration images.
+        folder: Folder of the file.
 
     Returns:
         The file.
@@ -62,16 +62,16 @@ def quantise(model: SuperPointForKeypointDetection, tiles: NDArray[np.uint8], fo
 
 
 def _convolutions(graph: Model, part: str) -> list[Node]:
-    """The convolutions in a part of the network."""
+    """Convolutions in a part of the network."""
     ops = graph.get_ops()
     return [op for op in ops if op.get_type_name() == "Convolution" and part in op.get_friendly_name()]
 
 
 def _keep_all_greys(first: Node) -> None:
-    """Let the 256 levels of a convolution's input be the 256 greys of a picture.
+    """Map the 256 quantisation levels of the input to the 256 grey levels of an image.
 
-    Calibration takes the range that it has mostly seen, which rounds every grey and makes all bright ones
-    equal: keypoints move by it, more than by all other rounding together.
+    Calibration chooses the range that occurs most often, which rounds every grey level and saturates bright
+    ones. This moved keypoints more than all other rounding together.
     """
     from openvino import op
 

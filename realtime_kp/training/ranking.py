@@ -1,4 +1,4 @@
-"""Keypoints that come back in the other view belong above those that do not."""
+"""Ranking loss: repeatable keypoints should score above those that are not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from realtime_kp.features.decode.torch_decoder import refine
-from realtime_kp.training.detected_keypoints import Candidates, find_candidates
+from realtime_kp.training.detected_keypoints import Candidates, detect_candidates
 from realtime_kp.training.views import Views, apply
 
 Tensor = torch.Tensor
@@ -19,23 +19,23 @@ _MARGIN_PX = 8
 
 
 def ranking_loss(heat: Tensor, views: Views) -> Tensor:
-    """Pairwise logistic loss between keypoints of one view that come back and such that do not.
+    """Pairwise logistic loss between repeatable and unrepeatable keypoints of a view.
 
-    The keypoints are what use would find: peaks after non-maximum suppression. One has come back where the
-    other view chooses one within a pixel of its place there, not at all from 4 px on, in part between. Only
-    their order counts: the level of the scores is left to the labels.
+    Keypoints are detected as in inference: peaks after non-maximum suppression. A keypoint is repeatable
+    where the other view selects one within a pixel of its mapped position, not at all beyond 4 px, and partly
+    between. Only the order of the scores is trained, not their level.
 
-    (The loss is RankNet's: Burges et al., 2005, equation 3; that keypoints be ranked by whether they come
-    back follows Savinov et al., Quad-networks, 2017.)
+    (The loss is RankNet's: Burges et al., 2005, equation 3. Ranking keypoints by repeatability follows
+    Savinov et al., Quad-networks, 2017.)
 
     Args:
-        heat: `(2B, H, W)`, the first views and then the second ones.
+        heat: `(2B, H, W)`, heat maps of the first views and then of the second ones.
         views: The B pairs.
     """
     shown = views.shown.flatten(0, 1).squeeze(1)
     with torch.no_grad():
-        candidates = find_candidates(heat, shown, _AREA_PX)
-        returned, told = _returned(heat, shown, candidates, views)
+        candidates = detect_candidates(heat, shown, _AREA_PX)
+        returned, told = _repeatability(heat, shown, candidates, views)
     score = heat.flatten(1).gather(1, candidates.flat).clamp(1e-6, 1 - 1e-6).logit()
     weight = (returned.unsqueeze(2) - returned.unsqueeze(1)).clamp_min(0)
     weight = weight * (told.unsqueeze(2) & told.unsqueeze(1))
@@ -44,8 +44,10 @@ def ranking_loss(heat: Tensor, views: Views) -> Tensor:
     return mean
 
 
-def _returned(heat: Tensor, shown: Tensor, candidates: Candidates, views: Views) -> tuple[Tensor, Tensor]:
-    """How surely each candidate has come back, `(N, M)` 0 to 1, and whether the other view could tell."""
+def _repeatability(
+    heat: Tensor, shown: Tensor, candidates: Candidates, views: Views
+) -> tuple[Tensor, Tensor]:
+    """`(N, M)` repeatability of each candidate, 0 to 1; `(N, M) bool`, whether the other view shows it."""
     height, width = heat.shape[1:]
     places = refine(heat, candidates.xy.float())
     first, second = places.chunk(2)

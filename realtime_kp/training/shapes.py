@@ -1,8 +1,8 @@
-"""Drawn shapes whose corners are known exactly, beside pictures whose labels are found.
+"""Drawn shapes with exactly known corners, as training tiles beside photographs with pseudo-labels.
 
-A corner is the same point from any distance and any side, the middle of a blob is not: networks that know
-corners match what is looked at from aside nearer to its place (DeTone et al., SuperPoint, 2018, section 4,
-which begins with such shapes).
+A corner is the same point from every distance and side, the centre of a blob is not: networks trained on
+corners localise matches more accurately under oblique views (DeTone et al., SuperPoint, 2018, section 4,
+which starts with such shapes).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _CANVAS_WH = (TILE_PX * _FINER, TILE_PX * _FINER)
 _SHIFT = 4  # OpenCV draws at 1/16 pixel
 _EDGE_PX = 4
 _LEAST_CONTRAST = 40.0
-# Of the structure tensor's smaller eigenvalue, which a right angle of some 15 greys has; half of all have 50
-# times as much.
+# Smallest eigenvalue of the structure tensor; a right angle with a contrast of 15 grey levels has it, the
+# median corner 50 times as much.
 _LEAST_STRENGTH = 2.5e-4
 _KINDS = (0.55, 0.25, 0.1, 0.1)  # shares of polygons, boards, stars, discs
 _SHARPEST_RAD, _BLUNTEST_RAD = (
@@ -37,16 +37,16 @@ _SHARPEST_RAD, _BLUNTEST_RAD = (
 def draw_tiles(
     count: int, seed: int, textures: Tiles, progress: Callable[[int], None] = lambda done: None
 ) -> tuple[Tiles, Labels]:
-    """Draw polygons, checkerboards, stars and, without corners, discs.
+    """Draw polygons, checkerboards, stars and, as shapes without corners, discs.
 
     Args:
         count: N.
-        seed: Of all of them.
-        textures: `(M, S, S) uint8`, M > 0: pictures for some of the grounds and shapes.
+        seed: Seed of all shapes.
+        textures: `(M, S, S) uint8`, M > 0: images for some of the backgrounds and shapes.
         progress: Called with the number of tiles done.
 
     Returns:
-        `(N, 352, 352) uint8` tiles, and those of their corners that can be seen, each surely a keypoint.
+        `(N, 352, 352) uint8` tiles, and labels of confidence 1 at their visible corners.
     """
     tiles = np.zeros((count, TILE_PX, TILE_PX), np.uint8)
     labels = no_labels(count)
@@ -60,7 +60,7 @@ def draw_tiles(
 
 
 class _Canvas:
-    """One tile: a ground, and shapes in the cells of a grid, so that hardly one covers another's corner."""
+    """One tile: a background, and shapes in the cells of a grid, so that few corners are covered."""
 
     def __init__(self, rng: np.random.Generator, textures: Tiles) -> None:
         self._rng = rng
@@ -69,7 +69,7 @@ class _Canvas:
         self._image = self._ground()
 
     def draw(self) -> tuple[NDArray[np.uint8], FloatArray]:
-        """The tile and its `(K, 2)` corners, pixels."""
+        """The tile and `(K, 2)` corners, pixels."""
         kinds = (self._polygon, self._board, self._star, self._disc)
         rows = int(self._rng.integers(2, 6))
         cell_px = TILE_PX / rows
@@ -101,7 +101,7 @@ class _Canvas:
         return np.asarray(cv2.resize(texture, _CANVAS_WH), np.float32)
 
     def _shade_beside(self, middle: NDArray[np.float64]) -> float:
-        """A grey that stands out from what is there."""
+        """A grey level that contrasts with the image there."""
         column, line = (middle * _FINER).astype(int)
         there = float(self._image[line, column])
         while True:
@@ -156,14 +156,14 @@ class _Canvas:
 
 
 def _can_be_seen(image: FloatArray, xy: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
-    """Which corners the picture shows: shades may meet by chance, and angles be nearly straight."""
+    """Which corners are visible: grey levels may coincide, and angles may be nearly straight."""
     nearby = cv2.dilate(cv2.cornerMinEigenVal(image / 255, 5), np.ones((5, 5)))
     x, y = xy.round().astype(int).T
     return np.asarray(nearby[y, x] >= _LEAST_STRENGTH)
 
 
 def _polygon_corners(rng: np.random.Generator) -> NDArray[np.float64]:
-    """`(3 to 6, 2)` corners about the origin, within a distance of 1."""
+    """`(K, 2)`: 3 to 6 corners around the origin, at distances of at most 1."""
     while True:
         count = int(rng.integers(3, 7))
         angles = np.sort(rng.uniform(0, 2 * np.pi, count))
@@ -174,6 +174,6 @@ def _polygon_corners(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _fine(xy: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Places of the tile on the finer canvas, in OpenCV's fixed point."""
-    # The centre of a pixel is the centre of its 3×3 finer ones.
+    """Positions of the tile on the supersampled canvas, in the fixed-point format of OpenCV."""
+    # The centre of a pixel is the centre of its 3×3 supersampled pixels.
     return np.rint(((xy + 0.5) * _FINER - 0.5) * (1 << _SHIFT)).astype(np.int32)

@@ -1,4 +1,4 @@
-"""The training loop: one object holds all that a checkpoint must keep."""
+"""The training loop: one object with all state that a checkpoint contains."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from realtime_kp.errors import ModelError
 from realtime_kp.features.decode.torch_decoder import heatmap
 from realtime_kp.features.weights_store import load_weights
 from realtime_kp.training.architecture import SHAPES, Arch, TrainableSuperPoint
-from realtime_kp.training.batch_norm_unfolding import unfold
-from realtime_kp.training.devices import can_compile, has_bf16
+from realtime_kp.training.batch_norm_unfolding import unfold_batch_norm
+from realtime_kp.training.devices import supports_bf16, supports_compile
 from realtime_kp.training.losses import (
     agreement_loss,
     descriptor_loss,
+    detected_descriptor_loss,
     detection_loss,
     detection_targets,
-    found_descriptor_loss,
 )
-from realtime_kp.training.network_widening import widen
+from realtime_kp.training.network_widening import widen_network
 from realtime_kp.training.ranking import ranking_loss
 from realtime_kp.training.views import FAR_ZOOM, TileSet, Views, make_views
 
@@ -36,31 +36,31 @@ _EMA = 0.998
 _CLIP = 5.0
 _UNFOLDING_PAIRS = 16
 _DESCRIPTOR_WEIGHT = 0.5
-# Of the views. Half of what a step takes is saved where only a head is taught.
+# Sizes of the views. Training only a head costs half, which pays for larger ones.
 SIZE_WH, LARGER_WH = (256, 192), (320, 240)
-# What reading a file that is no checkpoint, or one of something else, raises.
+# Exceptions raised by reading a file that is not a checkpoint of this kind.
 _BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError)
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that decides what comes out.
+    """Settings that determine the result.
 
     Attributes:
         arch: `base` or `small`.
-        steps: Steps in all; the learning rate falls over them.
-        batch: Pairs a step.
-        size_wh: Of the views.
+        steps: Number of steps, over which the learning rate decays.
+        batch: Pairs of views per step.
+        size_wh: Width and height of the views.
         rate: Highest learning rate.
-        seed: Of the weights and of all views.
-        agreement: Weight of the agreement of the two views beside the labels.
-        ranking: Weight of ranking keypoints that come back above those that do not.
-        found: Weight of telling apart by descriptors what the network finds, beside the labels.
-        shapes: How many of the tiles are drawn.
-        shapes_alone: Whether these are all there are.
-        frozen_blocks: How many blocks of the encoder, from the first one on, stay as they are.
-        zoom: σ of the far views' scale, as a logarithm.
-        descriptors_alone: Whether all but the descriptor head stays as it is; labels are not needed then.
+        seed: Seed of weights and views.
+        agreement: Weight of `agreement_loss`.
+        ranking: Weight of `ranking_loss`.
+        found: Weight of `detected_descriptor_loss`, beside the descriptor loss on labels.
+        shapes: Number of tiles with drawn shapes.
+        shapes_alone: Whether to train on drawn shapes only.
+        frozen_blocks: Number of encoder blocks, from the first, that are not trained.
+        zoom: Standard deviation of the logarithm of the scale of far views.
+        descriptors_alone: Whether only the descriptor head is trained, which needs no labels.
     """
 
     arch: Arch
@@ -81,13 +81,13 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class StepLosses:
-    """Of one step.
+    """Losses of one step.
 
     Attributes:
         detection: Cross entropy of the cells.
-        descriptor: InfoNCE; of the labels unless only what is found teaches.
-        agreement: Pixels between a keypoint's places in the two views.
-        ranking: How often, as a logistic loss, a keypoint that is lost ranks above one that comes back.
+        descriptor: InfoNCE on labels, or on detected keypoints where only the descriptor head is trained.
+        agreement: Distance between the positions of a keypoint in the two views, pixels.
+        ranking: Logistic loss of unrepeatable keypoints that rank above repeatable ones.
         right: Share of the points whose nearest descriptor in the other view is their own.
     """
 
@@ -101,12 +101,12 @@ class StepLosses:
 class Trainer:
     """Trains one network.
 
-    A step depends on the seed, its number and the weights only, so that resuming is exact on a CPU; a GPU
-    adds gradients in an order of its own, with or without a stop.
+    A step depends only on seed, step number and weights, so that resuming is exact on a CPU; on a GPU the
+    order of summation of gradients varies between runs.
 
     Args:
-        recipe: What to do.
-        tiles: Images and labels, on the device that trains.
+        recipe: Settings.
+        tiles: Images and labels, on the device of the training.
     """
 
     def __init__(self, recipe: Recipe, tiles: TileSet) -> None:
@@ -117,9 +117,9 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.model = TrainableSuperPoint(SHAPES[recipe.arch]).to(device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._half = has_bf16(device)
-        # On a CPU compiling gains nothing: the convolutions are the library's either way.
-        compiles = device.type == "cuda" and can_compile(device)
+        self._half = supports_bf16(device)
+        # Compiling does not pay on a CPU: the convolutions are library calls either way.
+        compiles = device.type == "cuda" and supports_compile(device)
         self._network = torch.compile(self.model) if compiles else self.model
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self._log_temperature = torch.nn.Parameter(torch.tensor(math.log(0.07), device=device))
@@ -133,7 +133,7 @@ class Trainer:
         self._optimiser = torch.optim.AdamW(parameters, lr=recipe.rate, weight_decay=1e-4)
 
     def train_step(self) -> StepLosses:
-        """Do one step."""
+        """Run one step of the optimiser."""
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.step)
         recipe = self.recipe
         views = make_views(self._tiles, recipe.batch, recipe.size_wh, generator, recipe.zoom)
@@ -147,9 +147,9 @@ class Trainer:
             logits, descriptors = self._network(images)
         pairs = descriptors.view(2, -1, *descriptors.shape[1:])
         if recipe.descriptors_alone:
-            loss, losses = self._on_what_is_found(views, heatmap(logits), pairs)
+            loss, losses = self._losses_on_detections(views, heatmap(logits), pairs)
         else:
-            loss, losses = self._on_labels(views, logits, pairs, generator)
+            loss, losses = self._losses_on_labels(views, logits, pairs, generator)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), _CLIP)
@@ -158,7 +158,7 @@ class Trainer:
         self.step += 1
         return StepLosses(*torch.stack(losses).tolist())
 
-    def _on_labels(
+    def _losses_on_labels(
         self, views: Views, logits: torch.Tensor, pairs: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         visible_mass = (views.visible * views.mass).flatten(0, 1)
@@ -171,14 +171,14 @@ class Trainer:
         loss = detection + self.recipe.agreement * agreement + self.recipe.ranking * ranking
         loss = loss + _DESCRIPTOR_WEIGHT * description
         if self.recipe.found:
-            of_found, _ = found_descriptor_loss(heat, pairs, views, self._log_temperature)
+            of_found, _ = detected_descriptor_loss(heat, pairs, views, self._log_temperature)
             loss = loss + self.recipe.found * of_found
         return loss, [detection, description, agreement, ranking, right]
 
-    def _on_what_is_found(
+    def _losses_on_detections(
         self, views: Views, heat: torch.Tensor, pairs: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        description, right = found_descriptor_loss(heat, pairs, views, self._log_temperature)
+        description, right = detected_descriptor_loss(heat, pairs, views, self._log_temperature)
         nothing = torch.zeros_like(right)
         return description, [nothing, description, nothing, nothing, right]
 
@@ -203,18 +203,18 @@ class Trainer:
                 kept.copy_(latest)
 
     def start_from(self, model: Path | str) -> None:
-        """Begin with what another run has learned; its network may be a narrower one.
+        """Initialise from a trained network of equal or smaller widths.
 
         Args:
-            model: A checkpoint; or a model as `train` writes it: a folder, or the name of a bundled one.
+            model: A checkpoint, a model folder written by `train`, or the name of a bundled model.
 
         Raises:
-            ModelError: It is neither, was not made by `train`, or its network is the wider one.
+            ModelError: It is none of these, was not made by `train`, or has larger widths.
         """
         path = Path(model)
         try:
             other = self._from_checkpoint(path) if path.is_file() else self._from_model(str(model))
-            widen(other.to(self._tiles.images.device), self.model)
+            widen_network(other.to(self._tiles.images.device), self.model)
             self.average.load_state_dict(self.model.state_dict())
         except _BROKEN as exc:
             raise ModelError(f"{model} is nothing to start from: {exc}") from exc
@@ -233,10 +233,10 @@ class Trainer:
             raise ValueError("its config.json has no descriptor_grid: exact, so that `train` did not make it")
         generator = torch.Generator().manual_seed(self.recipe.seed)
         views = make_views(self._tiles, _UNFOLDING_PAIRS, self.recipe.size_wh, generator)
-        return unfold(model, views.grey.flatten(0, 1).cpu())
+        return unfold_batch_norm(model, views.grey.flatten(0, 1).cpu())
 
     def save(self, path: Path) -> None:
-        """Write all that resuming needs; the file is replaced only when whole."""
+        """Write a checkpoint; the file is replaced only when the new one is complete."""
         state = {
             "recipe": {name: getattr(self.recipe, name) for name in Recipe.__slots__},
             "step": self.step,
@@ -251,7 +251,7 @@ class Trainer:
 
     @classmethod
     def resumed(cls, path: Path, tiles: TileSet) -> Trainer:
-        """A trainer that goes on where a checkpoint was written.
+        """Restore a trainer from a checkpoint.
 
         Raises:
             ModelError: The file is no checkpoint.
@@ -268,7 +268,7 @@ class Trainer:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """What the training of a checkpoint began with.
+    """Read the settings of a checkpoint.
 
     Raises:
         ModelError: The file is no checkpoint.
@@ -279,7 +279,7 @@ def read_recipe(path: Path) -> Recipe:
 
 @contextmanager
 def _checkpoint(path: Path) -> Iterator[dict[str, Any]]:
-    """What a file holds; what is missing in it, inside, makes it no checkpoint as well."""
+    """Load a checkpoint; errors of loading and of missing keys inside the block become `ModelError`."""
     try:
         yield torch.load(path, map_location="cpu", weights_only=True)
     except _BROKEN as exc:

@@ -1,4 +1,4 @@
-"""Two views of each tile, and their labels in both: all tensors, on any device."""
+"""Pairs of random views of tiles, with the labels in both, as tensors on any device."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FAR_ZOOM, FARTHER_ZOOM = 0.6, 0.8
 
 @dataclass(frozen=True, slots=True)
 class TileSet:
-    """Tiles and their labels on the device that trains.
+    """Tiles and their labels on the device of the training.
 
     Attributes:
         images: `(N, S, S) uint8`.
         xy: `(N, L, 2) float32`, labels, pixels of the tile.
-        mass: `(N, L) float32`, 0 to 1: how surely each is a keypoint; 0 where it is void.
+        mass: `(N, L) float32`, confidence of each label, 0 to 1; 0 marks unused entries.
     """
 
     images: Tensor
@@ -34,10 +34,10 @@ class Views:
 
     Attributes:
         grey: `(2, B, 1, H, W) float32`, 0 to 1.
-        shown: `(2, B, 1, H, W) bool`, pixels that lie on the tile.
+        shown: `(2, B, 1, H, W) bool`, pixels that show the tile.
         xy: `(2, B, L, 2) float32`, the same labels in both views, pixels.
-        visible: `(2, B, L) bool`, whether each is a label, and well inside the view and the tile.
-        mass: `(B, L) float32`, 0 to 1: how surely each is a keypoint.
+        visible: `(2, B, L) bool`, valid labels well inside the view and the tile.
+        mass: `(B, L) float32`, confidence of each label, 0 to 1.
         homographies: `(2, B, 3, 3) float32`, from the tile to the view.
     """
 
@@ -49,7 +49,7 @@ class Views:
     homographies: Tensor
 
     def across(self) -> Tensor:
-        """`(B, 3, 3)`: from the first view of each pair to the second one."""
+        """`(B, 3, 3)`: homographies from the first to the second view of each pair."""
         matrices: Tensor = self.homographies[1] @ torch.linalg.inv(self.homographies[0])
         return matrices
 
@@ -61,20 +61,20 @@ def make_views(
     generator: torch.Generator,
     far_zoom: float = FAR_ZOOM,
 ) -> Views:
-    """Draw tiles and look at each twice.
+    """Draw random tiles and render two views of each.
 
-    In a third of the pairs the second view is as near to the first as two frames of a video; in the others it
-    turns by σ 30°, scales by 0.37 to 2.7, is squeezed along one direction to 0.35 of its width at the least,
-    as what is looked at from 70° aside, and tilts. Both differ in light, blur and noise. What a view is too
-    coarse to show is blurred away as by a lens: left in, it would teach patterns that no camera shows.
+    In a third of the pairs the second view is as near to the first as two frames of a video. In the others it
+    is rotated (σ = 30°), scaled by 0.37 to 2.7, compressed along one direction to no less than 0.35, as a
+    plane seen from 70°, and tilted. The two views differ in light, blur and noise. A low-pass filter before
+    downscaling prevents aliasing, which no camera would show.
 
     Args:
-        tiles: Where from.
+        tiles: Images and labels.
         batch: B.
-        size_wh: Of the views.
-        generator: All randomness; on the CPU whatever the device. Equal seeds give equal views on one kind of
-            device; from kind to kind the noise differs.
-        far_zoom: σ of the far views' scale, as a logarithm.
+        size_wh: Width and height of the views.
+        generator: Source of all randomness, on the CPU whatever the device. Equal seeds give equal views on
+            one kind of device; the noise differs between kinds.
+        far_zoom: Standard deviation of the logarithm of the scale of far views.
     """
     device, side = tiles.images.device, tiles.images.shape[1]
     chosen = torch.randint(len(tiles.images), (batch,), generator=generator).to(device)
@@ -90,7 +90,7 @@ def make_views(
     labels, mass = tiles.xy[chosen], tiles.mass[chosen]
     grey, shown, places, visible = [], [], [], []
     for homography in homographies:
-        softened = _filtered(images, _softening(homography, size_wh))
+        softened = _filtered(images, _anti_aliasing_kernels(homography, size_wh))
         homography = homography.to(device)
         view, on_tile = _warp(softened, homography, size_wh)
         grey.append(change_light(view, generator))
@@ -109,13 +109,13 @@ def make_views(
 
 
 def apply(homographies: Tensor, xy: Tensor) -> Tensor:
-    """Move `(B, L, 2)` places by `(B, 3, 3)` homographies."""
+    """Map positions `(B, L, 2)` by homographies `(B, 3, 3)`."""
     mapped = xy @ homographies[:, :, :2].transpose(1, 2) + homographies[:, None, :, 2]
     return mapped[..., :2] / mapped[..., 2:].clamp_min(1e-3)
 
 
 def change_light(grey: Tensor, generator: torch.Generator) -> Tensor:
-    """Gamma, gain, offset, shade, blur (round or along a line) and noise, another for each image.
+    """Random gamma, gain, offset, shading, blur (isotropic or along a line) and noise for each image.
 
     Args:
         grey: `(B, 1, H, W)`, 0 to 1.
@@ -135,20 +135,20 @@ def change_light(grey: Tensor, generator: torch.Generator) -> Tensor:
     )
     changed = _blur(changed, generator)
     sigma = 0.03 * torch.rand(batch, 1, 1, 1, generator=generator)
-    noise = torch.randn(grey.shape, generator=_beside(grey, generator), device=grey.device)
+    noise = torch.randn(grey.shape, generator=_generator_on(grey, generator), device=grey.device)
     return (changed + noise * sigma.to(grey.device)).clamp(0, 1)
 
 
-def _beside(images: Tensor, generator: torch.Generator) -> torch.Generator:
-    """A generator where the images are: as many numbers as pixels would keep a GPU waiting for its CPU."""
+def _generator_on(images: Tensor, generator: torch.Generator) -> torch.Generator:
+    """A generator on the device of the images: drawing one number per pixel on the CPU would stall a GPU."""
     seed = int(torch.randint(2**62, (1,), generator=generator))
     return torch.Generator(images.device).manual_seed(seed)
 
 
 def _blur(grey: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image with a kernel of its own: hardly any blur, a round one, or one along a line."""
+    """Blur each image with its own kernel: almost none, isotropic, or along a line."""
     batch = len(grey)
-    x, y = _kernel_places().unbind(dim=2)
+    x, y = _kernel_samples().unbind(dim=2)
     angle = torch.rand(batch, 1, 1, generator=generator) * math.pi
     along = x * torch.cos(angle) + y * torch.sin(angle)
     across = -x * torch.sin(angle) + y * torch.cos(angle)
@@ -162,15 +162,15 @@ def _blur(grey: Tensor, generator: torch.Generator) -> Tensor:
     return _filtered(grey, kernel)
 
 
-def _softening(homographies: Tensor, size_wh: tuple[int, int]) -> Tensor:
-    """Gaussian kernels that take from each tile what its view is too coarse for.
+def _anti_aliasing_kernels(homographies: Tensor, size_wh: tuple[int, int]) -> Tensor:
+    """Anti-aliasing kernels: Gaussians that remove what a view is too coarse to show.
 
-    A pixel of the view gathers light like a Gaussian of σ 0.5 px, which is an ellipse on the tile; the tile's
-    own pixels have σ 0.5 already. The view's middle stands for all of it.
+    A pixel of the view integrates like a Gaussian of σ = 0.5 px, which is an ellipse on the tile, whose own
+    pixels have σ = 0.5 px already. The homography is linearised at the centre of the view.
 
     Args:
-        homographies: `(B, 3, 3)`, from the tile to the view, on the CPU, quick with small matrices.
-        size_wh: Of the view.
+        homographies: `(B, 3, 3)`, from the tile to the view, on the CPU, which is fast with small matrices.
+        size_wh: Width and height of the view.
 
     Returns:
         `(B, K, K)`.
@@ -181,21 +181,21 @@ def _softening(homographies: Tensor, size_wh: tuple[int, int]) -> Tensor:
     steps = (source[:, 1:] - source[:, :1]).transpose(1, 2)
     squared_lengths, directions = torch.linalg.eigh(steps @ steps.transpose(1, 2))
     variance = 0.25 * (squared_lengths - 1).clamp(0, 40)
-    # A long ellipse that is thinner than this, askew, would fall between the pixels.
+    # A diagonal ellipse thinner than this would fall between the samples of the kernel.
     variance = variance + 0.05 + 0.1 * variance[:, 1:].clamp(max=1)
-    along = torch.einsum("hwc,bck->bhwk", _kernel_places(), directions)
+    along = torch.einsum("hwc,bck->bhwk", _kernel_samples(), directions)
     return torch.exp(-0.5 * (along**2 / variance[:, None, None]).sum(dim=3))
 
 
-def _kernel_places() -> Tensor:
-    """`(9, 9, 2)`: x and y of a kernel's places, from its middle."""
+def _kernel_samples() -> Tensor:
+    """`(9, 9, 2)`: x and y of the kernel samples relative to its centre."""
     steps = torch.arange(-4, 5, dtype=torch.float32)
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     return torch.stack([x, y], dim=2)
 
 
 def _filtered(images: Tensor, kernels: Tensor) -> Tensor:
-    """`(B, 1, H, W)`: each image with the kernel of its own of `(B, K, K)`, whose sum does not matter."""
+    """`(B, 1, H, W)`: each image filtered with its own kernel of `(B, K, K)`, normalised to a sum of 1."""
     kernels = (kernels / kernels.sum(dim=(1, 2), keepdim=True)).unsqueeze(1).to(images.device)
     reach = kernels.shape[-1] // 2
     padded = functional.pad(images, (reach,) * 4, mode="replicate").transpose(0, 1)
@@ -213,7 +213,7 @@ def _random_homographies(
     bend: float,
     squeeze: float = 1.0,
 ) -> Tensor:
-    """`(B, 3, 3)`: from a source (a square tile, or a view) to a view, middle about to middle."""
+    """`(B, 3, 3)`: random homographies from a source (square tile or view) to a view, centre to centre."""
     from_wh = (source, source) if isinstance(source, int) else source
 
     def normal(*shape: int) -> Tensor:
@@ -227,7 +227,7 @@ def _random_homographies(
     matrix = torch.zeros(batch, 3, 3)
     matrix[:, 0, 0], matrix[:, 0, 1], matrix[:, 1, 0], matrix[:, 1, 1] = cos, -sin, sin, cos
     matrix[:, :2, 2], matrix[:, 2, 2] = shift, 1
-    # Moving a corner of the view by a share b of its width takes a perspective of about b / width.
+    # A perspective of about b / width moves a corner of the view by a share b of its width.
     tilt = torch.eye(3).repeat(batch, 1, 1)
     tilt[:, 2, :2] = (normal(2) * bend / max(from_wh)).clamp(-1.2e-3, 1.2e-3)
     tilt[:, 0, 1] = normal() * bend
@@ -237,7 +237,7 @@ def _random_homographies(
 
 
 def _squeeze(batch: int, least: float, generator: torch.Generator) -> Tensor:
-    """`(B, 3, 3)`: shorter along a random direction, by a factor of `least` to 1."""
+    """`(B, 3, 3)`: compression along a random direction, by a factor of `least` to 1."""
     angle = torch.rand(batch, generator=generator) * math.pi
     shorter = (1 - least) * torch.rand(batch, 1, 1, generator=generator)
     direction = torch.stack([torch.cos(angle), torch.sin(angle), torch.zeros(batch)], dim=1)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from realtime_kp.training.detected_keypoints import find_pairs
-from realtime_kp.training.losses import found_descriptor_loss
+from realtime_kp.training.detected_keypoints import detect_pairs
+from realtime_kp.training.losses import detected_descriptor_loss
 from tests.training.moved_views import moved_views
 
 # 160 × 120 pixels have room for 48 keypoints with one in 400.
@@ -26,7 +26,7 @@ def heat(off_px: float = 0.0) -> torch.Tensor:
 
 @pytest.mark.parametrize(("off_px", "same"), [(0.0, 28), (2.0, 28), (4.0, 0)])
 def test_keypoints_within_three_pixels_of_their_places_are_the_same(off_px: float, same: int) -> None:
-    pairs = find_pairs(heat(off_px), moved_views(SHIFT_PX), AREA_PX)
+    pairs = detect_pairs(heat(off_px), moved_views(SHIFT_PX), AREA_PX)
     found, nearest = pairs.same(3.0)
     assert int(pairs.counts[0].sum()) == 35
     assert int(pairs.counts[1].sum()) == 28
@@ -43,9 +43,9 @@ def descriptors(shift_px: float) -> torch.Tensor:
 
 def test_descriptors_that_move_along_are_right_and_others_wrong() -> None:
     temperature = torch.tensor(0.1).log()
-    loss, right = found_descriptor_loss(heat(), descriptors(SHIFT_PX), moved_views(SHIFT_PX), temperature)
+    loss, right = detected_descriptor_loss(heat(), descriptors(SHIFT_PX), moved_views(SHIFT_PX), temperature)
     assert right == 1
-    wrong_loss, wrong = found_descriptor_loss(heat(), descriptors(32), moved_views(SHIFT_PX), temperature)
+    wrong_loss, wrong = detected_descriptor_loss(heat(), descriptors(32), moved_views(SHIFT_PX), temperature)
     assert wrong < 0.2
     assert wrong_loss > loss + 1
 
@@ -59,14 +59,14 @@ def test_what_only_one_view_finds_is_a_rival() -> None:
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
             alike[0, 0, :, lost_y + dy, lost_x + dx] = kinds[0, 0, :, y + dy, x + dx]
-    loss, _ = found_descriptor_loss(heat(), kinds, moved_views(SHIFT_PX), temperature)
-    worse, _ = found_descriptor_loss(heat(), alike, moved_views(SHIFT_PX), temperature)
+    loss, _ = detected_descriptor_loss(heat(), kinds, moved_views(SHIFT_PX), temperature)
+    worse, _ = detected_descriptor_loss(heat(), alike, moved_views(SHIFT_PX), temperature)
     assert worse > loss + 0.005
 
 
 def test_nothing_found_is_no_loss() -> None:
     temperature = torch.tensor(0.1).log()
-    loss, right = found_descriptor_loss(
+    loss, right = detected_descriptor_loss(
         torch.zeros(2, 120, 160), descriptors(0).requires_grad_(), moved_views(SHIFT_PX), temperature
     )
     assert torch.isfinite(loss)

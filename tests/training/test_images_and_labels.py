@@ -10,7 +10,7 @@ import pytest
 from realtime_kp.errors import SourceError
 from realtime_kp.sources import open_source, procedural_picture
 from realtime_kp.training.images import TILE_PX, load_tiles
-from realtime_kp.training.labels import Labels, label_tile, label_tiles, label_tiles_anew, ranked_as
+from realtime_kp.training.labels import Labels, label_tile, label_tiles, relabel_tiles, with_confidences_of
 from tests.conftest import DATA
 
 
@@ -94,7 +94,7 @@ def test_a_network_labels_what_it_finds_again() -> None:
     tiles = cv2.cvtColor(cv2.resize(image, (480, 360))[:352, 64:416], cv2.COLOR_BGR2GRAY)[None]
     done: list[int] = []
     blobs = label_tiles(tiles, seed=3, processes=1)
-    labels = label_tiles_anew(tiles, blobs, "small", seed=3, progress=done.append)
+    labels = relabel_tiles(tiles, blobs, "small", seed=3, progress=done.append)
     sure = labels.mass[0][labels.mass[0] > 0]
     assert len(sure) > 50
     assert np.all(np.diff(labels.mass[0]) <= 0)
@@ -112,6 +112,6 @@ def test_labels_of_the_second_round_are_as_sure_as_the_blobs_of_their_rank() -> 
     # The network's scores count by their order alone; the weakest finds no blob left of its rank.
     found = labels([(90, 90), (120, 120), (50, 50), (70, 70)], [0.05, 0.02, 0.01, 0.005])
     blobs = labels([(10, 10), (120, 122), (51, 50)], [0.3, 0.9, 0.6])
-    ranked = ranked_as(found, blobs)
+    ranked = with_confidences_of(found, blobs)
     assert np.array_equal(ranked.xy, found.xy)
     assert ranked.mass[0, :4] == pytest.approx([0.9, 0.6, 0.3, 0])

@@ -15,7 +15,7 @@ from realtime_kp.features.network import SuperPointNetwork
 from realtime_kp.features.weights_store import load_weights
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.architecture import SHAPES, TrainableSuperPoint
-from realtime_kp.training.devices import can_compile, has_bf16
+from realtime_kp.training.devices import supports_bf16, supports_compile
 from realtime_kp.training.export import export
 from realtime_kp.training.trainer import Recipe, Trainer
 from realtime_kp.training.views import TileSet
@@ -210,7 +210,7 @@ def test_a_step_is_not_much_slower_than_in_the_other_precision() -> None:
 
     rounds = [(step_s(False), step_s(True)) for _ in range(5)]
     times_s = np.min(rounds, axis=0)
-    assert times_s[int(has_bf16(torch.device("cpu")))] < 1.5 * times_s.min()
+    assert times_s[int(supports_bf16(torch.device("cpu")))] < 1.5 * times_s.min()
 
 
 def test_without_a_compiler_training_goes_on(
@@ -220,7 +220,7 @@ def test_without_a_compiler_training_goes_on(
         raise RuntimeError("Failed to find C compiler")
 
     monkeypatch.setattr(torch, "compile", fails)
-    assert not can_compile(torch.device("cpu"))
+    assert not supports_compile(torch.device("cpu"))
     assert "without torch.compile, slower: Failed to find C compiler" in caplog.text
 
 

@@ -17,7 +17,7 @@ from realtime_kp.bench.comparison import Comparison, planned, run_comparison
 from realtime_kp.bench.latency import LoopResult, measure
 from realtime_kp.bench.regression import compare, read_baseline, regressions
 from realtime_kp.bench.report.page import check_plotly, report_page
-from realtime_kp.bench.stage_costs import PieceCost, measure_pieces
+from realtime_kp.bench.stage_costs import StageCost, measure_stage_costs
 from realtime_kp.bench.trace import trace
 from realtime_kp.config import AppConfig
 from realtime_kp.machine import peak_memory_mb
@@ -49,9 +49,9 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
             opened = _measure(source, config, config.bench.rate, signals, quiet)
         # Read before the other loops, which need memory of their own.
         memory_mb = peak_memory_mb()
-        pieces: list[PieceCost] = []
+        pieces: list[StageCost] = []
         if config.bench.pieces and not signals.received:
-            pieces = measure_pieces(
+            pieces = measure_stage_costs(
                 source, config, config.bench.compare_frames, stopped=lambda: bool(signals.received)
             )
         compared = None

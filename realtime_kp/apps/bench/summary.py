@@ -17,7 +17,7 @@ from realtime_kp.apps.summary import (
 )
 from realtime_kp.bench.comparison import Comparison
 from realtime_kp.bench.latency import LoopResult
-from realtime_kp.bench.stage_costs import PieceCost
+from realtime_kp.bench.stage_costs import StageCost
 from realtime_kp.config import AppConfig
 from realtime_kp.machine import describe_machine
 
@@ -26,7 +26,7 @@ def bench_dict(
     config: AppConfig,
     closed: LoopResult,
     opened: LoopResult | None,
-    pieces: Sequence[PieceCost],
+    pieces: Sequence[StageCost],
     compared: Comparison | None,
     *,
     memory_mb: float | None,
@@ -104,7 +104,7 @@ def print_bench(
     console: Console,
     closed: LoopResult,
     opened: LoopResult | None,
-    pieces: Sequence[PieceCost],
+    pieces: Sequence[StageCost],
     compared: Comparison | None,
     values: Mapping[str, Any],
 ) -> None:
@@ -152,7 +152,7 @@ def _print_loop(console: Console, title: str, result: LoopResult) -> None:
     )
 
 
-def _pieces_table(pieces: Sequence[PieceCost]) -> Table:
+def _pieces_table(pieces: Sequence[StageCost]) -> Table:
     table = figures_table("each stage by itself", "stage", ("p50 ms", "core-ms"))
     for piece in pieces:
         table.add_row(piece.stage, f"{piece.p50_ms:.1f}", f"{piece.core_ms:.1f}")

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
-from realtime_kp.apps.progress import telling_bars
+from realtime_kp.apps.progress import labelled_progress_bars
 from realtime_kp.apps.signals import StopSignals
-from realtime_kp.apps.train.labels import labels_of, progress_of
+from realtime_kp.apps.train.labels import load_or_make_labels, progress_of
 from realtime_kp.config import TrainConfig
 from realtime_kp.errors import ConfigError, ModelError, SinkError, first_line
 from realtime_kp.machine import keep_freed_memory
@@ -68,7 +68,7 @@ def run_train(
     except OSError as exc:
         raise SinkError(f"cannot make the folder {out}: {exc.strerror}") from exc
     keep_freed_memory()
-    with StopSignals() as signals, telling_bars(quiet, counts=True) as bars:
+    with StopSignals() as signals, labelled_progress_bars(quiet, counts=True) as bars:
         tiles = _tile_set(images, out, config, signals, bars)
         trainer = _trainer(tiles, checkpoint, config)
         _train(trainer, out, signals, bars)
@@ -179,7 +179,7 @@ def _tile_set(
     if device == "mps":
         device = "cpu"  # nobody has tried to train on Apple's GPUs
     tiles = load_tiles(images, config.max_images)
-    labels = labels_of(tiles, out / "labels.npz", config, signals, bars)
+    labels = load_or_make_labels(tiles, out / "labels.npz", config, signals, bars)
     if recipe.shapes:
         told = progress_of("drawing", recipe.shapes, signals, bars)
         drawn, corners = draw_tiles(recipe.shapes, recipe.seed, tiles, told)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def labels_of(
+def load_or_make_labels(
     tiles: NDArray[np.uint8], path: Path, config: TrainConfig, signals: StopSignals, bars: Progress
 ) -> Labels:
     """Labels of earlier, where they were made of the same things; else new ones, kept for next time.
@@ -89,7 +89,7 @@ def _keep(labels: Labels, path: Path, images: str, how: str) -> None:
 
 
 def _label(tiles: NDArray[np.uint8], config: TrainConfig, signals: StopSignals, bars: Progress) -> Labels:
-    from realtime_kp.training.labels import label_tiles, label_tiles_anew, no_labels
+    from realtime_kp.training.labels import label_tiles, no_labels, relabel_tiles
 
     if not config.needs_labels:
         return no_labels(len(tiles))
@@ -97,7 +97,7 @@ def _label(tiles: NDArray[np.uint8], config: TrainConfig, signals: StopSignals, 
     labels = label_tiles(tiles, config.seed, progress=first)
     if config.labels_from is not None:
         again = progress_of(f"labelling with {config.labels_from}", len(tiles), signals, bars)
-        labels = label_tiles_anew(tiles, labels, config.labels_from, config.seed, again)
+        labels = relabel_tiles(tiles, labels, config.labels_from, config.seed, again)
     return labels
 
 

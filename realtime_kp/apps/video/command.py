@@ -11,7 +11,7 @@ from rich.progress import Progress, TaskID
 
 from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED, SOURCE
 from realtime_kp.apps.jobs import Job, output_stem, plan_jobs
-from realtime_kp.apps.progress import telling_bars
+from realtime_kp.apps.progress import labelled_progress_bars
 from realtime_kp.apps.resume import RunState, begin, state_path
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import StoppedBy, Summary, print_summary, summarise, write_json
@@ -64,7 +64,7 @@ def _run_job(job: Job, state: RunState | None, console: Console, signals: StopSi
     meter = RunMeter()
     lost: SourceError | None = None
     outputs = Outputs(job, pipeline, meter, state)
-    with pipeline, telling_bars(quiet, counts=False) as progress, outputs:
+    with pipeline, labelled_progress_bars(quiet, counts=False) as progress, outputs:
         task = progress.add_task(output_stem(job.source), total=None, visible=False, shown="")
         while not pipeline.finished and not signals.received:
             try:

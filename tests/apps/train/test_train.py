@@ -125,7 +125,7 @@ def test_descriptors_alone_go_on_from_a_network_without_labels(
     assert "descriptors_alone needs start_from" in capsys.readouterr().err
     both = ["--descriptors-alone", "--start-from", "small", "--found", "0.5"]
     assert main([*command, "--steps", "1", *both]) == 2
-    assert "found adds to the labels" in capsys.readouterr().err
+    assert "found needs labels" in capsys.readouterr().err
     assert main([*command, "--steps", "1", "--descriptors-alone", "--start-from", "small"]) == 0
     assert main([*command, "--resume"]) == 0
     with np.load(out / "labels.npz") as labels:
