@@ -1,1 +1,1 @@
-"""Measuring: latency and throughput, transformers' own loop, accuracy against a known motion."""
+"""Speed: latency and throughput of the pipeline, costs of its stages, and reference loops."""

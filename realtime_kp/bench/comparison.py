@@ -1,4 +1,4 @@
-"""Settings of ours and loops of others, measured in turn so that a slow minute hits all of them."""
+"""Alternating measurement of several settings and reference loops, so that drift affects all alike."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Comparison:
     """Medians over the rounds.
 
     Attributes:
-        rows: Ours, one for each combination of settings that is swept; as set, where none is.
-        others: Other loops by name.
+        rows: Our pipeline, one row per combination of swept settings, or one row without a sweep.
+        others: Reference loops by name.
     """
 
     rows: list[SweepRow]
@@ -38,15 +38,15 @@ class Comparison:
 
     @property
     def transformers(self) -> ReferenceLoop | None:
-        """Transformers' own loop in fp32, where it was measured."""
+        """The loop of transformers in fp32, if it was measured."""
         return self.others.get(TRANSFORMERS)
 
 
 def planned(config: AppConfig) -> int:
-    """How many measurements a comparison takes.
+    """Number of measurements in a comparison.
 
     Raises:
-        ConfigError: The sweep cannot be read, or a value is impossible.
+        ConfigError: The sweep cannot be parsed, or a value is invalid.
     """
     settings = _settings(config)
     for each in settings:
@@ -61,16 +61,16 @@ def run_comparison(
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[], None] = lambda: None,
 ) -> Comparison | None:
-    """Measure what `bench.sweep` and `bench.compare` ask for, `bench.rounds` times in turn.
+    """Run the measurements of `bench.sweep` and `bench.compare` in `bench.rounds` alternating rounds.
 
     Args:
-        source: What to read.
+        source: The source to read.
         config: All settings.
-        stopped: Asked often whether to end early.
-        progress: Called after every measurement.
+        stopped: Called often; True ends the measurement early.
+        progress: Called after each measurement.
 
     Returns:
-        None where it was stopped before the first round was done; else the rounds that are whole.
+        Medians over the complete rounds; None if stopped during the first one.
     """
     settings = _settings(config)
     images = _images(source, config) if config.bench.compare else []
@@ -108,7 +108,7 @@ def _settings(config: AppConfig) -> list[Settings]:
 
 
 def _images(source: str, config: AppConfig) -> list[Image]:
-    """The first of the frames that ours are measured on."""
+    """The first frames of those that our pipeline is measured on."""
     count = config.bench.compare_frames
     with open_source(source, config.input) as opened:
         return [frame.image_bgr for frame in islice(opened, config.bench.warmup + count)][-count:]

@@ -34,27 +34,27 @@ _WAKE_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class LoopResult:
-    """What one loop measured.
+    """Results of one loop.
 
     Attributes:
-        rate: Frames a second that were offered; None in the closed loop.
-        frames: Frames measured, warm-up excluded.
-        dropped: Frames that came meanwhile and were not taken.
+        rate: Frames per second that were offered; None for the closed loop.
+        frames: Number of measured frames, without warm-up.
+        dropped: Number of frames dropped between them.
         source: Name of the source, without credentials.
-        warmup_s: How long loading, compiling and the warm-up frames took.
-        fps: Frames a second.
-        detections_per_s: Frames a second whose keypoints came in time for use.
+        warmup_s: Time for loading, compiling and the warm-up frames.
+        fps: Frames per second.
+        detections_per_s: Frames per second whose keypoints reached the tracker.
         jitter_ms: Standard deviation of the interval between finished frames.
-        core_ms: Processor time of all threads a frame, mean: two cores busy for a millisecond are two.
+        core_ms: Mean processor time of all threads per frame: two cores busy for a millisecond count as two.
         latency: Percentiles by stage.
-        counts: Frames of the run, warm-up and what was on its way at the end included.
-        tracks: Tracks of the run.
-        keypoints_per_frame: Mean.
-        model: What ran.
-        inference_size: Width and height that the network saw.
-        wall_s: How long the run took, warm-up included.
-        time_to_first_frame_s: From the beginning to the first finished frame.
-        records: Stage by stage, the frames that were measured.
+        counts: Frames of the run, with warm-up and frames in flight at the end.
+        tracks: Track statistics of the run.
+        keypoints_per_frame: Mean number of keypoints.
+        model: The model that ran.
+        inference_size: Width and height of the network input.
+        wall_s: Duration of the run, with warm-up.
+        time_to_first_frame_s: Time from the start to the first finished frame.
+        records: Stage times of the measured frames.
     """
 
     rate: float | None
@@ -85,22 +85,22 @@ def measure(
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[], None] = lambda: None,
 ) -> LoopResult | None:
-    """Run the pipeline with drawing, and encoding if asked, over a source; short sources start over.
+    """Run the pipeline on a source, with drawing and optionally encoding; short sources are repeated.
 
     Args:
-        source: What to read.
-        config: All settings; `bench` says how many frames.
-        rate: Offer frames at this rate, dropping what the pipeline cannot take, and count latency from the
-            moment each frame was due (open loop); None offers the next frame as soon as there is room
-            (closed loop): its latency includes waiting behind the frames before.
-        stopped: Asked after every frame whether to end early.
-        progress: Called after every frame.
+        source: The source to read.
+        config: All settings; `bench` gives the number of frames.
+        rate: Open loop: offer frames at this rate, drop those that the pipeline cannot take, and count
+            latency from the time at which each frame was due. None is the closed loop: the next frame is
+            offered as soon as there is room, so that latency includes queueing.
+        stopped: Called after each frame; True ends the measurement early.
+        progress: Called after each frame.
 
     Returns:
-        What was measured; None where it was stopped during the warm-up.
+        The results; None if stopped during the warm-up.
 
     Raises:
-        SourceError: The source gave no more frames than the warm-up.
+        SourceError: The source has no frames beyond the warm-up.
     """
     bench = config.bench
     wanted = bench.warmup + bench.frames
@@ -151,7 +151,7 @@ def measure(
 
 
 class _Meter:
-    """Counts frames; those after the warm-up are measured."""
+    """Measures the frames after the warm-up."""
 
     def __init__(self, warmup: int) -> None:
         self._warmup = warmup
@@ -182,7 +182,7 @@ class _Meter:
 
     @property
     def dropped(self) -> int:
-        """Gaps between the frames that were measured."""
+        """Number of frames missing between the measured ones."""
         return self.records[-1].index - self.records[0].index + 1 - len(self.records)
 
     @property
@@ -209,7 +209,7 @@ def _record(tracked: TrackedFrame, times: StageTimes, draw_at_s: float) -> Frame
 
 
 class _Drawer:
-    """Draws as `video` does, and encodes to a file that is thrown away if asked."""
+    """Draws as `video` does and, if asked, encodes to a temporary file."""
 
     def __init__(self, config: AppConfig, stack: ExitStack) -> None:
         self._config = config

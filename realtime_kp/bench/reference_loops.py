@@ -1,4 +1,4 @@
-"""Loops that do one thing to each frame, to be held against the pipeline."""
+"""Reference loops: one step per frame, for comparison with the pipeline."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from realtime_kp.evaluation.feature_set import Features
 from realtime_kp.features.resize import network_size
 
 Image = NDArray[np.uint8]
-# From one frame to the number of its keypoints.
+# Takes a frame, returns its number of keypoints.
 Step = Callable[[Image], int]
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceLoop:
-    """What a loop measured.
+    """Results of a reference loop.
 
     Attributes:
-        frames: Frames measured.
-        fps: Frames a second.
-        p50_ms: Median of a frame.
-        core_ms: Processor time of all threads a frame, mean.
-        keypoints_per_frame: Mean.
+        frames: Number of measured frames.
+        fps: Frames per second.
+        p50_ms: Median time per frame.
+        core_ms: Mean processor time of all threads per frame.
+        keypoints_per_frame: Mean number of keypoints.
     """
 
     frames: int
@@ -41,7 +41,7 @@ class ReferenceLoop:
 
     @classmethod
     def median_of(cls, loops: Sequence[ReferenceLoop]) -> ReferenceLoop:
-        """The median of each figure."""
+        """Median of each figure."""
         return cls(
             loops[0].frames,
             *(
@@ -51,7 +51,7 @@ class ReferenceLoop:
         )
 
     def to_dict(self) -> dict[str, float]:
-        """For the summary."""
+        """As values of the summary."""
         return {"frames": self.frames} | {
             name: round(getattr(self, name), 3)
             for name in ("fps", "p50_ms", "core_ms", "keypoints_per_frame")
@@ -59,12 +59,12 @@ class ReferenceLoop:
 
 
 def time_loop(step: Step, images_bgr: Sequence[Image], warmup: int = 2) -> ReferenceLoop:
-    """Time a step over frames that are decoded already.
+    """Time a step on decoded frames.
 
     Args:
-        step: What is done to each.
+        step: What is done with each frame.
         images_bgr: Frames of one size.
-        warmup: Frames run before the clock starts.
+        warmup: Number of frames before the measured ones.
     """
     for image in images_bgr[:warmup]:
         step(image)

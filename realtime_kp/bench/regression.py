@@ -1,4 +1,4 @@
-"""Two reports of `bench` held against each other."""
+"""Comparison of a benchmark with an earlier one."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any
 
 from realtime_kp.errors import ConfigError
 
-# What must be alike for figures to say something about the code.
+# Settings that must agree for the comparison to be meaningful.
 _SETTING = ("source", "model", "device", "engine", "precision", "inference_size")
-# Single short stages swing by more than the whole does: they are shown and not judged.
+# Single short stages vary more than the whole: they are shown but not judged.
 _JUDGED_STAGE = "end_to_end"
 _JUDGED_PERCENTILES = ("p50", "p95")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One figure, before and now.
+    """One figure of both runs.
 
     Attributes:
-        name: `closed loop fps`, `open loop end_to_end p95`.
-        before: Its value in the baseline.
-        now: Its value in this run.
-        slower: By which share it is worse, negative where it is better.
-        judged: Whether it counts against the tolerance.
+        name: Such as `closed loop fps` or `open loop end_to_end p95`.
+        before: Value in the baseline.
+        now: Value in this run.
+        slower: Relative deterioration, negative for an improvement.
+        judged: Whether it is held against the tolerance.
     """
 
     name: str
@@ -40,7 +40,7 @@ def read_baseline(path: Path) -> dict[str, Any]:
     """Read the summary of an earlier `bench`.
 
     Raises:
-        ConfigError: The file is not there, or is no such summary.
+        ConfigError: The file does not exist, or is no such summary.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -52,7 +52,7 @@ def read_baseline(path: Path) -> dict[str, Any]:
 
 
 def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
-    """What changed from one summary to the other, in the loops that both have.
+    """Changes from one summary to another, in the loops that both have.
 
     Raises:
         ConfigError: They measured different things.
@@ -74,12 +74,12 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
 
 
 def regressions(changes: list[Change], tolerance_percent: float) -> list[Change]:
-    """Those judged figures that got worse by more than the tolerance."""
+    """Judged figures that deteriorated by more than the tolerance."""
     return [change for change in changes if change.judged and change.slower * 100 > tolerance_percent]
 
 
 def _loop_changes(loop: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
-    # In the open loop the rate is what was offered.
+    # The frame rate of an open loop is the offered one.
     judged = loop == "closed loop"
     yield Change(f"{loop} fps", before["fps"], now["fps"], before["fps"] / now["fps"] - 1, judged)
     for stage, found in now["latency_ms"].items():

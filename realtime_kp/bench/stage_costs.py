@@ -1,4 +1,4 @@
-"""Each stage by itself, with nothing beside it: what it takes on the clock, and of the cores."""
+"""Cost of each stage in isolation: wall time and processor time."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from realtime_kp.tracking import Tracker
 
 @dataclass(frozen=True, slots=True)
 class StageCost:
-    """What one stage takes.
+    """Cost of one stage.
 
     Attributes:
         stage: As in `StageTimes`; `output` is encoding.
-        p50_ms: Median on the clock.
-        core_ms: Processor time of all threads a frame, mean: two cores busy for a millisecond are two.
+        p50_ms: Median wall time per frame.
+        core_ms: Mean processor time of all threads per frame: two cores busy for a millisecond count as two.
     """
 
     stage: str
@@ -43,19 +43,19 @@ class StageCost:
 def measure_stage_costs(
     source: str, config: AppConfig, frames: int, *, stopped: Callable[[], bool] = lambda: False
 ) -> list[StageCost]:
-    """Run the stages one after another over the same frames, with as many threads each as in the pipeline.
+    """Run the stages one after another on the same frames, each with as many threads as in the pipeline.
 
     Args:
-        source: What to read; the first `frames` of it, fewer where it is shorter.
+        source: The source to read; its first `frames` frames, fewer if it is shorter.
         config: All settings.
-        frames: How many.
-        stopped: Asked between stages whether to end early.
+        frames: Number of frames.
+        stopped: Called between stages; True ends the measurement early.
 
     Returns:
-        Stages in their order; those measured so far where it was stopped.
+        Costs in the order of the stages, of those measured so far if stopped.
 
     Raises:
-        SourceError: The source gives no two frames.
+        SourceError: The source has fewer than two frames.
     """
     clock = _Clock()
     with open_source(source, config.input, demo_frames=None) as opened, one_core():
@@ -114,7 +114,7 @@ def _draw_and_encode(tracked: list[TrackedFrame], config: AppConfig, clock: _Clo
     for each in tracked:
         with clock("draw"):
             images.append(render(each, drawing.layers, trail_length=drawing.trail_length))
-    # The encoder works on several frames at once, and the last ones come out when it is closed.
+    # The encoder works on several frames at once and outputs the last ones when it is closed.
     with (
         tempfile.TemporaryDirectory(prefix="realtime-kp-") as folder,
         clock("output", frames=len(tracked)),
@@ -138,7 +138,7 @@ class _Clock:
         self._times_ms.setdefault(stage, []).append(took_s * 1e3 / frames)
 
     def costs(self) -> list[StageCost]:
-        """The first call of each stage is left out where there are more: it still allocates."""
+        """Costs without the first call of each stage, which still allocates memory."""
         found = []
         for stage, times in self._times_ms.items():
             wall_ms, cores_ms = np.array(times[1:] or times).T

@@ -1,4 +1,4 @@
-"""Many settings measured in turn: which values, and what came of them."""
+"""Parameter sweeps: combinations of settings and their results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from realtime_kp.bench.latency import LoopResult
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import ConfigError
 
-# What may be swept: section and field, and how its values are read.
+# Axes of a sweep: section, field, and parser of the values.
 _AXES: Mapping[str, tuple[str, str, Callable[[str], Any]]] = {
     "model": ("superpoint", "model", str),
     "precision": ("superpoint", "precision", str),
@@ -30,15 +30,15 @@ Settings = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class SweepRow:
-    """Medians over all rounds of one combination of settings.
+    """Medians over all rounds for one combination of settings.
 
     Attributes:
-        settings: What was set, by axis; empty for the settings as they are.
-        fps: Frames a second.
-        fps_rounds: The same, round by round.
-        core_ms: Processor time of all threads a frame.
-        keypoints_per_frame: Mean.
-        inference_size: Width and height that the network saw.
+        settings: Values by axis; empty for the configuration as given.
+        fps: Frames per second.
+        fps_rounds: The same, for each round.
+        core_ms: Processor time of all threads per frame.
+        keypoints_per_frame: Mean number of keypoints.
+        inference_size: Width and height of the network input.
         stage_ms: Median of each stage.
     """
 
@@ -52,12 +52,12 @@ class SweepRow:
 
     @property
     def name(self) -> str:
-        """The values, one after another."""
+        """The values, separated by spaces."""
         return " ".join(self.settings.values()) or "this pipeline"
 
     @classmethod
     def of(cls, settings: Settings, rounds: list[LoopResult]) -> SweepRow:
-        """Sum up the rounds."""
+        """Medians over the rounds."""
         fps = tuple(loop.fps for loop in rounds)
         return cls(
             settings,
@@ -73,7 +73,7 @@ class SweepRow:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For the summary."""
+        """As values of the summary."""
         return {
             "settings": dict(self.settings),
             "fps": round(self.fps, 3),
@@ -86,7 +86,7 @@ class SweepRow:
 
 
 def parse_sweep(text: str) -> list[Settings]:
-    """All combinations of `model=base,small precision=bf16,int8`.
+    """Parse a sweep such as `model=base,small precision=bf16,int8` into all its combinations.
 
     Raises:
         ConfigError: An axis is unknown, named twice, or has no values.
@@ -107,10 +107,10 @@ def parse_sweep(text: str) -> list[Settings]:
 
 
 def with_settings(config: AppConfig, settings: Settings) -> AppConfig:
-    """The configuration with some fields changed.
+    """A configuration with some fields replaced.
 
     Raises:
-        ConfigError: A value is impossible.
+        ConfigError: A value is invalid.
     """
     for name, value in settings.items():
         section, field, read = _AXES[name]

@@ -1,6 +1,6 @@
-"""What every thread did when, as a trace that Perfetto (ui.perfetto.dev) and chrome://tracing open.
+"""Timeline of all threads as a trace for Perfetto (ui.perfetto.dev) and chrome://tracing.
 
-The format is the Trace Event Format's JSON: complete events (`"ph": "X"`), microseconds.
+The format is Trace Event Format JSON: complete events (`"ph": "X"`), microseconds.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Any
 from realtime_kp.timing import StageStarts, StageTimes
 
 THREADS = ("capture", "inference", "tracking", "render")
-# Stages are timed one by one: from one to the next the clock goes on a little.
+# Stages are timed separately: a little time passes from one to the next.
 _SLACK_S = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class FrameRecord:
-    """One measured frame.
+    """Times of one measured frame.
 
     Attributes:
-        index: Of the frame.
-        detected_index: Of the frame whose keypoints arrived with it; None where none did.
-        times_ms: What the stages took.
-        starts: When capture, inference and tracking began with it.
-        draw_at_s: When the render loop did, `time.perf_counter`.
-        keypoints: How many arrived with it.
-        tracks: How many are alive at it, lost ones included.
+        index: Index of the frame.
+        detected_index: Index of the frame whose keypoints arrived with it; None where none did.
+        times_ms: Stage times.
+        starts: Start times of capture, inference and tracking.
+        draw_at_s: Start of drawing, `time.perf_counter`.
+        keypoints: Number of keypoints that arrived with it.
+        tracks: Number of current tracks, with lost ones.
     """
 
     index: int
@@ -46,11 +46,11 @@ class Span:
     """One stage of one frame.
 
     Attributes:
-        stage: Its name, as in `StageTimes`.
-        thread: Where it ran.
-        index: Of the frame.
-        start_s: `time.perf_counter`.
-        ms: How long it took.
+        stage: Name, as in `StageTimes`.
+        thread: Thread that ran it.
+        index: Index of the frame.
+        start_s: Start, `time.perf_counter`.
+        ms: Duration.
     """
 
     stage: str
@@ -61,7 +61,7 @@ class Span:
 
 
 def spans(record: FrameRecord) -> Iterator[Span]:
-    """The stages of a frame that ran, each on its thread."""
+    """The stages that ran for a frame, each on its thread."""
     chains = (
         ("capture", record.index, record.starts.grab, ("grab",)),
         ("inference", record.detected_index, record.starts.detect, ("resize", "network", "keypoints")),
@@ -79,9 +79,9 @@ def spans(record: FrameRecord) -> Iterator[Span]:
 
 
 def lanes(found: Iterable[Span]) -> list[Span]:
-    """Spans by their start; a frame that its thread began with before another was done gets a row beside it.
+    """Sort spans by start time; overlapping spans of a thread are moved to further rows.
 
-    The network may see several frames at once. What then overlaps comes as `inference`, `inference 2`, ….
+    The network may process several frames at once: overlapping spans are named `inference`, `inference 2`, ….
     """
     ends: dict[str, float] = {}
     rows: dict[tuple[str, int], str] = {}
@@ -97,15 +97,15 @@ def lanes(found: Iterable[Span]) -> list[Span]:
 
 
 def rows_of(found: Iterable[Span]) -> list[str]:
-    """The rows that spans lie in, in the order of a frame's way."""
+    """Names of the rows, in the order in which a frame passes them."""
     return sorted({span.thread for span in found}, key=lambda row: (THREADS.index(row.split()[0]), row))
 
 
 def trace(loops: Mapping[str, Sequence[FrameRecord]]) -> dict[str, Any]:
-    """All spans of all loops, a process a loop, a row a thread.
+    """All spans of all loops: one process per loop, one row per thread.
 
     Args:
-        loops: Records of each loop, by its name.
+        loops: Records of each loop by name.
     """
     events: list[dict[str, Any]] = []
     for process, (name, records) in enumerate(loops.items(), start=1):

@@ -1,4 +1,4 @@
-"""The loop of transformers' own guide, to compare with: processor, model, post-processing, frame by frame."""
+"""The loop of the transformers guide, for comparison: processor, model, post-processing, frame by frame."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from realtime_kp.features.weights_store import load_weights
 
 @contextmanager
 def transformers_step(config: SuperPointConfig, *, half: bool = False) -> Iterator[Step]:
-    """Transformers' own processor, model (CPU or the GPU chosen) and post-processing.
+    """Processor, model (on the CPU or the chosen GPU) and post-processing of transformers.
 
-    The network sees the same size as ours; nothing is tracked, drawn or encoded.
+    The network input has the same size as in our pipeline; nothing is tracked, drawn or encoded.
 
     Args:
         config: Weights, device and size.
-        half: In half precision, bf16 on CPUs and fp16 on GPUs, instead of fp32.
+        half: Half precision instead of fp32: bf16 on CPUs, fp16 on GPUs.
 
     Raises:
-        ModelError: The weights come without a processor's configuration.
+        ModelError: The weights have no processor configuration.
     """
     import torch
     from transformers import AutoImageProcessor

@@ -1,4 +1,4 @@
-"""What is measured against what: our trackers and those of others, behind one interface."""
+"""The trackers that are compared: ours and reference trackers, behind one interface."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from realtime_kp.tracking import Tracker
 
 
 class PointTracker(Protocol):
-    """What is measured: anything that turns frames and keypoints into tracks."""
+    """Any tracker that turns frames and keypoints into tracks."""
 
     def update(self, frame: Frame, keypoints: Keypoints | None) -> Tracks:
-        """Carry the tracks to a frame."""
+        """Advance all tracks to a frame."""
         ...
 
 
 def make_trackers(config: TrackingConfig) -> dict[str, Callable[[], PointTracker]]:
-    """The trackers of the tables: ours of every kind, the original demo's way, OpenCV's."""
+    """Factories of the compared trackers by name: our methods, nearest neighbours, Lucas–Kanade."""
     kinds: tuple[Literal["hybrid", "flow", "descriptor"], ...] = ("hybrid", "flow", "descriptor")
     ours: dict[str, Callable[[], PointTracker]] = {
         kind: partial(Tracker, replace(config, kind=kind)) for kind in kinds

@@ -1,7 +1,8 @@
 """Pairs of frames of real video, judged by the epipolar geometry between them.
 
-Nobody knows where each point of such a scene went, but it must lie on its epipolar line. SIFT tells the
-lines: many more of its features than any method is given, and only what passes the ratio test (Lowe, 2004).
+The true motion of a point of such a scene is unknown, but it must lie on its epipolar line. The fundamental
+matrix is estimated from SIFT features, far more of them than any evaluated method may use, that pass the
+ratio test (Lowe, 2004).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".m
 GAPS_S = (0.5, 1.0)
 PAIRS_A_VIDEO = 30
 _EVERY_S = 1.0
-# Rounded times of frames miss what is due by less than this.
+# Tolerance for rounded frame times.
 _HARDLY_S = 1e-3
 _LONGEST_PX = 640
 _SIFT_FEATURES = 4000
@@ -41,7 +42,7 @@ class VideoPair:
     """Two frames of one scene.
 
     Attributes:
-        first: `(H, W, 3) uint8`, BGR, 640 pixels long at the most.
+        first: `(H, W, 3) uint8`, BGR, long side at most 640 px.
         second: The same.
         fundamental: `(3, 3)`: `second · fundamental · first = 0` in homogeneous pixels.
     """
@@ -53,10 +54,10 @@ class VideoPair:
 
 @dataclass(frozen=True, slots=True)
 class VideoScores:
-    """Of one pair; the means of several have the same fields.
+    """Scores of one pair; the means of several pairs have the same fields.
 
     Attributes:
-        right: Mutual nearest neighbours that lie within a pixel of their epipolar lines.
+        right: Number of mutual nearest neighbours within 1 px of their epipolar lines.
         matches_1px: Their share of all mutual nearest neighbours.
         matches_3px: The same for 3 px.
     """
@@ -67,9 +68,9 @@ class VideoScores:
 
 
 def video_pairs(path: Path) -> Iterator[VideoPair]:
-    """Frames half a second and a second apart, beginning every second: the first 30 pairs.
+    """Pairs of frames half a second and one second apart, starting every second: the first 30 pairs.
 
-    Those that SIFT cannot tell the geometry of, as across a cut, are left out.
+    Pairs for which SIFT does not determine the geometry, such as across a cut, are skipped.
 
     Args:
         path: A video file.
@@ -102,11 +103,11 @@ def video_pairs(path: Path) -> Iterator[VideoPair]:
 def evaluate_videos(
     method: FeatureMethod, videos: Mapping[str, Iterable[VideoPair]]
 ) -> dict[str, VideoScores]:
-    """Means over the pairs of each video; nothing for a video without any.
+    """Mean scores over the pairs of each video; videos without pairs are omitted.
 
     Args:
-        method: What to judge.
-        videos: On what, by name.
+        method: The method to evaluate.
+        videos: Pairs by name of the video.
     """
     scores = {name: [score_video_pair(method, pair) for pair in pairs] for name, pairs in videos.items()}
     return {
@@ -117,7 +118,7 @@ def evaluate_videos(
 
 
 def score_video_pair(method: FeatureMethod, pair: VideoPair) -> VideoScores:
-    """Judge a method on one pair."""
+    """Score a method on one pair."""
     first, second = method.features(pair.first), method.features(pair.second)
     matches = method.match(first, second)
     off_px = epipolar_px(pair.fundamental, first.xy[matches.a], second.xy[matches.b])
@@ -129,12 +130,12 @@ def score_video_pair(method: FeatureMethod, pair: VideoPair) -> VideoScores:
 def epipolar_px(
     fundamental: FloatArray, first: NDArray[np.float32], second: NDArray[np.float32]
 ) -> FloatArray:
-    """Sampson's distance: how far both points would have to move until they agree (Sampson, 1982).
+    """Sampson distance: first-order approximation of the geometric error (Sampson, 1982).
 
     Args:
         fundamental: `(3, 3)`.
-        first: `(N, 2)`, pixels of the first picture.
-        second: `(N, 2)`, of the second.
+        first: `(N, 2)`, pixels of the first image.
+        second: `(N, 2)`, pixels of the second image.
 
     Returns:
         `(N,)`, pixels.
@@ -147,7 +148,7 @@ def epipolar_px(
 
 @dataclass(frozen=True, slots=True)
 class _Described:
-    """A frame and its SIFT features: both of its pairs, and those it ends, need them."""
+    """A frame and its SIFT features, kept because several pairs use them."""
 
     image: Image
     features: Features
@@ -158,7 +159,7 @@ def _describe(image: Image) -> _Described:
 
 
 def _pair(first: _Described, second: _Described) -> VideoPair | None:
-    """None where too few features agree on a geometry."""
+    """A pair; None where too few features agree on a geometry."""
     a, b = first.features, second.features
     if min(len(a.xy), len(b.xy)) < _LEAST_AGREEING:
         return None

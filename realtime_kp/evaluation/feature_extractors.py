@@ -1,4 +1,4 @@
-"""Methods that find and describe keypoints: ours, and those of OpenCV, behind one interface."""
+"""Keypoint detectors with descriptors behind one interface: SuperPoint networks, ORB and SIFT."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from realtime_kp.features import SuperPoint
 from realtime_kp.tracking.matching import Pairs, mutual_nearest_neighbours
 
 CLASSICAL = ("orb", "sift")
-# What it uses where it is not told otherwise.
+# Its default threshold.
 _XFEAT_THRESHOLD = 0.05
 
 
@@ -26,13 +26,14 @@ _XFEAT_THRESHOLD = 0.05
 def open_method(
     name: str, keypoints: int, base: SuperPointConfig, *, threshold: bool = False
 ) -> Iterator[FeatureMethod]:
-    """Prepare a method.
+    """Open a method by name.
 
     Args:
-        name: `orb`, `sift`, `xfeat`, or what `--model` takes.
-        keypoints: How many it finds in a picture.
+        name: `orb`, `sift`, `xfeat`, or any value of `--model`.
+        keypoints: Number of keypoints per image.
         base: Device, engine and precision of networks.
-        threshold: Leave out what the method itself thinks too weak, instead of filling up with it.
+        threshold: Apply the default threshold of the method, instead of returning weak keypoints up to the
+            number.
 
     Raises:
         ModelError: A package that the method needs is missing, or there is no such model.
@@ -61,11 +62,11 @@ class _SuperPointMethod:
 
 
 class OpenCvMethod:
-    """ORB or SIFT.
+    """ORB or SIFT of OpenCV.
 
     Args:
         name: `orb` or `sift`.
-        keypoints: How many it finds in a picture.
+        keypoints: Number of keypoints per image.
     """
 
     def __init__(self, name: str, keypoints: int) -> None:
@@ -78,7 +79,7 @@ class OpenCvMethod:
         self._keypoints = keypoints
 
     def features(self, image_bgr: NDArray[np.uint8]) -> Features:
-        """The best keypoints of a picture."""
+        """Detect the best keypoints of an image."""
         points, descriptors = self._detector.detectAndCompute(image_bgr, None)
         if descriptors is None:
             return Features(np.zeros((0, 2), np.float32), np.zeros(0, np.float32), np.zeros((0, 1), np.uint8))

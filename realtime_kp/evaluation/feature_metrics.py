@@ -1,4 +1,4 @@
-"""How well a method finds the same places again, describes them, and tells the homography from them."""
+"""Metrics of features on image pairs: repeatability, localisation, matching, homography estimation."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _MAGSAC_PX = 1.5
 
 @dataclass(frozen=True, slots=True)
 class PairScores:
-    """Of one pair; the means of several have the same fields.
+    """Scores of one pair; the means of several pairs have the same fields.
 
     Attributes:
-        repeatability: Share of the keypoints seen in both pictures that have one within 3 px in the other.
+        repeatability: Share of the keypoints visible in both images that have one within 3 px in the other.
         localisation_px: Mean distance of those.
-        matches_1px: Share of the mutual nearest neighbours that are right to a pixel.
+        matches_1px: Share of the mutual nearest neighbours within 1 px of the truth.
         matches_3px: The same for 3 px.
-        plane_3px: The same, without those that begin where a real pair shows something else than its plane.
-        homography_1px: Whether MAGSAC's homography moves the corners to within a pixel of the truth, on
-            average.
+        plane_3px: The same, without matches that start off the plane of a real pair.
+        homography_1px: Whether the homography estimated by MAGSAC maps the corners to within 1 px of the
+            truth, on average.
         homography_3px: The same for 3 px.
         homography_5px: The same for 5 px.
     """
@@ -45,11 +45,11 @@ class PairScores:
 
 
 def evaluate(method: FeatureMethod, pairs: Iterable[Pair]) -> dict[Kind, PairScores]:
-    """Means over the pairs of each kind.
+    """Mean scores over the pairs of each kind.
 
     Args:
-        method: What to judge.
-        pairs: On what.
+        method: The method to evaluate.
+        pairs: The image pairs.
     """
     found: dict[Kind, list[PairScores]] = {}
     for pair in pairs:
@@ -58,7 +58,7 @@ def evaluate(method: FeatureMethod, pairs: Iterable[Pair]) -> dict[Kind, PairSco
 
 
 def score_pair(method: FeatureMethod, pair: Pair) -> PairScores:
-    """Judge a method on one pair."""
+    """Score a method on one pair."""
     first, second = method.features(pair.first), method.features(pair.second)
     repeatability, localisation_px = _repeatability(first.xy, second.xy, pair)
     pairs = method.match(first, second)
@@ -89,7 +89,7 @@ def _on_plane(xy: FloatArray, pair: Pair) -> NDArray[np.bool_]:
 
 
 def _repeatability(first: FloatArray, second: FloatArray, pair: Pair) -> tuple[float, float]:
-    """Both ways: keypoints whose true place lies in the other picture, and the nearest one there."""
+    """Repeatability and localisation, of keypoints whose true position lies in the other image."""
     back = np.asarray(np.linalg.inv(pair.homography), np.float64)
     there, here = warp(pair.homography, first), warp(back, second)
     first_seen, second_seen = _inside(there, pair.second), _inside(here, pair.first)

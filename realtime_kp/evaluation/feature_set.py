@@ -1,4 +1,4 @@
-"""What methods find in a picture, whatever their descriptors are."""
+"""Features of an image, with descriptors of any kind."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Of one picture.
+    """Features of one image.
 
     Attributes:
         xy: `(N, 2) float32`, pixels, best first.
-        scores: `(N,) float32`, of the method's own kind.
-        descriptors: `(N, D)`, of the method's own kind.
+        scores: `(N,) float32`, on a scale of the method.
+        descriptors: `(N, D)`, in the format of the method.
     """
 
     xy: FloatArray
@@ -29,15 +29,15 @@ class Features:
     descriptors: NDArray[Any]
 
     def keypoints(self) -> Keypoints:
-        """The same for a tracker; descriptors must be unit vectors."""
+        """The features as `Keypoints`; descriptors must be unit vectors."""
         return Keypoints(self.xy, self.scores, self.descriptors)
 
 
 class FeatureMethod(Protocol):
-    """Finds features in pictures and matches those of two."""
+    """Detects features and matches those of two images."""
 
     def features(self, image_bgr: NDArray[np.uint8]) -> Features:
-        """The best keypoints of a picture."""
+        """Detect the best keypoints of an image."""
         ...
 
     def match(self, first: Features, second: Features) -> Pairs:

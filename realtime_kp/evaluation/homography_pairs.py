@@ -1,4 +1,4 @@
-"""Pairs of pictures of which one homography is known to lead from the first to the second."""
+"""Image pairs with a known homography from the first to the second."""
 
 from __future__ import annotations
 
@@ -20,22 +20,21 @@ Kind = Literal["illumination", "viewpoint", "real"]
 Image = NDArray[np.uint8]
 
 SIZE_WH = (480, 320)
-# A match farther than this from its place is wrong.
+# Larger errors count as false matches.
 RIGHT_PX = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two pictures of a plane.
+    """Two images of a plane.
 
     Attributes:
-        kind: `illumination` (the light changed), `viewpoint` (the camera moved) or `real` (both pictures
-            were taken).
+        kind: `illumination` (the light changed), `viewpoint` (the camera moved) or `real` (two photographs).
         first: `(H, W, 3) uint8`, BGR.
         second: The same.
         homography: `(3, 3)`, pixels of the first to pixels of the second.
-        off_plane: `(H, W) bool`, pixels of the first that dense flow puts over 3 px from there; None where
-            the homography made the second picture.
+        off_plane: `(H, W) bool`, pixels of the first where dense flow deviates by over 3 px from the
+            homography; None for generated pairs.
     """
 
     kind: Kind
@@ -46,26 +45,26 @@ class Pair:
 
 
 def real_pairs(folder: Path) -> Iterator[Pair]:
-    """The pairs of a folder that were taken.
+    """The real pairs in a folder.
 
     Args:
-        folder: Searched with everything below for folders that hold homographies: `H_1_2` beside `1.ppm` and
-            `2.ppm` (HPatches), or `H1to3p.xml` beside `graf1.png` and `graf3.png` (OpenCV's samples).
+        folder: Searched recursively for folders with homographies: `H_1_2` beside `1.ppm` and `2.ppm`
+            (HPatches), or `H1to3p.xml` beside `graf1.png` and `graf3.png` (OpenCV's samples).
 
     Raises:
-        SourceError: A homography or one of its pictures cannot be read.
+        SourceError: A homography or one of its images cannot be read.
     """
     for sequence in _real_folders(folder):
         yield from _pairs_of(sequence)
 
 
 def warped_pairs(folder: Path, max_pairs: int, seed: int) -> Iterator[Pair]:
-    """A pair a picture of a folder that holds no homography, by light and viewpoint in turn.
+    """One generated pair per image of a folder without homographies, alternating illumination and viewpoint.
 
     Args:
-        folder: Searched with everything below.
-        max_pairs: Pairs at most, spread evenly over the pictures.
-        seed: Of warps and light.
+        folder: Searched recursively.
+        max_pairs: Largest number of pairs, spread evenly over the images.
+        seed: Seed of warps and light.
     """
     pictures = pictures_to_warp(folder)
     chosen = np.unique(np.linspace(0, len(pictures) - 1, min(max_pairs, len(pictures))).round().astype(int))
@@ -76,19 +75,19 @@ def warped_pairs(folder: Path, max_pairs: int, seed: int) -> Iterator[Pair]:
 
 
 def pictures_to_warp(folder: Path) -> list[Path]:
-    """The pictures of a folder, and of all below it, that do not lie beside homographies."""
+    """Images of a folder, searched recursively, that do not lie beside homographies."""
     real = _real_folders(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES and path.parent not in real]
 
 
 def warped_pair(image: Image, rng: np.random.Generator, *, turn: bool) -> Pair:
-    """A picture and itself under another light, and with `turn` from another viewpoint.
+    """Generate a pair: an image and a copy with other light, or from another viewpoint.
 
     Args:
-        image: Any size; it is scaled and cut to 480 × 320.
-        rng: All randomness.
-        turn: Rotation up to ±35°, scale 0.65 to 1.5, corners moved by up to 15 %.
+        image: Any size; it is scaled and cropped to 480 × 320.
+        rng: Source of all randomness.
+        turn: Change the viewpoint: rotation up to ±35°, scale 0.65 to 1.5, corners moved by up to 15 %.
     """
     first = _fill(image, SIZE_WH if image.shape[1] >= image.shape[0] else SIZE_WH[::-1])
     height, width = first.shape[:2]

@@ -1,4 +1,4 @@
-"""Trackers on clips whose true motion is known: every tracker sees the same frames and the same keypoints."""
+"""Comparison of trackers on clips with known motion; all of them get the same frames and keypoints."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ FindKeypoints = Callable[[NDArray[np.uint8]], Keypoints]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One tracker's means over all clips.
+    """Means of one tracker over all clips.
 
     Attributes:
         tracker: Its name.
-        every: Every how many frames of the scenes the clips show one.
+        every: Step between the frames of the scenes that the clips show.
         accuracy: Means over the clips; counts are sums.
         update_ms: Median time of an update on one core.
     """
@@ -41,10 +41,10 @@ class Row:
 
 
 def make_clips(scenes: Sequence[DemoSpec]) -> list[DemoSpec]:
-    """At least six clips with fixed seeds, every other one with the occluder.
+    """At least six clips with fixed seeds, every second one with an occluder.
 
     Args:
-        scenes: What to show, in turn; the i-th clip has i added to its seed.
+        scenes: Scenes to use in turn; i is added to the seed of the i-th clip.
     """
     clips = [scenes[i % len(scenes)] for i in range(max(MIN_CLIPS, len(scenes)))]
     return [replace(clip, occluder=i % 2 == 1, seed=clip.seed + i) for i, clip in enumerate(clips)]
@@ -58,17 +58,17 @@ def measure_known_motion(
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[], None] = lambda: None,
 ) -> list[Row]:
-    """Run every tracker over every clip, at full rate and at every sixth frame.
+    """Run all trackers on all clips, at the full frame rate and with every sixth frame.
 
     Args:
-        clips: Scenes to show.
-        find: Finds the keypoints, once a frame for all trackers.
-        trackers: By name; each clip gets a new one.
-        stopped: Asked before every clip whether to end early.
-        progress: Called after every clip.
+        clips: Scenes.
+        find: Detects the keypoints, once per frame for all trackers.
+        trackers: Factories by name; each clip gets a new tracker.
+        stopped: Called before each clip; True ends the measurement early.
+        progress: Called after each clip.
 
     Returns:
-        A row a tracker and step; no rows where it was stopped before the first clip was done.
+        One row per tracker and step; none if stopped before the first clip was done.
     """
     runs: dict[tuple[int, str], list[_Run]] = {}
     with one_core():
@@ -104,7 +104,8 @@ def _run_clip(
 ) -> dict[tuple[int, str], _Run]:
     scene = clip.scene()
     images = [scene.render(number * clip.every) for number in range(clip.frames or CLIP_FRAMES)]
-    # All of them first: trackers that run between two inferences share the cores with the network's threads.
+    # Keypoints are detected first: between inferences, trackers would share cores with idle threads of the
+    # network.
     keypoints = [find(image) for image in images]
     runs = {}
     for every in STEPS:
@@ -123,7 +124,7 @@ def _mean(results: Sequence[TrackAccuracy]) -> TrackAccuracy:
     values = {f.name: [getattr(result, f.name) for result in results] for f in fields(TrackAccuracy)}
     hidden = np.array(values["hidden"], float)
     means = {name: float(np.mean(column)) for name, column in values.items()}
-    # Clips without an occluder hide few points: their share of returns must not weigh as much.
+    # Returns are weighted by the number of hidden points, of which clips without an occluder have few.
     for name in ("returned", "wrong_returns"):
         means[name] = float(np.average(values[name], weights=hidden)) if hidden.sum() else 0.0
     counts = {name: sum(values[name]) for name in ("steps", "hidden")}

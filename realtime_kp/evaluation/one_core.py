@@ -1,4 +1,4 @@
-"""Measuring on one core."""
+"""Limit of OpenCV and NumPy to one core."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """Hold OpenCV and NumPy to one thread each: what a tracker costs is then what it takes."""
+    """Limit OpenCV and NumPy to one thread each, so that wall time equals processor time."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

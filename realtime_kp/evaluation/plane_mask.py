@@ -1,7 +1,7 @@
-"""Where two pictures of a plane show something that is not the plane.
+"""Mask of the parts of a real image pair that do not lie on its plane.
 
-A wall has ledges, and cars stand before it. What is there moves otherwise than the homography says: a method
-that finds it again would be called wrong for being right.
+A wall has ledges, and objects stand before it. They move differently from the homography, so that correct
+matches there would count as false.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _CONSISTENT_PX = 1.0
 def off_plane(
     first: Image, second: Image, homography: NDArray[np.float64], limit_px: float
 ) -> NDArray[np.bool_]:
-    """Pixels that dense flow puts elsewhere than the homography does.
+    """Pixels where dense optical flow deviates from the homography.
 
-    Flow (Kroeger et al., dense inverse search, 2016) from the first picture to the second one, seen through
-    the homography as if from where the first was taken. It judges only where it comes back forwards and
-    backwards to within a pixel; it knows nothing of keypoints.
+    Flow (Kroeger et al., Fast Optical Flow using Dense Inverse Search, 2016) is computed from the first image
+    to the second one warped by the homography, and used where it passes a forward-backward check of 1 px. It
+    is independent of any keypoint method.
 
     Args:
         first: `(H, W, 3)`, BGR.
         second: The same, of any size.
         homography: `(3, 3)`, pixels of the first to pixels of the second.
-        limit_px: How far apart the two may be, pixels of the second.
+        limit_px: Largest deviation on the plane, pixels of the second.
 
     Returns:
-        `(H, W)`, pixels of the first. False as well where flow cannot tell.
+        `(H, W) bool`, pixels of the first; False also where flow is unreliable.
     """
     height, width = first.shape[:2]
     here = _grey(first)

@@ -1,4 +1,4 @@
-"""Trackers on real video, where nobody knows the truth: do tracks live on, and move as one scene?"""
+"""Comparison of trackers on real video without ground truth: survival, geometric consistency, jitter."""
 
 from __future__ import annotations
 
@@ -28,18 +28,17 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class TrackEndurance:
-    """How a tracker did on one video.
+    """Figures of a tracker on one video.
 
     Attributes:
         alive: Share of the tracks seen in a frame that are seen 30 frames later, mean over the frames.
-        inliers: Share of the tracks seen in two frames 10 apart that follow one homography or one fundamental
+        inliers: Share of the tracks seen in two frames 10 apart that fit one homography or one fundamental
             matrix to 1.5 px, whichever explains more; mean over pairs of frames.
         pairs: Mean number of tracks seen in both of those frames.
-        jitter_px: Standard deviation in x and y, over 100 frames, of tracks that end within 2 px of where
-            they began and never leave that circle: the 95th percentile; None where no such track is seen in
-            all of them.
+        jitter_px: 95th percentile of the standard deviation in x and y, over 100 frames, of tracks that stay
+            within 2 px of their first position; None where no track is seen in all of them.
         tracks_per_frame: Mean number of tracks seen in a frame.
-        mean_length: Mean number of frames in which a track was seen; tracks seen once are left out.
+        mean_length: Mean number of frames in which a track was seen, without tracks seen once.
     """
 
     alive: float
@@ -51,20 +50,20 @@ class TrackEndurance:
 
 
 class EnduranceRecord:
-    """Collects the tracks of a video and judges them."""
+    """Collects the tracks of a video and computes the figures."""
 
     def __init__(self) -> None:
         self._ids: list[NDArray[np.int64]] = []
         self._xy: list[FloatArray] = []
 
     def add(self, tracks: Tracks) -> None:
-        """Take the tracks of the next frame."""
+        """Add the tracks of the next frame."""
         seen = tracks.seen_confirmed
         self._ids.append(seen.ids)
         self._xy.append(seen.xy)
 
     def endurance(self) -> TrackEndurance:
-        """The figures of all frames so far."""
+        """Figures over all frames so far."""
         geometry = [found for first in range(0, len(self._ids), 5) if (found := self._geometry(first))]
         _, lengths = np.unique(np.concatenate(self._ids), return_counts=True)
         return TrackEndurance(
@@ -108,7 +107,7 @@ class EnduranceRecord:
 
 
 def inlier_share(before: FloatArray, after: FloatArray) -> float:
-    """Share of `(N, 2)` pairs of places that one homography or one fundamental matrix explains to 1.5 px."""
+    """Share of `(N, 2)` pairs of positions that fit one homography or one fundamental matrix to 1.5 px."""
     shares = []
     fits: tuple[Any, ...] = (cv2.findHomography, cv2.findFundamentalMat)
     for fit in fits:
@@ -125,17 +124,17 @@ def measure_real_motion(
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[], None] = lambda: None,
 ) -> dict[str, TrackEndurance]:
-    """Run every tracker over one video.
+    """Run all trackers on one video.
 
     Args:
         frames: The video.
-        superpoint: Finds the keypoints, once a frame for all trackers.
-        trackers: By name.
-        stopped: Asked before every frame whether to end early.
-        progress: Called after every frame.
+        superpoint: Detects the keypoints, once per frame for all trackers.
+        trackers: Factories by name.
+        stopped: Called before each frame; True ends the measurement early.
+        progress: Called after each frame.
 
     Returns:
-        By name of the tracker; nothing where it was stopped before the first frame.
+        Figures by name of the tracker; empty if stopped before the first frame.
     """
     runs = {name: (make(), EnduranceRecord()) for name, make in trackers.items()}
     seen = 0

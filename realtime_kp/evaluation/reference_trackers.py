@@ -1,4 +1,4 @@
-"""The trackers that ours is measured against, with the same interface."""
+"""Reference trackers with the interface of ours."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ FloatArray = NDArray[np.float32]
 
 
 class KltTracker:
-    """OpenCV's own: Shi–Tomasi corners followed by pyramidal Lucas–Kanade, refilled as they go.
+    """OpenCV: Shi–Tomasi corners followed by pyramidal Lucas–Kanade and replenished in every frame.
 
-    Window 21 px, 3 levels above the finest, forward–backward error below 1 px. Network keypoints are ignored.
+    Window 21 px, 3 levels above the finest, forward-backward error below 1 px. Keypoints of the network are
+    ignored.
 
     Args:
-        max_tracks: Corners to keep up.
+        max_tracks: Number of corners to maintain.
     """
 
     def __init__(self, max_tracks: int = 1024) -> None:
@@ -33,7 +34,7 @@ class KltTracker:
         self._next_id = 1
 
     def update(self, frame: Frame, keypoints: Keypoints | None) -> Tracks:
-        """Follow the corners to a frame and start new ones where there is room."""
+        """Follow the corners to a frame and start new ones as far as the budget allows."""
         grey = np.asarray(cv2.cvtColor(frame.image_bgr, cv2.COLOR_BGR2GRAY), np.uint8)
         if self._grey is not None and len(self._xy):
             self._follow(self._grey, grey)
@@ -69,7 +70,7 @@ class KltTracker:
 
 
 class NearestNeighbourTracker:
-    """The original SuperPoint demo's way: mutual nearest neighbours between frames, without any gate.
+    """The tracker of the original SuperPoint demo: mutual nearest neighbours between frames, without a gate.
 
     DeTone et al., SuperPoint, 2018; distance threshold 0.7.
     """
@@ -82,7 +83,7 @@ class NearestNeighbourTracker:
         self._next_id = 1
 
     def update(self, frame: Frame, keypoints: Keypoints | None) -> Tracks:
-        """Match a frame's keypoints with those of the frame before."""
+        """Match the keypoints of a frame with those of the frame before."""
         if keypoints is None:
             return Tracks.empty()
         count = len(keypoints)

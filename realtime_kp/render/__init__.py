@@ -1,4 +1,4 @@
-"""From a tracked frame to a picture: overlay and HUD."""
+"""Drawing of keypoints, tracks and HUD onto a frame."""
 
 from realtime_kp.render.hud import HELP_LINES, HudInfo, draw_banner, draw_help, waiting_picture
 from realtime_kp.render.overlay import render

@@ -1,4 +1,4 @@
-"""Which colour a score or an id has."""
+"""Colours of scores and track ids."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def score_colours(scores: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def colour_numbers(ids: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Which of the `ID_COLOURS` colours each track has: neighbouring ids get hues that lie far apart."""
+    """`(N,)`: index of the colour of each track; consecutive ids get distant hues."""
     hues = ID_COLOURS // 2
     return np.asarray((ids * _GOLDEN_RATIO % 1.0 * hues).astype(np.intp) * 2 + ids % 2, np.intp)
 
 
 @cache
 def id_palette() -> NDArray[np.uint8]:
-    """`(ID_COLOURS, 3)`, bright colours in BGR, every second one paler."""
+    """`(ID_COLOURS, 3)`: bright BGR colours, every second one paler."""
     numbers = range(ID_COLOURS)
     rgb = [colorsys.hsv_to_rgb(n // 2 * 2 / ID_COLOURS, 0.75 + 0.25 * (n % 2), 1.0) for n in numbers]
     return np.asarray(np.rint(np.array(rgb)[:, ::-1] * 255), np.uint8)

@@ -1,4 +1,4 @@
-"""Many small discs or rings at once: one look-up of pixels instead of one call of OpenCV each."""
+"""Drawing of many small discs or rings by one indexed assignment, instead of one OpenCV call each."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def draw_dots(
     radius_px: float,
     thickness_px: int | None = None,
 ) -> None:
-    """Discs or rings onto `image`; later ones cover earlier ones, what lies outside is cut off.
+    """Draw discs or rings onto `image`; later ones cover earlier ones, and they are clipped at the edges.
 
     Args:
         image: `(H, W, 3)`.
         xy: `(N, 2)`, centres, pixels.
         colours: `(N, 3)`, BGR.
-        radius_px: Of each.
-        thickness_px: Of the rings; None for discs.
+        radius_px: Radius.
+        thickness_px: Line width of rings; None draws discs.
     """
     stamps = _stamps(round(radius_px * (1 << _SHIFT)), thickness_px)
     steps = np.floor(np.clip(xy, -_FARTHEST, _FARTHEST) * _PHASES + 0.5).astype(np.int32)
@@ -41,9 +41,9 @@ def draw_dots(
 
 @lru_cache(maxsize=16)
 def _stamps(radius: int, thickness_px: int | None) -> NDArray[np.int32]:
-    """`(PHASES², P, 2)`: the pixels (x, y) of a dot with each fraction of a pixel, as OpenCV draws it.
+    """`(PHASES², P, 2)`: pixel offsets (x, y) of a dot for each sub-pixel phase, as OpenCV draws it.
 
-    Those with fewer pixels repeat their last one.
+    Dots with fewer pixels repeat their last one.
     """
     reach = (radius >> _SHIFT) + (thickness_px or 0) + 2
     found = []

@@ -1,4 +1,4 @@
-"""The head-up display: figures of the run in a corner of the picture."""
+"""Head-up display: figures of the run in a corner of the frame."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ HELP_LINES = (
 
 @dataclass(frozen=True, slots=True)
 class HudInfo:
-    """What the HUD says.
+    """Values shown by the HUD.
 
     Attributes:
-        fps: Frames a second, lately.
-        latency_p50_ms: End to end, lately; None before the first frame.
+        fps: Recent frames per second.
+        latency_p50_ms: Recent end-to-end latency; None before the first frame.
         latency_p95_ms: The same.
-        queue_depth: Frames that wait for the network.
-        dropped: Frames dropped so far.
-        keypoints: Of the newest detection; None before the first.
-        detections_per_s: Detections a second, lately.
-        detection_age: Frames since the newest frame that the network has told of; None before the first.
-        tracks: Confirmed tracks in this frame.
+        queue_depth: Number of frames waiting for the network.
+        dropped: Number of frames dropped so far.
+        keypoints: Number of keypoints in the newest detection; None before the first.
+        detections_per_s: Recent detections per second.
+        detection_age: Frames since the frame of the newest detection; None before the first.
+        tracks: Number of confirmed tracks in this frame.
         running_on: Engine, device and precision.
         notes: Short words such as PAUSED or REC.
     """
@@ -55,7 +55,7 @@ class HudInfo:
     notes: tuple[str, ...] = ()
 
     def lines(self) -> tuple[str, ...]:
-        """The text, line by line."""
+        """The lines of text."""
         latency = "latency -"
         if self.latency_p50_ms is not None and self.latency_p95_ms is not None:
             latency = f"latency p50 {self.latency_p50_ms:.0f} ms  p95 {self.latency_p95_ms:.0f} ms"
@@ -77,24 +77,24 @@ def _frames_old(age: int | None) -> str:
 
 
 def draw_hud(image: Image, info: HudInfo) -> None:
-    """The figures in the top left corner of `image`."""
+    """Draw the figures into the top left corner of `image`."""
     draw_panel(image, info.lines(), (0, 0))
 
 
 def draw_help(image: Image) -> None:
-    """The keys in the bottom left corner of `image`."""
+    """Draw the list of keys into the bottom left corner of `image`."""
     _, height = panel_size(image, HELP_LINES)
     draw_panel(image, HELP_LINES, (0, image.shape[0] - height))
 
 
 def draw_banner(image: Image, text: str) -> None:
-    """A line of text in the middle of `image`."""
+    """Draw a line of text into the middle of `image`."""
     width, height = panel_size(image, (text,))
     draw_panel(image, (text,), ((image.shape[1] - width) // 2, (image.shape[0] - height) // 2))
 
 
 def waiting_picture(text: str, size_wh: tuple[int, int] = (640, 480)) -> Image:
-    """A dark picture with a line of text, for the time before the first frame."""
+    """A dark image with a line of text, shown before the first frame."""
     image = np.full((size_wh[1], size_wh[0], 3), 48, np.uint8)
     draw_panel(image, (text,), (0, 0))
     return image
@@ -108,7 +108,7 @@ def panel_size(image: Image, lines: tuple[str, ...]) -> tuple[int, int]:
 
 
 def draw_panel(image: Image, lines: tuple[str, ...], corner_xy: tuple[int, int]) -> None:
-    """Lines of text on a darkened rectangle, onto `image`; what does not fit is cut off."""
+    """Draw lines of text on a darkened rectangle; what does not fit is clipped."""
     scale, line_height, margin = _metrics(image)
     width, height = panel_size(image, lines)
     left, top = (max(0, c) for c in corner_xy)

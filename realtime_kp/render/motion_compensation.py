@@ -1,4 +1,4 @@
-"""Where keypoints of an earlier frame lie now, for drawing."""
+"""Motion compensation of keypoints of an earlier frame, for drawing."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from realtime_kp.keypoints import Detection, Keypoints, TrackedFrame
 from realtime_kp.tracking.matching import nearest
 
 
-def carried(detection: Detection, tracked: TrackedFrame) -> Keypoints:
-    """Move keypoints of an earlier frame as the tracks beside them have moved since.
+def compensate_motion(detection: Detection, tracked: TrackedFrame) -> Keypoints:
+    """Move keypoints of an earlier frame like the nearest tracks have moved since.
 
-    It shows what the network has seen at little cost: near enough for a ring, not for a measurement. Where no
-    trail reaches back to that frame they stay.
+    This is accurate enough for drawing, not for measuring. Keypoints stay where no trail reaches back to that
+    frame.
 
     Args:
-        detection: What was found, and in which frame.
+        detection: The keypoints and their frame.
         tracked: The frame to draw on.
 
     Returns:
-        The same keypoints in pixels of the frame.
+        The same keypoints in pixels of that frame.
     """
     keypoints = detection.keypoints
     age = tracked.frame.index - detection.frame_index

@@ -1,4 +1,4 @@
-"""Keypoints and tracks drawn onto a frame: pure functions from a tracked frame to a new picture."""
+"""Drawing of keypoints and tracks: pure functions from a tracked frame to a new image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from realtime_kp.keypoints import Keypoints, TrackedFrame, Tracks
 from realtime_kp.render.colours import colour_numbers, id_palette, score_colours
 from realtime_kp.render.dots import draw_dots
 from realtime_kp.render.hud import HudInfo, draw_hud
-from realtime_kp.render.motion_compensation import carried
+from realtime_kp.render.motion_compensation import compensate_motion
 
 Image = NDArray[np.uint8]
 
@@ -32,20 +32,22 @@ def render(
     """Draw a tracked frame.
 
     Args:
-        tracked: The frame; its image is not touched.
+        tracked: The frame; its image is not modified.
         layers: Which of `keypoints`, `tracks` and `hud` to draw.
-        trail_length: How many past places of a track to show.
-        hud: What the HUD says; nothing is drawn without it.
-        mirror: Flip the picture left to right, the HUD stays readable.
+        trail_length: Number of past positions of a track to draw.
+        hud: Values of the HUD; None draws no HUD.
+        mirror: Flip the image left to right; the HUD stays readable.
 
     Returns:
-        A new `(H, W, 3) uint8` picture.
+        A new `(H, W, 3) uint8` image.
     """
     image = tracked.frame.image_bgr.copy()
     if "tracks" in layers:
         draw_tracks(image, tracked.tracks.confirmed, trail_length)
     if "keypoints" in layers:
-        keypoints = tracked.keypoints if tracked.newest is None else carried(tracked.newest, tracked)
+        keypoints = (
+            tracked.keypoints if tracked.newest is None else compensate_motion(tracked.newest, tracked)
+        )
         if keypoints is not None:
             draw_keypoints(image, keypoints)
     if mirror:
@@ -56,13 +58,13 @@ def render(
 
 
 def draw_keypoints(image: Image, keypoints: Keypoints) -> None:
-    """Small rings, coloured by score, onto `image`."""
+    """Draw small rings, coloured by score."""
     scale = _scale(image)
     draw_dots(image, keypoints.xy, score_colours(keypoints.scores), 2.0 * scale, max(1, round(scale)))
 
 
 def draw_tracks(image: Image, tracks: Tracks, trail_length: int) -> None:
-    """Trails and heads in the colours of the ids, onto `image`."""
+    """Draw trails and current positions in the colours of the ids."""
     colours = colour_numbers(tracks.ids)
     _draw_trails(image, tracks.trails_xy[:, -trail_length:], colours)
     draw_dots(image, tracks.xy, id_palette()[colours], 2.0 * _scale(image))
@@ -70,7 +72,7 @@ def draw_tracks(image: Image, tracks: Tracks, trail_length: int) -> None:
 
 def _draw_trails(image: Image, trails_xy: NDArray[np.float32], colours: NDArray[np.intp]) -> None:
     thickness = max(1, round(_scale(image)))
-    # A gap means the track was lost there: no line is drawn across it.
+    # A gap in a trail means that the track was lost: no line crosses it.
     known = np.logical_and.accumulate(~np.isnan(trails_xy[:, ::-1, 0]), axis=1).sum(axis=1)
     points = np.clip(np.rint(np.nan_to_num(trails_xy) * _FIXED), -_FARTHEST, _FARTHEST).astype(np.int32)
     for number in np.unique(colours[known > 1]).tolist():
@@ -81,6 +83,6 @@ def _draw_trails(image: Image, trails_xy: NDArray[np.float32], colours: NDArray[
 
 
 def _scale(image: Image) -> float:
-    """How much larger than a VGA picture this is drawn."""
+    """Scale of the drawing relative to a VGA image."""
     height, width = image.shape[:2]
     return float(max(0.6, width / 800, height / 800))

@@ -1,4 +1,4 @@
-"""Plots of what costs how much: pixels, keypoints, tracks, length of the clip, and loops side by side."""
+"""Plots of cost against image size, keypoints, tracks and time, and of compared loops."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from realtime_kp.bench.trace import FrameRecord
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-# Title, what it shows, plot.
+# Title, caption, plot.
 Section = tuple[str, str, "go.Figure"]
 
 _SMOOTH_FRAMES = 15
@@ -21,11 +21,11 @@ _CLIP_STAGES = ("network", "keypoints", "track", "draw")
 
 
 def cost_sections(values: Mapping[str, Any], loops: Mapping[str, Sequence[FrameRecord]]) -> Iterator[Section]:
-    """What the summary and the records have something to show of.
+    """Sections of the report for which the summary and the records have data.
 
     Args:
         values: The summary of the run.
-        loops: Records of each loop, by its name.
+        loops: Records of each loop by name.
     """
     sweep = values.get("sweep", [])
     if sweep or "compare" in values:
@@ -66,11 +66,11 @@ _CLIP_NOTE = f"Medians of {_SMOOTH_FRAMES} frames along the clip. Nothing grows 
 def changed_alone(
     sweep: Sequence[Mapping[str, Any]], axis: str
 ) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
-    """Entries of a sweep that differ in one axis only, with the name of what they share.
+    """Entries of a sweep that differ in one axis only, grouped by their common settings.
 
     Args:
-        sweep: As the summary has it.
-        axis: Which one.
+        sweep: As in the summary.
+        axis: The axis.
     """
     lines: dict[str, list[Mapping[str, Any]]] = {}
     for entry in sweep:

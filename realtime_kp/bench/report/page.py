@@ -1,4 +1,4 @@
-"""A benchmark as one self-contained HTML page with plots; with `report_costs` the one room of plotly."""
+"""The report page: one self-contained HTML file with plots by plotly, which only this room imports."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ th {{ font-weight: 600; border-bottom: 1px solid #ccc; }} td.n, th.n {{ text-ali
 
 
 def check_plotly() -> None:
-    """Find out before a long measurement whether its page can be drawn.
+    """Check before a long measurement that the report can be written.
 
     Raises:
         ConfigError: plotly is not installed.
@@ -53,14 +53,14 @@ def check_plotly() -> None:
 
 
 def report_page(values: Mapping[str, Any], loops: Mapping[str, Sequence[FrameRecord]]) -> str:
-    """The page.
+    """Render the report.
 
     Args:
         values: The summary of the run, as `--summary` writes it.
-        loops: Records of each loop, by its name.
+        loops: Records of each loop by name.
 
     Returns:
-        HTML that needs nothing else, neither files nor a network.
+        Self-contained HTML, which needs neither further files nor a network.
 
     Raises:
         ConfigError: plotly is not installed.
@@ -76,7 +76,7 @@ def report_page(values: Mapping[str, Any], loops: Mapping[str, Sequence[FrameRec
     )
     body = [_heading(values), _figures_table(values)]
     for number, (title, note, figure) in enumerate(sections):
-        # The first one brings plotly's script along for all.
+        # The first plot includes the script of plotly for all.
         plot = pio.to_html(
             figure, full_html=False, include_plotlyjs=number == 0, config={"displayModeBar": False}
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# Okabe and Ito's colours, which most colour-blind people tell apart.
+# Colours of Okabe and Ito, which are distinguishable with common colour vision deficiencies.
 STAGE_COLOURS = {
     "grab": "#56B4E9",
     "resize": "#999999",
