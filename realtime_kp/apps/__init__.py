@@ -1,1 +1,1 @@
-"""What the commands do."""
+"""The commands: one room each, and what they share beside them."""

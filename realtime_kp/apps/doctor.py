@@ -1,4 +1,4 @@
-"""`doctor`: what this machine offers, and whether it works."""
+"""`doctor`: checks of this machine, with a real inference on each engine."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _MIN_COSINE = 0.99
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """Result of one check.
 
     Attributes:
-        topic: What it is about.
-        text: What was found.
-        problem: How to mend it; None where nothing is wrong.
+        topic: What was checked.
+        text: The result.
+        problem: How to fix it; None where nothing is wrong.
     """
 
     topic: str
@@ -42,11 +42,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How alike two sets of keypoints of the same frame are.
+    """Agreement of two sets of keypoints of one frame.
 
     Attributes:
-        overlap: Share of the reference's keypoints that have one within a pixel.
-        cosine: Mean cosine of their descriptors.
+        overlap: Share of the reference keypoints with another one within 1 px.
+        cosine: Mean cosine of the descriptors of these pairs.
     """
 
     overlap: float
@@ -54,10 +54,10 @@ class Agreement:
 
 
 def run_doctor(config: SuperPointConfig, console: Console) -> int:
-    """Look at everything, print what was found.
+    """Run all checks and print the results.
 
     Returns:
-        0, or 4 where something is wrong; what to do about it is printed last.
+        0, or 4 where something is wrong; how to fix it is printed last.
     """
     problems = []
     for finding in _findings(config):
@@ -111,7 +111,7 @@ def _cameras() -> Finding:
     if not sys.platform.startswith("linux"):
         return Finding("cameras", "not listed on this system; try `realtime-kp live 0`")
     found = sorted(Path("/dev").glob("video*"))
-    # A machine without a camera is not ill: files, streams and the demo work.
+    # A missing camera is no problem: files, streams and the demo scene work.
     return Finding("cameras", ", ".join(map(str, found)) if found else "none")
 
 
@@ -137,7 +137,7 @@ def _weights(config: SuperPointConfig) -> Finding:
 
 
 def _engines(config: SuperPointConfig) -> Iterator[Finding]:
-    """A real inference on each engine, lower precisions against full precision on the same frame."""
+    """Run each engine once and compare lower precisions with full precision on the same frame."""
     image = procedural_picture((640, 480))
     reference: Keypoints | None = None
     for engine, device, precision in _combinations(config):
@@ -160,13 +160,13 @@ def _engines(config: SuperPointConfig) -> Iterator[Finding]:
         text += (
             f"; against full precision {alike.overlap:.1%} within 1 px, descriptor cosine {alike.cosine:.4f}"
         )
-        # In 8 bits a network tells what it keeps; in half precision it keeps what is promised.
+        # Agreement of int8 is only reported; half precision must meet the thresholds.
         good = precision == "int8" or (alike.overlap >= _MIN_OVERLAP and alike.cosine >= _MIN_COSINE)
         yield Finding(topic, text, None if good else f"do not use {topic} here; report this")
 
 
 def _combinations(config: SuperPointConfig) -> Iterator[tuple[str, str, str]]:
-    """Full precision in torch first, then what else this machine has and the flags admit."""
+    """Engines and precisions to try: full precision in torch first, then all that machine and flags admit."""
     import torch
 
     from realtime_kp.features.engines.openvino_engine import cpu_precisions, openvino_problem
@@ -184,7 +184,7 @@ def _combinations(config: SuperPointConfig) -> Iterator[tuple[str, str, str]]:
     device = "cuda:0" if config.device == "cuda" else config.device
     wanted = (config.engine, device, config.precision)
     fitting = [found for found in others if all(w in ("auto", f) for w, f in zip(wanted, found, strict=True))]
-    # What was asked for and is not to be had is tried all the same: the attempt tells why.
+    # A requested combination that is not available is tried as well: its error says why.
     reference = all(w in ("auto", f) for w, f in zip(wanted, ("torch", "cpu", "fp32"), strict=True))
     yield from fitting if fitting or reference else [wanted]
 
@@ -207,7 +207,7 @@ def _infer(config: SuperPointConfig, image: NDArray[np.uint8]) -> tuple[Keypoint
 
 
 def agreement(reference: Keypoints, other: Keypoints) -> Agreement:
-    """How many of the reference's keypoints the other set has within a pixel, and how alike they are."""
+    """Compare two sets of keypoints: overlap within 1 px and similarity of descriptors."""
     if len(reference) == 0 or len(other) == 0:
         return Agreement(0.0, 0.0)
     gaps = np.linalg.norm(reference.xy[:, None] - other.xy[None], axis=2)

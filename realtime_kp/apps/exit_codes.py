@@ -1,4 +1,4 @@
-"""What the commands tell the shell; the README lists them."""
+"""Exit codes of the commands; the README lists them."""
 
 DONE = 0
 INTERNAL = 1

@@ -1,4 +1,4 @@
-"""What the HUD says of a running pipeline."""
+"""Values of the HUD from a running pipeline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from realtime_kp.render import HudInfo
 def hud_info(
     tracked: TrackedFrame, pipeline: Pipeline, meter: RunMeter, notes: tuple[str, ...] = ()
 ) -> HudInfo:
-    """Collect the figures of this moment."""
+    """Collect the current values."""
     latency = meter.recent.percentiles()
     model = pipeline.model_info
     return HudInfo(

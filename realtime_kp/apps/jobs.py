@@ -1,4 +1,4 @@
-"""Which input is written to which outputs, decided and checked before any work is done."""
+"""Jobs: which input is written to which outputs, checked before any work is done."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One input and everything that is written of it.
+    """One input and its outputs.
 
     Attributes:
         source: The input.
         config: Settings with the output paths of this input.
         target: The annotated file or folder; None without one.
-        pictures: Whether `target` is a picture, or a folder of pictures.
+        pictures: Whether `target` is an image, or a folder of images.
     """
 
     source: str
@@ -33,18 +33,19 @@ class Job:
 
     @property
     def into_folder(self) -> bool:
-        """Whether `target` is a folder of pictures."""
+        """Whether `target` is a folder of images."""
         return self.pictures and self.target is not None and self.target.suffix.lower() not in WRITABLE
 
 
 def plan_jobs(sources: list[str], config: AppConfig) -> list[Job]:
-    """Decide what each input is written to.
+    """Assign outputs to each input.
 
-    With several inputs `--output` is a folder, and the other files get the input's name before their own. An
-    input that is what another one is written to is left out: `*.mp4` finds results of earlier as well.
+    With several inputs `--output` is a folder, and names of the other files are prefixed with the name of the
+    input. An input that is an output of another one is skipped, since `*.mp4` matches earlier results as
+    well.
 
     Raises:
-        ConfigError: The inputs would be written to the same file, or a name has the wrong suffix.
+        ConfigError: Two inputs would be written to the same file, or a name has the wrong suffix.
     """
     several = len(sources) > 1
     stems = [output_stem(source) for source in sources]
@@ -71,7 +72,7 @@ def _without_results(jobs: list[Job]) -> list[Job]:
 
 
 def output_stem(source: str) -> str:
-    """What outputs of a source are named after: the file's stem, the last part of an address."""
+    """Base name of the outputs of a source: the stem of a file, the last part of an address."""
     if is_demo_spec(source):
         return "demo"
     if source.isdecimal():
@@ -132,10 +133,10 @@ def _with_prefix(config: AppConfig, prefix: str) -> AppConfig:
 
 
 def check_outputs(job: Job, sources: list[str]) -> None:
-    """Refuse outputs of `video` that cannot or must not be written.
+    """Check that the outputs of `video` can be written and replace nothing by accident.
 
     Raises:
-        ConfigError: A suffix is unknown, or two outputs share a name.
+        ConfigError: A suffix is unknown, or two outputs have the same name.
         SinkError: An output exists, is an input, or its folder is missing.
     """
     single = job.target if job.target is not None and not job.into_folder else None
@@ -152,15 +153,15 @@ def check_outputs(job: Job, sources: list[str]) -> None:
 
 
 def check_files(config: AppConfig, annotated: Path | None, sources: list[str]) -> None:
-    """Refuse files that cannot or must not be written.
+    """Check that files can be written and replace nothing by accident.
 
     Args:
-        config: Names the tables and reports.
-        annotated: The video or picture beside them, if there is one.
+        config: Names of tables and reports.
+        annotated: The annotated video or image, if there is one.
         sources: Inputs of the run.
 
     Raises:
-        ConfigError: A suffix is unknown, or two outputs share a name.
+        ConfigError: A suffix is unknown, or two outputs have the same name.
         SinkError: An output exists, is an input, or its folder is missing.
     """
     output, report = config.output, config.report

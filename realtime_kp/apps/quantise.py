@@ -1,4 +1,4 @@
-"""`quantise`: an 8-bit version of a model, beside its weights."""
+"""`quantise`: quantises a model to 8 bits and writes the result beside its weights."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ TILES = 120
 def run_quantise(
     model: str, images: list[Path], out: Path | None, console: Console, *, quiet: bool = False
 ) -> int:
-    """Calibrate a model on pictures and write its 8-bit version.
+    """Calibrate a model on images and write its 8-bit version.
 
     Args:
         model: A bundled name or a folder.
-        images: Folders, zip files and single images to calibrate with.
-        out: Folder of the result; the model's own without one.
-        console: Where the result is told.
+        images: Calibration images: folders, zip files and single images.
+        out: Folder of the result; None is the folder of the model.
+        console: Where the result is printed.
         quiet: Print errors only.
 
     Returns:
         0.
 
     Raises:
-        RealtimeKpError: What went wrong.
+        RealtimeKpError: The error to report to the user.
     """
     from realtime_kp.features.weights_store import load_weights
     from realtime_kp.training.images import load_tiles

@@ -1,4 +1,4 @@
-"""What every run may write beside pictures: tracks table, features file, frame log."""
+"""Result files that every run may write: tracks table, features file, frame log."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from realtime_kp.timing import StageTimes
 
 
 class Tables:
-    """The tables that the settings ask for; opened with the first frame, closed on exit.
+    """The result files in the settings; opened with the first frame, closed on exit.
 
     Args:
-        config: Names the files.
-        pipeline: Tells which model is running, for the features file.
-        resume: Where an earlier run ended; its files are gone on with.
+        config: Names of the files.
+        pipeline: Provides the model, for the features file.
+        resume: State of an earlier run whose files are continued.
     """
 
     def __init__(self, config: AppConfig, pipeline: Pipeline, resume: RunState | None = None) -> None:
@@ -46,18 +46,18 @@ class Tables:
             sink.write(None, tracked)
 
     def log(self, tracked: TrackedFrame, times_ms: StageTimes) -> None:
-        """Add a frame, done with, to the frame log."""
+        """Add a finished frame to the frame log."""
         if self._log is not None:
             self._log.write(tracked, times_ms)
 
     @property
     def tracks_mark(self) -> int | None:
-        """Bytes of the tracks table so far; None without one."""
+        """Size of the tracks table so far, bytes; None without one."""
         return None if self._tracks is None else self._tracks.mark
 
     @property
     def log_mark(self) -> int | None:
-        """Bytes of the frame log so far; None without one."""
+        """Size of the frame log so far, bytes; None without one."""
         return None if self._log is None else self._log.mark
 
     def open(self) -> list[FrameSink]:

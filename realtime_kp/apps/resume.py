@@ -1,4 +1,4 @@
-"""How far a run got, kept beside its outputs, so that another run can go on from there."""
+"""Resume state of a run, kept beside its outputs so that another run can continue it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from realtime_kp.sinks.base import written
 from realtime_kp.sources import is_demo_spec, is_picture_spec
 
 _ENTRY, _TIMES, _TRACKER = "run.json", "times.i64", "tracker"
-# What may change between the runs: it does not show in frames that are written already.
+# Settings that may change between the runs, since frames that are already written do not depend on them.
 _FREE = frozenset(
     {"video.resume", "video.keep_every_s", "video.audio", "video.max_frames", "output.features"}
 )
@@ -29,15 +29,15 @@ _SECTIONS = ("superpoint", "tracking", "pipeline", "render", "output", "video")
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """A run between two frames.
+    """State of a run between two frames.
 
     Attributes:
-        frames: How many are done; the index of the next one.
-        settings: What made them; another run must have the same.
-        tracker: The state of the tracker; empty before the first frame.
-        video: How far the annotated video was written; None without one.
-        tracks: Bytes of the tracks table; None without one.
-        log: Bytes of the frame log; None without one.
+        frames: Number of finished frames, which is the index of the next one.
+        settings: Settings of the run, which must be the same when it is resumed.
+        tracker: Serialised tracker; empty before the first frame.
+        video: Position in the annotated video; None without one.
+        tracks: Size of the tracks table, bytes; None without one.
+        log: Size of the frame log, bytes; None without one.
     """
 
     frames: int
@@ -49,10 +49,9 @@ class RunState:
 
 
 def state_path(job: Job) -> Path | None:
-    """Where the state of a job is kept; None where none is kept.
+    """Path of the resume state of a job; None where the job cannot be resumed.
 
-    Sources that come in their own time cannot be gone on with, pictures are whole one by one, and features
-    become a file only at the end.
+    Live sources cannot be resumed, images are complete one by one, and a features file is written at the end.
     """
     config = job.config
     if job.pictures or config.output.features is not None or not _rereadable(job.source):
@@ -66,7 +65,7 @@ def _rereadable(source: str) -> bool:
 
 
 def settings_of(job: Job) -> dict[str, Any]:
-    """All that decides what the frames of a job look like, as plain values by dotted names."""
+    """Settings on which the frames of a job depend, as plain values by dotted names."""
     values: dict[str, Any] = {
         f"{section}.{key}": value
         for section, keys in job.config.to_dict(_SECTIONS).items()
@@ -79,24 +78,24 @@ def settings_of(job: Job) -> dict[str, Any]:
     if Path(job.source).is_file():
         status = os.stat(job.source)
         values["source's size and time of change"] = [status.st_size, status.st_mtime_ns]
-    # Another encoder's pictures do not fit into one stream with those that are there.
+    # A stream cannot mix the output of two encoders.
     values["version"] = [__version__, av.__version__]
     plain: dict[str, Any] = json.loads(json.dumps(values, default=str))
     return plain
 
 
 def begin(job: Job, sources: list[str]) -> RunState | Literal["done"] | None:
-    """Decide how a job begins, and refuse outputs that cannot or must not be written.
+    """Decide how a job starts, and check its outputs.
 
     Args:
         job: The job.
         sources: Inputs of the run.
 
     Returns:
-        Where to go on; None to begin at the beginning; "done" where there is nothing left to do.
+        The state to resume from; None to start from the beginning; "done" where nothing is left to do.
 
     Raises:
-        ConfigError: `--resume` cannot be had, or the settings are others than before; a name is wrong.
+        ConfigError: The job cannot be resumed, its settings have changed, or a name is wrong.
         SinkError: An output exists, is an input, or its folder is missing.
     """
     path, config = state_path(job), job.config
@@ -130,10 +129,10 @@ def _check_whole(job: Job, main: Path) -> None:
 
 
 def save_state(path: Path, state: RunState) -> None:
-    """Replace the state in one step: whatever ends the process, there is a whole one.
+    """Write the state by an atomic rename, so that a complete one exists at any time.
 
     Raises:
-        SinkError: The file system refuses.
+        SinkError: The file cannot be written.
     """
     new = path.with_name(path.name + ".new")
     entry: dict[str, Any] = {
@@ -146,7 +145,7 @@ def save_state(path: Path, state: RunState) -> None:
         with zipfile.ZipFile(new, "w", zipfile.ZIP_STORED) as file:
             if state.video is not None:
                 entry["video"] = {"size_wh": state.video.size_wh, "zero_s": state.video.zero_s}
-                # Steps of a constant rate shrink to nothing.
+                # Differences are stored, which compress well at a constant frame rate.
                 steps = np.diff(state.video.times, prepend=0)
                 file.writestr(_TIMES, steps.astype("<i8").tobytes(), zipfile.ZIP_DEFLATED, 1)
             file.writestr(_TRACKER, state.tracker)
@@ -158,7 +157,7 @@ def save_state(path: Path, state: RunState) -> None:
 
 
 def load_state(path: Path) -> RunState:
-    """Read what `save_state` wrote.
+    """Read a state written by `save_state`.
 
     Raises:
         SinkError: The file is no such state.
@@ -184,10 +183,10 @@ def load_state(path: Path) -> RunState:
 
 
 def find_state(job: Job) -> RunState | None:
-    """What an earlier run of a job left; None where it left nothing.
+    """State that an earlier run of a job left; None where there is none.
 
     Raises:
-        ConfigError: This job keeps no state, or its settings are not those of the earlier run.
+        ConfigError: This job cannot be resumed, or its settings have changed.
         SinkError: The state cannot be read.
     """
     path = state_path(job)

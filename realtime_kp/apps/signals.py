@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a wish to stop, not as an exception in the middle of a write."""
+"""SIGINT and SIGTERM as a request to stop, instead of an exception in the middle of a write."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Self
 
 
 class StopSignals:
-    """While entered, the first SIGINT or SIGTERM only sets `received`; a second one interrupts at once.
+    """While active, the first SIGINT or SIGTERM only sets `received`; a second one interrupts immediately.
 
     Attributes:
-        received: Whether the user or the system asked to stop.
+        received: Whether a stop was requested.
     """
 
     def __init__(self) -> None:

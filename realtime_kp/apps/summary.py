@@ -1,4 +1,4 @@
-"""The figures of a run: a table for the terminal, a JSON file for programs."""
+"""Summary of a run: tables for the terminal, a JSON file for programs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ StoppedBy = Literal["end", "user", "signal", "source_lost", "limit"]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What `summary.json` holds.
+    """Content of `summary.json`.
 
     Attributes:
-        command: Which command ran.
-        source: What was read.
-        values: All further entries, as they stand in the file.
+        command: The command.
+        source: The source.
+        values: All further entries, as in the file.
         latency: Percentiles by stage.
     """
 
@@ -38,7 +38,7 @@ class Summary:
     latency: Mapping[str, Percentiles]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as the file has them."""
+        """Plain values, as in the file."""
         values = dict(self.values)
         values["latency_ms"] = {stage: found.to_dict() for stage, found in self.latency.items()}
         return {"command": self.command, "source": self.source, **values}
@@ -53,15 +53,15 @@ def summarise(
     written: int,
     stopped_by: StoppedBy,
 ) -> Summary:
-    """Collect the figures of a run that is over.
+    """Summarise a finished run.
 
     Args:
-        command: Which command ran.
-        source: What was read, without credentials.
-        pipeline: The pipeline, exited.
-        meter: What the render loop measured.
-        written: Frames written to video or pictures.
-        stopped_by: Why it ended.
+        command: The command.
+        source: The source, without credentials.
+        pipeline: The pipeline, after exit.
+        meter: Measurements of the render loop.
+        written: Number of frames written to video or images.
+        stopped_by: Reason of the end.
     """
     counts, tracks = pipeline.counts, pipeline.tracker.counts
     info = pipeline.model_info if counts.processed else None
@@ -83,18 +83,18 @@ def summarise(
 
 
 def model_entries(info: ModelInfo | None) -> dict[str, str | None]:
-    """What ran, as summaries tell it; nothing where no frame came that far."""
+    """Entries on the model; empty where no frame was processed."""
     names = ("model", "revision", "device", "engine", "precision")
     return {name: getattr(info, name) if info else None for name in names}
 
 
 def frame_entries(counts: FrameCounts, written: int) -> dict[str, int]:
-    """What became of the frames, as summaries tell it."""
+    """Entries on the number of frames read, processed, dropped, detected and written."""
     return {**asdict(counts), "written": written}
 
 
 def detection_entries(pipeline: Pipeline, meter: RunMeter) -> dict[str, float | None]:
-    """How often the network told something, and how old that was, as summaries tell it."""
+    """Entries on rate and age of detections."""
     age = meter.mean_detection_age
     return {
         "per_s": round(meter.detections.overall, 3),
@@ -104,21 +104,21 @@ def detection_entries(pipeline: Pipeline, meter: RunMeter) -> dict[str, float | 
 
 
 def track_entries(counts: TrackCounts) -> dict[str, float]:
-    """What became of the tracks, as summaries tell it."""
+    """Entries on the tracks."""
     return {**asdict(counts), "mean_length": round(counts.mean_length, 2)}
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON file; it appears under its name only when whole.
+    """Write a JSON file by an atomic rename.
 
     Raises:
-        SinkError: The file system refuses.
+        SinkError: The file cannot be written.
     """
     write_whole(path, (json.dumps(values, indent=2) + "\n").encode())
 
 
 def print_summary(summary: Summary, console: Console) -> None:
-    """Show the figures as tables."""
+    """Print the summary as tables."""
     values = summary.values
     frames, tracks = values["frames"], values["tracks"]
     console.print(
@@ -147,7 +147,7 @@ def print_summary(summary: Summary, console: Console) -> None:
 
 
 def figures_table(title: str, what: str, figures: Iterable[str]) -> Table:
-    """An empty table: a column that names what each row is about, and one for each figure."""
+    """An empty table: one column for the names of the rows, and one per figure."""
     table = Table(title=title, title_justify="left")
     table.add_column(what)
     for name in figures:
@@ -156,7 +156,7 @@ def figures_table(title: str, what: str, figures: Iterable[str]) -> Table:
 
 
 def latency_table(title: str, latency: Mapping[str, Percentiles]) -> Table:
-    """Stages by percentiles."""
+    """A table of percentiles by stage."""
     table = figures_table(title, "stage", ("p50", "p95", "p99", "max"))
     for stage, found in latency.items():
         table.add_row(stage, *(f"{value:.1f}" for value in (found.p50, found.p95, found.p99, found.max)))
@@ -164,7 +164,7 @@ def latency_table(title: str, latency: Mapping[str, Percentiles]) -> Table:
 
 
 def changes_table(changes: Sequence[Change], worse: Sequence[Change]) -> Table:
-    """Figures before and now; those that got worse by too much are marked."""
+    """A table of figures before and now; those beyond the tolerance are marked."""
     table = figures_table("against the baseline", "figure", ("before", "now", "slower by"))
     for change in changes:
         mark = " !" if change in worse else ""

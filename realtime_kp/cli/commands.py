@@ -37,7 +37,7 @@ Output = Annotated[OutputConfig, Parameter(group="Output")]
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
 class Processing:
-    """The sections that live, video and bench share."""
+    """Settings that live, video and bench share."""
 
     superpoint: Superpoint = field(default_factory=SuperPointConfig)
     tracking: Annotated[TrackingConfig, Parameter(group="Tracking")] = field(default_factory=TrackingConfig)
@@ -46,7 +46,7 @@ class Processing:
     input: Annotated[InputConfig, Parameter(group="Input")] = field(default_factory=InputConfig)
 
     def with_sections(self, **sections: Any) -> AppConfig:
-        """All settings of a command: these sections and its own."""
+        """These sections and those of one command."""
         return AppConfig(**{name: getattr(self, name) for name in self.__slots__}, **sections)
 
 
@@ -56,7 +56,7 @@ class _Output(Console):
 
 
 class Commands:
-    """The four commands.
+    """The commands of the command line.
 
     Attributes:
         quiet: Print results and errors only.
@@ -96,7 +96,7 @@ class Commands:
         *inputs: str,
         processing: Processing = Processing(),
         report: Report = ReportConfig(),  # noqa: B008
-        # Before the section of the same name, which would take --output for itself.
+        # Before the section `output`, which would take --output for itself.
         video: Annotated[VideoConfig, Parameter(group="Video")] = VideoConfig(),  # noqa: B008
         output: Output = OutputConfig(),  # noqa: B008
     ) -> int:
@@ -118,7 +118,7 @@ class Commands:
         self,
         *sources: str,
         processing: Processing = Processing(),
-        # Before the section of the same name, which would take --report for itself.
+        # Before the section `report`, which would take --report for itself.
         bench: Annotated[BenchConfig, Parameter(group="Bench")] = BenchConfig(),  # noqa: B008
         report: Report = ReportConfig(),  # noqa: B008
     ) -> int:

@@ -40,9 +40,9 @@ EXIT_CODES: dict[type[RealtimeKpError], int] = {
 
 
 def run() -> NoReturn:
-    """The command: `main` as a process of its own."""
+    """Entry point of the console script."""
     code = main()
-    # What the large libraries leave behind lives until the end; to look through all of it takes a second.
+    # A garbage collection over the objects of the large libraries at exit would take a second.
     gc.freeze()
     sys.exit(code)
 
@@ -51,10 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: Without the program's name; those of this process if None.
+        arguments: Arguments without the program name; None takes those of this process.
 
     Returns:
-        The exit code, as the README lists them.
+        The exit code, see the README.
     """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     verbose = "-v" in tokens or "--verbose" in tokens
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _tell("interrupted", INTERRUPTED, verbose)
     except BrokenPipeError:
-        # Whoever read the output has gone; flushing the rest at exit must not complain again.
+        # The reader of the pipe has gone: flushing the rest at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OUTPUT
     except ImportError as exc:
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_app() -> App:
-    """The command line: the commands, and the options that all of them have."""
+    """The command line with all commands and the options that they share."""
     app = App(
         name="realtime-kp",
         version=__version__,
@@ -125,10 +125,10 @@ def make_app() -> App:
 
 
 def _for_command(values: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:
-    """A file's sections below the command's name, where cyclopts looks for them.
+    """Move the sections of a YAML file below the name of the command, where cyclopts expects them.
 
-    At the top it would skip those named like a command, `video:` for one. What concerns other commands only
-    is left out: one file may serve all of them.
+    At the top level cyclopts would skip sections named like a command, such as `video:`. Sections of other
+    commands are omitted, so that one file may serve all commands.
     """
     known = {**SECTIONS, **_OTHER_SECTIONS}
     command = next((word for word in words if word in known), None)

@@ -1,4 +1,4 @@
-"""`bench`: measure, compare, report."""
+"""`bench`: measures speed, compares, and writes the report."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ log = logging.getLogger(__name__)
 
 
 def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool = False) -> int:
-    """Measure the closed loop, and what else the settings of `bench` ask for.
+    """Measure the closed loop, and whatever else the settings of `bench` ask for.
 
     Returns:
-        0; 7 where it is slower than the baseline by more than the tolerance; 130 where a signal ended it.
+        0; 7 where it is slower than the baseline by more than the tolerance; 130 after a signal.
 
     Raises:
-        RealtimeKpError: What went wrong.
+        RealtimeKpError: The error to report to the user.
     """
     for file in (config.report.summary, config.bench.html, config.bench.profile):
         if file is not None:
@@ -47,7 +47,7 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
         opened = None
         if config.bench.rate is not None and not signals.received:
             opened = _measure(source, config, config.bench.rate, signals, quiet)
-        # Read before the other loops, which need memory of their own.
+        # Peak memory is read before the reference loops, which allocate memory of their own.
         memory_mb = peak_memory_mb()
         pieces: list[StageCost] = []
         if config.bench.pieces and not signals.received:

@@ -1,4 +1,4 @@
-"""`bench --known-motion`: trackers against the truth, in one run."""
+"""`bench --known-motion`: accuracy of all trackers on clips with known motion."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ from realtime_kp.sources import DemoSpec, is_demo_spec, list_pictures
 
 
 def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *, quiet: bool = False) -> int:
-    """Measure every tracker on clips made of photographs, or of the demo scene without any.
+    """Measure all trackers on clips made of photographs, or of the demo scene.
 
     Args:
-        pictures: Files, folders or globs of photographs, or `demo:PICTURE?…` with options of their own.
+        pictures: Files, folders or globs of photographs, or `demo:PICTURE?…` with options; empty for the demo
+            scene.
         config: All settings.
-        console: Where the table goes.
+        console: Where the table is printed.
         quiet: Print errors only.
 
     Returns:
-        0, or 130 where a signal ended the run.
+        0, or 130 after a signal.
 
     Raises:
-        RealtimeKpError: What went wrong.
+        RealtimeKpError: The error to report to the user.
     """
     summary = config.report.summary
     if summary is not None:

@@ -1,4 +1,4 @@
-"""`bench --real-motion`: trackers on real video, in one run."""
+"""`bench --real-motion`: survival and consistency of the tracks of all trackers on real video."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ Results = dict[str, dict[str, TrackEndurance]]
 
 
 def run_real_motion(videos: list[str], config: AppConfig, console: Console, *, quiet: bool = False) -> int:
-    """Measure every tracker on the first frames of videos.
+    """Measure all trackers on the first frames of videos.
 
     Args:
-        videos: What to read; the demo scene without any.
-        config: All settings; `bench.frames` says how many frames of each.
-        console: Where the tables go.
+        videos: Sources; empty for the demo scene.
+        config: All settings; `bench.frames` is the number of frames of each.
+        console: Where the tables are printed.
         quiet: Print errors only.
 
     Returns:
-        0, or 130 where a signal ended the run.
+        0, or 130 after a signal.
 
     Raises:
-        RealtimeKpError: What went wrong.
+        RealtimeKpError: The error to report to the user.
     """
     summary = config.report.summary
     if summary is not None:

@@ -1,4 +1,4 @@
-"""What `bench` found: as a dictionary, and as tables."""
+"""Results of `bench` as a dictionary and as tables."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bench_dict(
     memory_mb: float | None,
     interrupted: bool,
 ) -> dict[str, Any]:
-    """The summary."""
+    """All results as plain values."""
     values: dict[str, Any] = {
         "command": "bench",
         "source": closed.source,
@@ -74,7 +74,7 @@ def bench_dict(
 
 
 def _settings(config: AppConfig) -> dict[str, Any]:
-    """What else decides how much work a frame is."""
+    """Settings on which the work per frame depends."""
     return {
         "tracker": config.tracking.kind,
         "max_keypoints": config.superpoint.max_keypoints,
@@ -108,7 +108,7 @@ def print_bench(
     compared: Comparison | None,
     values: Mapping[str, Any],
 ) -> None:
-    """All of it, with the machine."""
+    """Print all results, with the machine."""
     for line in _heading(closed, values):
         console.print(line, highlight=False)
     _print_loop(console, "closed loop", closed)

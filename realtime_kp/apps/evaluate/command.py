@@ -1,4 +1,4 @@
-"""`evaluate`: methods held against each other on pairs of pictures, networks on video as well."""
+"""`evaluate`: compares methods on image pairs, and networks on video as well."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ _CLIP_FRAMES = 45
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Of one method and one seed: scores by kind of pair and by video, and tracks on clips of a network."""
+    """Scores of one method for one seed: by kind of pair, by video, and of tracks on known motion."""
 
     pairs: dict[Kind, PairScores]
     videos: dict[str, VideoScores]
     tracks: TrackAccuracy | None
 
     def figures(self) -> dict[str, dict[str, float]]:
-        """Name and value of each figure, by kind of pair, name of the video, and `known_motion`."""
+        """Values of all figures by group (kind of pair, name of the video, `known_motion`) and name."""
         found = {str(kind): asdict(scores) for kind, scores in self.pairs.items()}
         found |= {name: asdict(scores) for name, scores in self.videos.items()}
         return found if self.tracks is None else {**found, "known_motion": asdict(self.tracks)}
@@ -63,18 +63,18 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Of one figure over several seeds."""
+    """Mean and spread of one figure over several seeds."""
 
     mean: float
     spread: float
 
     @classmethod
     def of(cls, values: list[float]) -> Spread:
-        """Mean, and highest less lowest."""
+        """Mean, and difference between highest and lowest value."""
         return cls(fmean(values), max(values) - min(values))
 
     def text(self, digits: int, *, percent: bool = False) -> str:
-        """The mean, and half of the spread where there is one."""
+        """The mean, and half of the spread where there are several seeds."""
         style = f".{digits}{'%' if percent else 'f'}"
         return f"{self.mean:{style}}" + (f" ± {self.spread / 2:{style}}" if self.spread else "")
 
@@ -93,23 +93,23 @@ def run_evaluate(
     *,
     quiet: bool = False,
 ) -> int:
-    """Judge methods on the same pairs.
+    """Evaluate methods on the same pairs.
 
     Args:
-        names: `orb`, `sift`, `xfeat`, or what `--model` takes.
-        data: A folder or zip file of pictures, see `real_pairs` and `warped_pairs`, and videos; the demo
-            scene's pictures without one.
-        config: How many keypoints and pairs.
+        names: `orb`, `sift`, `xfeat`, or values of `--model`.
+        data: Folder or zip file of images (see `real_pairs` and `warped_pairs`) and videos; None uses images
+            of the demo scene.
+        config: Number of keypoints and pairs.
         superpoint: Device, engine and precision.
-        report: Where the figures go.
-        console: Where the table goes.
+        report: Output files.
+        console: Where the table is printed.
         quiet: Print errors only.
 
     Returns:
-        0, or 130 where a signal ended it.
+        0, or 130 after a signal.
 
     Raises:
-        RealtimeKpError: What went wrong.
+        RealtimeKpError: The error to report to the user.
     """
     if report.summary is not None:
         check_output(report.summary, overwrite=report.overwrite, inputs=[] if data is None else [str(data)])
@@ -172,7 +172,7 @@ def _counted(pairs: list[P], signals: StopSignals, advance: Any) -> Iterator[P]:
 def _tracks(
     name: str, folder: Path, seeds: range, superpoint: SuperPointConfig
 ) -> list[TrackAccuracy] | list[None]:
-    """For each seed; nothing where descriptors are none that a tracker takes, or nothing was tracked."""
+    """Accuracy of tracks for each seed; None where the method has no descriptors that a tracker takes."""
     if name in CLASSICAL:
         return [None] * len(seeds)
     folders = sorted({path.parent for path in pictures_to_warp(folder)})

@@ -1,4 +1,4 @@
-"""`live`: the newest frame, drawn as soon as it is tracked, in a window or headless."""
+"""`live`: draws the newest frame as soon as it is tracked, in a window or headless."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ TITLE = "realtime-kp"
 
 
 def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = False) -> int:
-    """Show a source live.
+    """Track a source live.
 
     Returns:
-        0; 6 where a recording was damaged; 130 where a signal ended the run.
+        0; 6 where a file was damaged; 130 after a signal.
 
     Raises:
-        RealtimeKpError: What went wrong.
+        RealtimeKpError: The error to report to the user.
     """
     if config.live.record is not None and config.live.record.suffix.lower() != ".mp4":
         raise ConfigError(f"recordings are written as .mp4, got {config.live.record}")
@@ -83,12 +83,12 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
 
 
 class _LiveLoop:
-    """The render loop and its outputs; entered and run on the main thread.
+    """The render loop and its outputs; runs on the main thread.
 
     Attributes:
-        meter: What it measures.
-        recorder: The recording, on or off.
-        lost: Why the source ended before its time; its frames so far are kept.
+        meter: Measurements of the loop.
+        recorder: The recording.
+        lost: Why the source ended prematurely; frames so far are kept.
     """
 
     def __init__(self, pipeline: Pipeline, config: AppConfig, show: bool) -> None:
@@ -120,7 +120,7 @@ class _LiveLoop:
         self._stack.__exit__(kind, error, trace)
 
     def run(self, signals: StopSignals) -> StoppedBy:
-        """Draw frames until the source ends, the user quits, the time is over or a signal comes."""
+        """Draw frames until the source ends, the user quits, the duration is over or a signal arrives."""
         duration_s = self._config.live.duration_s
         ends_at_s: float | None = None
         while True:
@@ -137,7 +137,7 @@ class _LiveLoop:
                 return "source_lost"
             if tracked is not None:
                 self._take(tracked)
-                # The time that loading took is not the user's.
+                # Loading does not count towards the duration.
                 if ends_at_s is None and duration_s is not None:
                     ends_at_s = time.perf_counter() + duration_s
             elif self._pipeline.finished and not self._held_by_still_picture():
@@ -153,7 +153,7 @@ class _LiveLoop:
         return self._window is not None and info is not None and info.still and self._last is not None
 
     def _tell_of_loss(self) -> None:
-        """Say so on the last picture, once a second, while the source is lost."""
+        """Show a message on the last frame, updated once a second, while the source is lost."""
         lost_s = self._pipeline.source_lost_s
         told_s, self._told_lost_s = self._told_lost_s, None if lost_s is None else int(lost_s)
         if self._told_lost_s not in (None, told_s):
@@ -190,7 +190,7 @@ class _LiveLoop:
         return image
 
     def _show_again(self) -> None:
-        """The last picture, as it is to look now."""
+        """Draw the last frame again with the current settings."""
         if self._window is None or self._last is None:
             return
         image = self._draw(self._last)
@@ -200,7 +200,7 @@ class _LiveLoop:
         self._window.show(image)
 
     def _user_quits(self, window: Window) -> bool:
-        # With nothing more to come the window alone sets the pace.
+        # After the last frame the window alone sets the pace.
         key = window.key(wait_ms=20 if self._pipeline.finished else 1)
         if window.closed:
             return True

@@ -1,4 +1,4 @@
-"""What the keys of the live window do: a frozen state, and what each key makes of it."""
+"""Keys of the live window: a frozen state, and the transition for each key."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _LAYER_KEYS = {"k": "keypoints", "t": "tracks", "i": "hud"}
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """What the user has set.
+    """State that the user controls.
 
     Attributes:
-        layers: What is drawn.
+        layers: Layers that are drawn.
         threshold: The keypoint threshold.
-        paused: Whether the picture stands still.
-        help_shown: Whether the keys are shown.
+        paused: Whether playback is paused.
+        help_shown: Whether the list of keys is shown.
         quitting: Whether the user wants to quit.
         note: A short message for the HUD.
         note_until_s: Until when it is shown.
@@ -53,15 +53,15 @@ class LiveState:
 
     @property
     def controls(self) -> Controls:
-        """What the pipeline has to know."""
+        """The part of the state that the pipeline needs."""
         return Controls(paused=self.paused, keypoint_threshold=self.threshold)
 
     def noting(self, note: str) -> LiveState:
-        """The same with a message for the next two seconds."""
+        """The state with a message for the next two seconds."""
         return replace(self, note=note, note_until_s=time.perf_counter() + _NOTE_S)
 
     def notes(self, recording: bool) -> tuple[str, ...]:
-        """What the HUD says beside the figures."""
+        """Messages for the HUD."""
         words = [word for word, on in (("PAUSED", self.paused), ("REC", recording)) if on]
         if self.note and time.perf_counter() < self.note_until_s:
             words.append(self.note)
@@ -69,7 +69,7 @@ class LiveState:
 
 
 def press(state: LiveState, key: str) -> LiveState:
-    """What a key makes of the state; keys without a meaning change nothing."""
+    """The state after a key was pressed; unknown keys change nothing."""
     if key in ("q", "esc"):
         return replace(state, quitting=True)
     if key == " ":
@@ -86,10 +86,10 @@ def press(state: LiveState, key: str) -> LiveState:
 
 
 def snapshot(image_bgr: NDArray[np.uint8], tracked: TrackedFrame) -> str:
-    """Save the picture as drawn and the tracks of its frame in the working folder.
+    """Save the drawn frame and a table of its tracks in the working folder.
 
     Returns:
-        A message for the HUD: the name, or why it could not be saved.
+        A message for the HUD: the name of the file, or the reason of the failure.
     """
     stem = f"snapshot_{_stamp()}_f{tracked.frame.index}"
     try:
@@ -103,13 +103,13 @@ def snapshot(image_bgr: NDArray[np.uint8], tracked: TrackedFrame) -> str:
 
 
 class Recorder:
-    """The recording of what is shown, switched on and off; every stretch is a file of its own.
+    """Recording of the displayed frames, switched on and off; each section is a file of its own.
 
     Args:
         config: `live.record` names the first file; without it recording starts switched off.
 
     Attributes:
-        frames: Frames recorded in all.
+        frames: Total number of recorded frames.
     """
 
     def __init__(self, config: AppConfig) -> None:
@@ -122,7 +122,7 @@ class Recorder:
 
     @property
     def on(self) -> bool:
-        """Whether it records."""
+        """Whether recording is on."""
         return self._wanted
 
     def __enter__(self) -> Self:
@@ -134,14 +134,14 @@ class Recorder:
         self._stack.__exit__(kind, error, trace)
 
     def toggle(self) -> None:
-        """Switch over; switching off finishes the file."""
+        """Switch recording on or off; switching off closes the file."""
         self._wanted = not self._wanted
         if not self._wanted:
             self._stack.close()
             self._sink = None
 
     def write(self, image_bgr: NDArray[np.uint8], tracked: TrackedFrame, pipeline: Pipeline) -> None:
-        """Record a picture if recording is on."""
+        """Record a frame if recording is on."""
         if not self._wanted:
             return
         if self._sink is None:
@@ -166,7 +166,7 @@ class Recorder:
             return Path(f"recording_{_stamp()}_{self._files}.mp4")
         if self._files == 1:
             return first
-        # Later stretches never replace anything: nobody was asked about their names.
+        # Later sections never replace files, since their names were not chosen by the user.
         names = (first.with_name(f"{first.stem}_{number}{first.suffix}") for number in count(self._files))
         return next(name for name in names if not name.exists())
 

@@ -1,4 +1,4 @@
-"""`train`: images in, a model folder out, to be stopped and resumed at any time."""
+"""`train`: trains a network on images; can be stopped and resumed at any time."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ _CHOSEN_ONCE = (
 def run_train(
     images: list[Path], out: Path, config: TrainConfig, console: Console, *, quiet: bool = False
 ) -> int:
-    """Train a network, or go on with one.
+    """Train a network, or resume a training.
 
     Args:
         images: Folders, zip files and single images.
-        out: Folder of labels, checkpoint, losses and, in `model`, of what transformers loads.
-        config: What to do.
-        console: Where the result is told.
+        out: Folder of labels, checkpoint, losses and, in `model`, of the model for transformers.
+        config: Settings of the training.
+        console: Where the result is printed.
         quiet: Print errors only.
 
     Returns:
-        0, or 130 where a signal ended it; what was trained so far is kept.
+        0, or 130 after a signal; the progress so far is kept.
 
     Raises:
-        RealtimeKpError: What went wrong.
+        RealtimeKpError: The error to report to the user.
     """
     checkpoint = out / CHECKPOINT
     if checkpoint.exists() and not config.resume:
@@ -152,7 +152,7 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
 
 
 def _begun_with(checkpoint: Path, config: TrainConfig) -> Recipe:
-    """What decides the result was chosen when the training began."""
+    """Settings of a checkpoint; refuses other values of those that determine the result."""
     from realtime_kp.training.trainer import read_recipe
 
     recipe = read_recipe(checkpoint)

@@ -1,4 +1,4 @@
-"""Labels of a training: made once, kept beside its checkpoint."""
+"""Labels of a training: computed once and kept beside its checkpoint."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ log = logging.getLogger(__name__)
 def load_or_make_labels(
     tiles: NDArray[np.uint8], path: Path, config: TrainConfig, signals: StopSignals, bars: Progress
 ) -> Labels:
-    """Labels of earlier, where they were made of the same things; else new ones, kept for next time.
+    """Load the labels if they belong to these images and settings; otherwise compute and keep them.
 
-    Where none are needed, none are made; which pictures they would be of is kept all the same.
+    Where no labels are needed, none are computed, but the checksum of the images is kept all the same.
 
     Args:
         tiles: `(N, S, S) uint8`.
-        path: Where they are kept.
-        config: With `resume`, what the training began with is taken, or nothing.
-        signals: Stop the labelling.
-        bars: Tell how far it is.
+        path: File of the labels.
+        config: With `resume`, only the labels of the original training are accepted.
+        signals: Stop the computation.
+        bars: Progress bars.
 
     Raises:
-        ConfigError: The training that is to be resumed began with other images or labels.
-        SinkError: They cannot be kept.
-        KeyboardInterrupt: A signal came.
+        ConfigError: The training to resume was started with other images or labels.
+        SinkError: The labels cannot be written.
+        KeyboardInterrupt: A signal was received.
     """
     origin = (config.labels_from or "blobs") if config.needs_labels else "none"
     images, how = str(zlib.crc32(tiles.tobytes())), f"{config.seed} {origin}"
@@ -69,7 +69,7 @@ def _begun_with(kept: tuple[str, str, Labels] | None, path: Path, images: str, c
 
 
 def _kept(path: Path) -> tuple[str, str, Labels] | None:
-    """Checksum of the images, how they were labelled, labels; None where there is nothing to be read."""
+    """Checksum of the images, origin of the labels, labels; None where the file cannot be read."""
     from realtime_kp.training.labels import Labels
 
     try:
@@ -102,10 +102,13 @@ def _label(tiles: NDArray[np.uint8], config: TrainConfig, signals: StopSignals, 
 
 
 def progress_of(what: str, total: int, signals: StopSignals, bars: Progress) -> Callable[[int], None]:
-    """A bar for work before the first step, to be called with how much of it is done.
+    """A progress bar for work before the first step.
+
+    Returns:
+        A function that takes the number of finished items.
 
     Raises:
-        KeyboardInterrupt: In that call, where a signal came.
+        KeyboardInterrupt: In that function, after a signal.
     """
     task = bars.add_task(what, total=total, shown="")
 

@@ -1,4 +1,4 @@
-"""`video`: every frame in, every frame out."""
+"""`video`: processes every frame of its inputs, in order."""
 
 from __future__ import annotations
 
@@ -29,14 +29,13 @@ _WAKE_S = 0.1
 
 
 def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet: bool = False) -> int:
-    """Process each input in turn.
+    """Process all inputs in turn.
 
     Returns:
-        0; 3 where one of several inputs could not be read; 6 where one was damaged; 130 where a signal
-        ended the run.
+        0; 3 where one of several inputs could not be read; 6 where one was damaged; 130 after a signal.
 
     Raises:
-        RealtimeKpError: What went wrong.
+        RealtimeKpError: The error to report to the user.
     """
     jobs = plan_jobs(sources, config)
     inputs = [job.source for job in jobs]

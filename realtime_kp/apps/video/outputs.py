@@ -1,4 +1,4 @@
-"""All that `video` writes of one input, and how far it got."""
+"""Outputs of `video` for one input, and the state to resume from."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from realtime_kp.render import render
 from realtime_kp.sinks import PicturesSink, VideoFileSink
 from realtime_kp.sources import is_picture_spec
 
-# Streams of transport begin somewhere; a file that begins a little late keeps its times.
+# Transport streams start at an arbitrary time; a small offset of a file is kept.
 _LATE_S = 0.5
 
 
 class Outputs:
-    """All that is written of one input; opened with the first frame, closed on exit.
+    """Outputs of one input; opened with the first frame, closed on exit.
 
-    Every few seconds it is noted beside the outputs how far they got. The note goes when the input is done.
+    Every few seconds the resume state is saved beside the outputs; it is removed when the input is finished.
 
     Args:
-        job: The input, and what is written of it.
-        pipeline: Tells of source and model.
-        meter: Told of every frame.
-        resume: Where an earlier run ended; its outputs are gone on with.
+        job: The input and its outputs.
+        pipeline: Provides source and model.
+        meter: Counts every frame.
+        resume: State of an earlier run whose outputs are continued.
 
     Attributes:
-        complete: To be set when all of the input was taken.
+        complete: Set by the caller when the whole input was processed.
     """
 
     def __init__(self, job: Job, pipeline: Pipeline, meter: RunMeter, resume: RunState | None = None) -> None:
@@ -50,7 +50,7 @@ class Outputs:
         self._annotated: VideoFileSink | PicturesSink | None = None
         self._state_path = state_path(job)
         self._settings = settings_of(job)
-        # What is noted of a frame holds once the next one is written.
+        # A state is valid only once the next frame was written.
         self._due: RunState | None = None
         self._opened = False
         self.complete = False
@@ -71,7 +71,7 @@ class Outputs:
 
     @property
     def written(self) -> int:
-        """Annotated frames written, those of an earlier run included."""
+        """Number of annotated frames written, with those of an earlier run."""
         return 0 if self._annotated is None else self._annotated.frames
 
     def take(self, tracked: TrackedFrame) -> None:
@@ -104,7 +104,7 @@ class Outputs:
             save_state(self._state_path, RunState(0, self._settings, b"", None, None, None))
 
     def _note(self, tracked: TrackedFrame) -> None:
-        """Note how far everything is written, in time."""
+        """Save the resume state when it is due."""
         if self._state_path is None:
             return
         if self._due is not None:
@@ -122,7 +122,7 @@ class Outputs:
             )
 
     def _leave_state(self) -> None:
-        """All files are closed: the input is done, or what is due holds."""
+        """After all files were closed: remove the state of a finished input, else save the last valid one."""
         if self._state_path is None:
             return
         if self.complete:
@@ -140,7 +140,7 @@ class Outputs:
             fps=info.fps if info else None,
             crf=config.output.crf,
             preset=config.output.preset,
-            # Players would show nothing for as long as was left out.
+            # Otherwise players would show nothing for the duration of the skipped part.
             from_zero=config.video.start_s > 0 or (info is not None and info.begin_s > _LATE_S),
             sound=self._sound_file(),
             pixel_aspect=info.pixel_aspect if info else None,
