@@ -1,4 +1,4 @@
-"""SuperPoint: fixed resize → network → decode → keypoints in source pixels."""
+"""Features: resizing, network, decoding, keypoints in pixels of the source."""
 
 from realtime_kp.features.extractor import Extraction, Extractor, ModelInfo
 from realtime_kp.features.memory_fallback import MemoryFallbackExtractor

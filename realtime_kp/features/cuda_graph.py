@@ -1,8 +1,8 @@
-"""On a GPU: the network and the decoding of its outputs as one CUDA graph, on a stream of its own.
+"""Network and decoding as one CUDA graph, on a stream of its own.
 
-At one frame at a time launching some 80 kernels takes longer than running them; a graph launches them at
-once. Memory that both sides see is pinned, so that copies pass beside the work, and nothing but the wait for
-a run's own event makes the host stand still.
+For a single frame, launching some 80 kernels takes longer than running them; a graph launches all at once.
+Buffers on the host are pinned (page-locked), so that copies overlap with computation, and the host waits only
+for the event of a run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Network = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """What one run holds on the host's side until its results are fetched."""
+    """Pinned host buffers of one run, in use until its results were fetched."""
 
     pixels: torch.Tensor
     packed: torch.Tensor
@@ -47,7 +47,7 @@ class _Slot:
 
 @dataclass(frozen=True, slots=True)
 class _Program:
-    """Fixed places on the device, and what fills `packed` from `pixels`."""
+    """Fixed device buffers of one batch shape, and the work that computes `packed` from `pixels`."""
 
     pixels: torch.Tensor
     packed: torch.Tensor
@@ -56,18 +56,20 @@ class _Program:
 
 
 class CudaGraphKeypoints:
-    """From pictures to keypoints in one go; one graph a batch shape, the latest four are kept.
+    """Computes keypoints from images with one CUDA graph per batch shape; the last four graphs are kept.
 
-    A batch that is smaller than one before, as at the end of a file, runs in the graph of that one. What
-    cannot be captured, or does not give what the same steps give one by one, runs one by one, and so does all
-    that comes after. On a CPU, where there are no graphs, everything does: same buffers, same results.
+    A smaller batch, as at the end of a file, runs in the graph of a larger one of the same image size. If a
+    graph cannot be captured, or its results differ from those of the same kernels launched separately, this
+    batch shape and all later ones run without graphs. On a CPU nothing is captured, with the same buffers and
+    results.
 
     Args:
         network: `(B, H, W) uint8` on the device to logits and descriptor map, as `SuperPointNetwork`.
-        settings: How to decode.
-        device: Where `network` runs.
-        in_flight: How many runs may be begun before the first one's results are asked for.
-        fused: Let `torch.compile` fuse all of it, where it can; takes some seconds a batch shape.
+        settings: Settings of decoding.
+        device: Device of `network`.
+        in_flight: How many runs may be submitted before the results of the first one are requested.
+        fused: Fuse network and decoding with `torch.compile` where it works; compiling takes seconds per
+            batch shape.
     """
 
     def __init__(
@@ -91,18 +93,18 @@ class CudaGraphKeypoints:
 
     @property
     def in_flight(self) -> int:
-        """How many runs may be begun before the first one's results are asked for."""
+        """How many runs may be submitted before the results of the first one are requested."""
         return self._in_flight
 
     def submit(self, pictures: Sequence[NDArray[np.uint8]]) -> Callable[[], HostArrays]:
-        """Begin a run.
+        """Start a run.
 
         Args:
-            pictures: `(H, W) uint8` grey or `(H, W, 3) uint8` BGR each, all of one shape.
+            pictures: Images, `(H, W) uint8` grey or `(H, W, 3) uint8` BGR, all of one shape.
 
         Returns:
-            Waits for places, scores and descriptors, as `DecodedBatch.to_host` has them; they live until
-            `in_flight` further runs are begun.
+            A callable that waits for positions, scores and descriptors, as `DecodedBatch.to_host` returns
+            them. They stay valid until `in_flight` further runs have been submitted.
         """
         rows = len(pictures)
         with self._abandoned_on_failure(), torch.inference_mode(), self._on_stream():
@@ -126,19 +128,19 @@ class CudaGraphKeypoints:
         return results
 
     def _shape_for(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Room for a batch: a shape of its own costs more to prepare than a few void rows to run."""
+        """The batch shape to run in: preparing a new one costs more than computing a few unused rows."""
         roomy = [other for other in self._programs if other[1:] == shape[1:] and other[0] > shape[0] > 1]
         return shape if shape in self._programs or not roomy else min(roomy)
 
     @contextmanager
     def _abandoned_on_failure(self) -> Iterator[None]:
-        """After an error of the device, which lasts, freeing pinned memory would end the process: keep it."""
+        """Keep pinned memory after a device error, which is permanent: freeing it would abort the process."""
         try:
             yield
         except torch.OutOfMemoryError:
             raise
         except RuntimeError:
-            # One reference too many outlives the interpreter's own end as well.
+            # The surplus reference also survives the end of the interpreter.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._programs))
             raise
 
@@ -157,10 +159,10 @@ class CudaGraphKeypoints:
 
     def _prepare(self, shape: tuple[int, ...]) -> _Program:
         pinned = self._device.type == "cuda"
-        # Fastest algorithms are chosen by trial: the shape stays, so the trial pays.
+        # cuDNN benchmarks its algorithms, which pays because the shape is fixed.
         trials = torch.backends.cudnn.flags(enabled=True, benchmark=True)
         with torch.inference_mode(), self._on_stream(), trials:
-            # Drawn on the host: a capture that failed may leave the device's generator unusable.
+            # Random numbers from the host: a failed capture can leave the generator of the device unusable.
             pixels = torch.randint(256, shape, dtype=torch.uint8).to(self._device)
             for _ in range(_WARM_UPS if pinned else 1):
                 packed = self._find(pixels)
@@ -186,10 +188,10 @@ class CudaGraphKeypoints:
     def _captured(
         self, pixels: torch.Tensor, expected: torch.Tensor, stream: torch.cuda.Stream
     ) -> tuple[torch.Tensor, Callable[[], None]] | None:
-        """A graph that gives for `pixels` what is expected; None where there cannot be one."""
+        """Capture a graph and compare its results with those expected; None where either fails."""
         graph = torch.cuda.CUDAGraph()
         try:
-            # Other threads may use the device meanwhile: only this one's calls are forbidden to wait.
+            # Other threads may use the device during the capture: only calls of this thread are restricted.
             with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 packed = self._find(pixels)
             graph.replay()
@@ -219,5 +221,5 @@ class CudaGraphKeypoints:
 
 
 def _same_keypoints(packed: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Equal scores down the ranks; places may trade ranks where scores tie."""
+    """Whether scores agree rank by rank; positions may differ where scores tie."""
     return torch.allclose(packed[..., 2], expected[..., 2], atol=_SAME)

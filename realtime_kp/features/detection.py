@@ -1,4 +1,4 @@
-"""From grey pictures to keypoints in network pixels: step by step, or on a GPU in one go."""
+"""Network and decoding together: from images of the network size to keypoints in network pixels."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _GRAPHS_IN_FLIGHT = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """Keypoints of a batch on the host.
+class DetectionResult:
+    """Keypoints of a batch in host memory.
 
     Attributes:
-        arrays: Places, scores and descriptors, as `DecodedBatch.to_host` has them.
-        network_done_s: When the network had finished, by `time.perf_counter`; where a graph holds the
-            decoding as well, when all had.
+        arrays: Positions, scores and descriptors, as `DecodedBatch.to_host` returns them.
+        network_done_s: When the network had finished, `time.perf_counter`; with a CUDA graph, which contains
+            the decoding, when the run had finished.
     """
 
     arrays: HostArrays
@@ -40,20 +40,26 @@ class KeypointDetector(Protocol):
 
     @property
     def in_flight(self) -> int:
-        """How many runs may be begun before the first one's results are asked for."""
+        """How many runs may be submitted before the results of the first one are requested."""
         ...
 
     @property
     def takes_bgr(self) -> bool:
-        """Whether pictures of the network's size may be BGR as well."""
+        """Whether images may be BGR instead of grey."""
         ...
 
-    def submit(self, pictures: Sequence[NDArray[np.uint8]], threshold: float) -> Callable[[], Finding]:
-        """Begin with pictures of the network's size; calling what comes back waits for the keypoints.
+    def submit(
+        self, pictures: Sequence[NDArray[np.uint8]], threshold: float
+    ) -> Callable[[], DetectionResult]:
+        """Start a run.
 
-        Each is `(H, W) uint8` grey, or `(H, W, 3) uint8` where BGR is taken.
+        Args:
+            pictures: Images of the network size: `(H, W) uint8` grey, or `(H, W, 3) uint8` where BGR is
+                accepted.
+            threshold: Keypoints that do not score above it may be omitted.
 
-        Rows that score no more than `threshold` may be left out at the end.
+        Returns:
+            A callable that waits for the keypoints.
         """
         ...
 
@@ -61,13 +67,13 @@ class KeypointDetector(Protocol):
 def make_detector(
     engine: Engine, settings: DecodeSettings, *, latency: bool = True, fused: bool = False
 ) -> KeypointDetector:
-    """The fastest way there is with this engine.
+    """The fastest detector for an engine.
 
     Args:
         engine: Runs the network.
-        settings: How to decode.
-        latency: Finish each run as soon as can be; else as many as can be.
-        fused: Compile network and decoding, where this is of use.
+        settings: Settings of decoding.
+        latency: Optimise for the latency of a single run; else for throughput, with several runs in flight.
+        fused: Fuse network and decoding with `torch.compile`, on NVIDIA GPUs.
     """
     if isinstance(engine, TorchEngine) and engine.device.type == "cuda":
         in_flight = 1 if latency else _GRAPHS_IN_FLIGHT
@@ -79,13 +85,13 @@ def make_detector(
 def decode_outputs(
     logits: torch.Tensor, descriptor_maps: torch.Tensor, settings: DecodeSettings, threshold: float
 ) -> HostArrays:
-    """Keypoints of a batch from the outputs of both heads, where those are.
+    """Decode the outputs of both heads on their device.
 
     Args:
         logits: `(B, 65, h, w)`, any float type.
         descriptor_maps: `(B, h, w, D)`, any float type, not normalised.
-        settings: How to decode.
-        threshold: Rows that score no more than this may be left out at the end.
+        settings: Settings of decoding.
+        threshold: Keypoints that do not score above it may be omitted.
     """
     if logits.device.type == "cpu":
         return decode_arrays(logits.float().numpy(), descriptor_maps.float().numpy(), settings, threshold)
@@ -93,7 +99,7 @@ def decode_outputs(
 
 
 class StepwiseDetector:
-    """The network, and when its outputs are there the decoding."""
+    """Runs the network, then the decoding when the results are requested."""
 
     def __init__(self, engine: Engine, settings: DecodeSettings) -> None:
         self._engine = engine
@@ -101,7 +107,7 @@ class StepwiseDetector:
 
     @property
     def in_flight(self) -> int:
-        """As many as the engine takes."""
+        """The limit of the engine."""
         return self._engine.in_flight
 
     @property
@@ -109,40 +115,44 @@ class StepwiseDetector:
         """Grey only."""
         return False
 
-    def submit(self, pictures: Sequence[NDArray[np.uint8]], threshold: float) -> Callable[[], Finding]:
-        """Begin with the network; decoding begins when the results are asked for."""
+    def submit(
+        self, pictures: Sequence[NDArray[np.uint8]], threshold: float
+    ) -> Callable[[], DetectionResult]:
+        """Start the network; see `KeypointDetector`."""
         wait = self._engine.submit(np.stack(pictures))
 
-        def results() -> Finding:
+        def results() -> DetectionResult:
             outputs = wait()
             network_done_s = time.perf_counter()
-            return Finding(decode_outputs(*outputs, self._settings, threshold), network_done_s)
+            return DetectionResult(decode_outputs(*outputs, self._settings, threshold), network_done_s)
 
         return results
 
 
 class CudaGraphDetector:
-    """Both at once; nothing tells when the network's part of it ends."""
+    """Runs both as one CUDA graph."""
 
     def __init__(self, graphed: CudaGraphKeypoints) -> None:
         self._graphed = graphed
 
     @property
     def in_flight(self) -> int:
-        """As many as there are buffers."""
+        """The number of buffers."""
         return self._graphed.in_flight
 
     @property
     def takes_bgr(self) -> bool:
-        """The device turns it grey in no time."""
+        """BGR is converted to grey on the device."""
         return True
 
-    def submit(self, pictures: Sequence[NDArray[np.uint8]], threshold: float) -> Callable[[], Finding]:
-        """Begin with all of it; every row comes back, whatever the threshold."""
+    def submit(
+        self, pictures: Sequence[NDArray[np.uint8]], threshold: float
+    ) -> Callable[[], DetectionResult]:
+        """Start network and decoding; see `KeypointDetector`. No keypoints are omitted."""
         wait = self._graphed.submit(pictures)
 
-        def results() -> Finding:
+        def results() -> DetectionResult:
             arrays = wait()
-            return Finding(arrays, time.perf_counter())
+            return DetectionResult(arrays, time.perf_counter())
 
         return results

@@ -15,9 +15,10 @@ from realtime_kp.keypoints import Keypoints
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """Keypoints of one image and what finding them took, in milliseconds.
+    """Keypoints of one image and the times that their computation took, in milliseconds.
 
-    On an NVIDIA GPU one graph holds the network and the decoding of its outputs: `network_ms` is both.
+    On an NVIDIA GPU one CUDA graph contains network and decoding: `network_ms` is the time of both, and
+    `keypoints_ms` that of copying the results.
     """
 
     keypoints: Keypoints
@@ -31,15 +32,15 @@ Results = Callable[[], list[Extraction]]
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What is running.
+    """The model in use.
 
     Attributes:
         model: Name of the weights.
         revision: Resolved commit of a hub model, else None.
-        licence: What is known of the weights' licence.
+        licence: Licence of the weights, as far as known.
         device: `cpu`, `cuda:N` or `mps`.
         engine: `torch` or `openvino`.
-        precision: Of the network: `fp32`, `bf16`, `fp16` or `int8`.
+        precision: Precision of the network: `fp32`, `bf16`, `fp16` or `int8`.
         descriptor_dim: Length of a descriptor.
     """
 
@@ -53,7 +54,7 @@ class ModelInfo:
 
 
 class Extractor(Protocol):
-    """What the pipeline asks of a keypoint network; `SuperPoint` is the real one."""
+    """A keypoint extractor as the pipeline uses it; `SuperPoint` is the implementation."""
 
     def __enter__(self) -> Self: ...
 
@@ -63,35 +64,38 @@ class Extractor(Protocol):
 
     @property
     def info(self) -> ModelInfo:
-        """What is running; valid between enter and exit."""
+        """The model in use; valid between enter and exit."""
         ...
 
     def network_size(self, source_wh: tuple[int, int]) -> tuple[int, int]:
-        """The network's input size for a source size."""
+        """Input size of the network for a source size, width and height."""
         ...
 
     def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None, batch: int = 1) -> None:
-        """Compile for a source size before its first frame.
+        """Compile and warm up for a source size.
 
         Args:
             source_wh: Width and height of the source.
-            interval_s: From one frame of the source to the next, where that is known.
-            batch: How many frames will come at once.
+            interval_s: Interval between frames of the source, where it is known.
+            batch: Number of frames per run.
         """
         ...
 
     @property
     def in_flight(self) -> int:
-        """How many times `submit` may be called before the first of its results is asked for."""
+        """How many runs may be submitted before the results of the first one are requested."""
         ...
 
     def submit(
         self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None = None
     ) -> Results:
-        """Begin with images of one size, as a batch; calling what comes back waits for their keypoints.
+        """Start a run on a batch of images of one size.
 
         Args:
             images_bgr: `(H, W, 3) uint8` each.
-            keypoint_threshold: Instead of the configured one.
+            keypoint_threshold: Replaces the configured one.
+
+        Returns:
+            A callable that waits for the keypoints.
         """
         ...

@@ -1,16 +1,16 @@
-"""Grey on the device, bit by bit as OpenCV has it."""
+"""Conversion to grey on the device, bit-identical to OpenCV."""
 
 from __future__ import annotations
 
 import torch
 
-# ITU-R BT.601 luma in 15 bits, blue first: OpenCV's `COLOR_BGR2GRAY` for 8-bit pictures (color_yuv.simd.hpp).
+# ITU-R BT.601 luma with 15-bit weights, blue first, as in `COLOR_BGR2GRAY` of OpenCV (color_yuv.simd.hpp).
 _WEIGHTS = (3735, 19235, 9798)
 _BITS = 15
 
 
 def grey_of(bgr: torch.Tensor) -> torch.Tensor:
-    """True grey.
+    """Convert BGR images to grey.
 
     Args:
         bgr: `(B, H, W, 3) uint8`, on any device.

@@ -1,4 +1,4 @@
-"""What to do when a GPU's memory is not enough: smaller batches, then the CPU."""
+"""Fallback when a GPU runs out of memory: smaller batches, then the CPU."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 
 class MemoryFallbackExtractor:
-    """An extractor that goes on when the memory of its device runs out.
+    """An extractor that continues when its device runs out of memory.
 
-    The first time a batch does not fit it is halved, and no larger one is tried again. What does not fit
-    alone is done by another extractor, for the rest of the run. Both are said once.
+    A batch that does not fit is halved, and larger ones are not tried again. When a single frame does not
+    fit, the second extractor takes over for the rest of the run. Each of the two is logged once.
 
     Args:
-        first: Runs as long as it can.
-        make_second: Makes the one for the CPU.
+        first: The extractor to use as long as possible.
+        make_second: Creates the extractor for the CPU.
     """
 
     def __init__(self, first: Extractor, make_second: Callable[[], Extractor]) -> None:
@@ -37,7 +37,7 @@ class MemoryFallbackExtractor:
 
     @property
     def info(self) -> ModelInfo:
-        """What is running."""
+        """The model in use."""
         return self._now.info
 
     def __enter__(self) -> Self:
@@ -51,11 +51,11 @@ class MemoryFallbackExtractor:
         self._now.__exit__(kind, error, trace)
 
     def network_size(self, source_wh: tuple[int, int]) -> tuple[int, int]:
-        """The network's input size for a source size."""
+        """Input size of the network for a source size, width and height."""
         return self._now.network_size(source_wh)
 
     def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None, batch: int = 1) -> None:
-        """Compile for a source size; for single frames where the batch does not fit."""
+        """Warm up for a source size; for single frames where the batch does not fit."""
 
         def warmed(count: int) -> bool:
             self._now.warm_up(source_wh, interval_s, count)
@@ -67,13 +67,13 @@ class MemoryFallbackExtractor:
 
     @property
     def in_flight(self) -> int:
-        """How many times `submit` may be called before the first of its results is asked for."""
+        """How many runs may be submitted before the results of the first one are requested."""
         return self._now.in_flight
 
     def submit(
         self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None = None
     ) -> Results:
-        """Begin with images of one size, as a batch or as several smaller ones."""
+        """Start a run on images of one size, as one batch or as several smaller ones."""
         by, begun = self._now, None
         if self._largest is None or len(images_bgr) <= self._largest:
             begun = _attempt(lambda: by.submit(images_bgr, keypoint_threshold))
@@ -87,7 +87,7 @@ class MemoryFallbackExtractor:
     def _piecemeal(
         self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None
     ) -> list[Extraction]:
-        """Do now what did not fit at once."""
+        """Process a batch that did not fit, in smaller parts."""
         count = len(images_bgr)
         if count == 1:
             while (found := _attempt(lambda: self._now.submit(images_bgr, keypoint_threshold)())) is None:
@@ -105,14 +105,14 @@ class MemoryFallbackExtractor:
         self._fell_back = True
         log.warning("the device has no memory for one frame: going on with the CPU")
         self._now.__exit__(None, None, None)
-        # Other threads ask meanwhile what is running: the first one answers until the second one is there.
+        # Other threads may read `info` meanwhile: the first extractor stays until the second one is ready.
         self._now = self._make_second().__enter__()
 
 
 def _attempt(work: Callable[[], T]) -> T | None:
-    """What work gives; None where the memory of the device ran out.
+    """Result of `work`; None where the device ran out of memory.
 
-    Whoever reacts does so outside the `except`: in there the traceback still holds what took the memory.
+    Callers must react outside an `except` block, in which the traceback would still hold the memory.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The larger model where it keeps up with the source, the smaller one elsewhere."""
+"""Selection of the model by speed: the larger one where it keeps up with the source, else the smaller one."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _TRIALS = 3
 
 
 class ModelSelectingExtractor:
-    """Loads the larger model; a warm-up that shows it slower than the source replaces it by the smaller one.
+    """Loads the larger model; replaces it if the warm-up shows it slower than the source.
 
-    On GPUs the larger one stays.
+    On GPUs the larger one is always used.
 
     Args:
-        config: All but the model.
-        large: What `--model` takes.
+        config: All settings but the model.
+        large: A value of `--model`.
         small: The same.
     """
 
@@ -51,20 +51,20 @@ class ModelSelectingExtractor:
 
     @property
     def info(self) -> ModelInfo:
-        """What is running; valid between enter and exit."""
+        """The model in use; valid between enter and exit."""
         return self._active.info
 
     def network_size(self, source_wh: tuple[int, int]) -> tuple[int, int]:
-        """The network's input size for a source size."""
+        """Input size of the network for a source size, width and height."""
         return self._active.network_size(source_wh)
 
     def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None, batch: int = 1) -> None:
-        """Compile for a source size, and choose the model.
+        """Warm up for a source size, and select the model.
 
         Args:
             source_wh: Width and height of the source.
-            interval_s: From one frame of the source to the next; None keeps the model.
-            batch: How many frames will come at once.
+            interval_s: Interval between frames of the source; None keeps the larger model.
+            batch: Number of frames per run.
         """
         self._active.warm_up(source_wh, batch=batch)
         if interval_s is None or not self.info.device.startswith("cpu"):
@@ -85,13 +85,13 @@ class ModelSelectingExtractor:
 
     @property
     def in_flight(self) -> int:
-        """How many times `submit` may be called before the first of its results is asked for."""
+        """How many runs may be submitted before the results of the first one are requested."""
         return self._active.in_flight
 
     def submit(
         self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None = None
     ) -> Results:
-        """Begin with images of one size; calling what comes back waits for their keypoints."""
+        """Start a run on images of one size; returns a callable that waits for the keypoints."""
         return self._active.submit(images_bgr, keypoint_threshold)
 
     def _time(self, source_wh: tuple[int, int]) -> float:

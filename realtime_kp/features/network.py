@@ -1,4 +1,4 @@
-"""The convolutions of SuperPoint: transformers' modules, without its loops over the batch."""
+"""The network of SuperPoint: modules of transformers, batched and without post-processing."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class SuperPointNetwork(nn.Module):
-    """Encoder and both heads as one fixed-shape graph; everything after them is `decode`'s.
+    """Encoder and both heads with fixed shapes; decoding is separate.
 
     Args:
-        model: A loaded `SuperPointForKeypointDetection`; its modules are used, not copied.
+        model: A loaded `SuperPointForKeypointDetection`; its modules are shared, not copied.
     """
 
     def __init__(self, model: SuperPointForKeypointDetection) -> None:
@@ -32,7 +32,7 @@ class SuperPointNetwork(nn.Module):
         """Run the network.
 
         Args:
-            grey: `(B, H, W) uint8`, true grey; H and W multiples of 8.
+            grey: `(B, H, W) uint8`, grey; H and W multiples of 8.
 
         Returns:
             Logits `(B, 65, H/8, W/8)` and descriptors `(B, H/8, W/8, D)`, neither normalised.

@@ -1,4 +1,4 @@
-"""Fixed resizing: which size the network sees, and the way back to source pixels."""
+"""Fixed resizing: input size of the network, and coordinates back in pixels of the source."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CELL = 8
 
 
 def network_size(source_wh: tuple[int, int], resize: str) -> tuple[int, int]:
-    """The one size of the network's input for a source size.
+    """Input size of the network for a source size.
 
     Args:
         source_wh: Width and height of the source in pixels.
-        resize: `"640"` is the long side, the other keeps the aspect as nearly as multiples of 8 allow;
-            `"640x480"` is exact and stretches.
+        resize: `"640"` is the long side, and the aspect is kept as far as multiples of 8 allow; `"640x480"`
+            is exact and stretches.
 
     Returns:
         Width and height, multiples of 8.
@@ -33,12 +33,12 @@ def network_size(source_wh: tuple[int, int], resize: str) -> tuple[int, int]:
 
 
 def to_network(image_bgr: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArray[np.uint8]:
-    """True grey (ITU-R BT.601 luma) at the network's size: `(H, W) uint8`."""
+    """Convert to grey (ITU-R BT.601 luma) at the input size of the network: `(H, W) uint8`."""
     grey = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY)
     if (grey.shape[1], grey.shape[0]) == size_wh:
         return np.asarray(grey, np.uint8)
     shrinks = size_wh[0] * size_wh[1] < grey.shape[0] * grey.shape[1]
-    # Averaging over the area keeps fine texture from turning into false corners when shrinking.
+    # Area averaging prevents aliasing, which would create false corners.
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(grey, size_wh, interpolation=method), np.uint8)
 
@@ -46,7 +46,7 @@ def to_network(image_bgr: NDArray[np.uint8], size_wh: tuple[int, int]) -> NDArra
 def to_source(
     xy: NDArray[np.float32], source_wh: tuple[int, int], size_wh: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Map network pixels to source pixels, centre to centre: `(x + 0.5) * w_src / w_net - 0.5`."""
+    """Map network pixels to source pixels by pixel centres: `(x + 0.5) * w_src / w_net - 0.5`."""
     scale = np.array(source_wh, np.float32) / np.array(size_wh, np.float32)
     return np.asarray((xy + np.float32(0.5)) * scale - np.float32(0.5), np.float32)
 
@@ -55,7 +55,7 @@ def common_size(images_bgr: Sequence[NDArray[np.uint8]]) -> tuple[int, int]:
     """Width and height of the images of a batch.
 
     Raises:
-        ValueError: They differ in size, or one is no `(H, W, 3) uint8`.
+        ValueError: They differ in size, or one is not `(H, W, 3) uint8`.
     """
     for image in images_bgr:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:

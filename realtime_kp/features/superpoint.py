@@ -1,4 +1,4 @@
-"""SuperPoint from a BGR image to keypoints in its pixels."""
+"""SuperPoint: from a BGR image to keypoints in its pixels."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _Part = TypeVar("_Part")
 
 
 class SuperPoint:
-    """Finds keypoints. Entering loads the weights and prepares the engine; exiting frees both.
+    """Detects keypoints. Entering loads the weights and prepares the engine; exiting frees both.
 
-    Keyword arguments are the fields of `SuperPointConfig`, or give the whole `config`. With `latency=False`
-    several images may be on their way at once (`in_flight`): more of them a second, each later.
+    Keyword arguments are the fields of `SuperPointConfig`; alternatively `config` holds all of them. With
+    `latency=False` several runs may be in flight, for a higher throughput at a higher latency.
 
     Example:
         with SuperPoint(resize="640", max_keypoints=512) as superpoint:
             keypoints = superpoint(image_bgr)
 
     Raises:
-        ConfigError: An argument is unknown or impossible.
+        ConfigError: An argument is unknown or invalid.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class SuperPoint:
 
     @property
     def info(self) -> ModelInfo:
-        """What is running; valid between enter and exit."""
+        """The model in use; valid between enter and exit."""
         return _loaded(self._info)
 
     def __enter__(self) -> Self:
@@ -99,7 +99,7 @@ class SuperPoint:
         """Keypoints of several images of one size, run as one batch.
 
         Raises:
-            ValueError: The images differ in size, or one is no `(H, W, 3) uint8`.
+            ValueError: The images differ in size, or one is not `(H, W, 3) uint8`.
         """
         if not images_bgr:
             return []
@@ -110,26 +110,29 @@ class SuperPoint:
 
         Args:
             image_bgr: `(H, W, 3) uint8`.
-            keypoint_threshold: Instead of the configured one.
+            keypoint_threshold: Replaces the configured one.
         """
         return self.submit([image_bgr], keypoint_threshold)()[0]
 
     @property
     def in_flight(self) -> int:
-        """How many times `submit` may be called before the first of its results is asked for."""
+        """How many runs may be submitted before the results of the first one are requested."""
         return _loaded(self._finder).in_flight
 
     def submit(
         self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None = None
     ) -> Results:
-        """Begin with images of one size, as a batch; calling what comes back waits for their keypoints.
+        """Start a run on a batch of images of one size.
 
         Args:
             images_bgr: `(H, W, 3) uint8` each, at least one.
-            keypoint_threshold: Instead of the configured one.
+            keypoint_threshold: Replaces the configured one.
+
+        Returns:
+            A callable that waits for the keypoints.
 
         Raises:
-            ValueError: The images differ in size, or one is no `(H, W, 3) uint8`.
+            ValueError: The images differ in size, or one is not `(H, W, 3) uint8`.
         """
         started_s = time.perf_counter()
         finder = _loaded(self._finder)
@@ -152,20 +155,20 @@ class SuperPoint:
         return results
 
     def network_size(self, source_wh: tuple[int, int]) -> tuple[int, int]:
-        """The network's input size for a source size."""
+        """Input size of the network for a source size, width and height."""
         return network_size(source_wh, self.config.resize)
 
     def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None, batch: int = 1) -> None:
-        """Compile for a source size and a batch before the first frames."""
+        """Compile and warm up for a source size and a batch."""
         blank = np.zeros((source_wh[1], source_wh[0], 3), np.uint8)
         for _ in range(2):
             self.submit([blank] * batch)()
 
     def prepare(self, images_bgr: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        """First step: true grey at the network's size, `(B, H, W) uint8`.
+        """First step: grey images at the input size of the network, `(B, H, W) uint8`.
 
         Raises:
-            ValueError: The images differ in size, or one is no `(H, W, 3) uint8`.
+            ValueError: The images differ in size, or one is not `(H, W, 3) uint8`.
         """
         return np.stack(self._grey(images_bgr, common_size(images_bgr)))
 
@@ -176,9 +179,9 @@ class SuperPoint:
         return [to_network(image, size_wh) for image in images_bgr]
 
     def run(self, grey: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Second step: the network, from what `prepare` gives to the outputs of both heads.
+        """Second step: the network, from the result of `prepare` to the outputs of both heads.
 
-        They are there when this returns, on a GPU as well, and may live until the next run only.
+        They are complete when this returns, on a GPU as well, and may be valid until the next run only.
         """
         return _loaded(self._engine).submit(grey)()
 
@@ -193,10 +196,10 @@ class SuperPoint:
         """Third step: from the outputs of both heads to keypoints in pixels of the source.
 
         Args:
-            logits: As `run` gives them.
+            logits: As `run` returns them.
             descriptor_map: The same.
             source_wh: Width and height of the images.
-            keypoint_threshold: Instead of the configured one.
+            keypoint_threshold: Replaces the configured one.
         """
         from realtime_kp.features.detection import decode_outputs
 
@@ -205,11 +208,11 @@ class SuperPoint:
         return self._in_source(arrays, source_wh, threshold)
 
     def _in_source(self, arrays: HostArrays, source_wh: tuple[int, int], threshold: float) -> list[Keypoints]:
-        """What scores above the threshold, in pixels of the source."""
+        """Keypoints that score above the threshold, in pixels of the source."""
         size_wh = self.network_size(source_wh)
         found = []
         for xy, scores, descriptors in zip(*arrays, strict=True):
-            # Sorted best first: what passes the threshold is a leading slice. Score 0 marks a void row.
+            # Sorted best first, those above the threshold are a leading slice. Score 0 marks an unused row.
             count = int(np.count_nonzero((scores > threshold) & (scores > 0)))
             places = to_source(xy[:count], source_wh, size_wh)
             found.append(Keypoints(places, scores[:count].copy(), descriptors[:count].copy()))

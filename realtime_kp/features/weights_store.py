@@ -1,4 +1,4 @@
-"""Where weights come from: bundled with the package, a local folder, or the Hugging Face hub."""
+"""Weights: bundled with the package, in a local folder, or on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BUNDLED = {"auto": "superpoint-open", "base": "superpoint-open", "small": "super
 INT8_FILE = "openvino_int8.xml"
 _WEIGHTS_DIR = Path(__file__).parent / "weights"
 _HUB_S = 10.0
-# What transformers takes where config.json is silent.
+# Defaults of transformers for keys missing in config.json.
 _BORDER_PX, _DESCRIPTOR_DIM = 4, 256
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 MAGIC_LEAP_LICENCE = (
@@ -36,13 +36,13 @@ _RESEARCH_ONLY = {"magic-leap-community/superpoint": MAGIC_LEAP_LICENCE}
 
 @dataclass(frozen=True, slots=True)
 class WeightsRef:
-    """Which weights a text names, before anything is loaded.
+    """Weights that a value of `--model` refers to, before anything is loaded.
 
     Attributes:
-        name: What to call them.
-        location: A folder on disk or a hub id; what `from_pretrained` takes.
+        name: Name for messages.
+        location: A folder or a hub id, as `from_pretrained` takes it.
         kind: `bundled`, `folder` or `hub`.
-        licence: What is known of their licence; empty where nothing is.
+        licence: Licence, as far as known; else empty.
     """
 
     name: str
@@ -52,18 +52,18 @@ class WeightsRef:
 
     @property
     def int8_file(self) -> Path | None:
-        """The 8-bit network for OpenVINO that lies beside the weights; None where there is none."""
+        """The 8-bit network for OpenVINO beside the weights; None where there is none."""
         path = Path(self.location) / INT8_FILE
         return path if self.kind != "hub" and path.is_file() else None
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedWeights:
-    """A SuperPoint of transformers in float32 on the CPU, and where it came from.
+    """A SuperPoint of transformers in float32 on the CPU, with its origin.
 
     Attributes:
-        ref: Which weights were asked for.
-        model: The model itself, in evaluation mode.
+        ref: The weights.
+        model: The model, in evaluation mode.
         revision: The resolved commit of a hub id; None for folders.
     """
 
@@ -74,14 +74,14 @@ class LoadedWeights:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Weights that are loaded only where something needs them: transformers takes seconds to import.
+    """Weights that are loaded on first use, because importing transformers takes seconds.
 
     Attributes:
-        ref: Which weights.
+        ref: The weights.
         revision: The resolved commit of a hub id; None for folders.
-        border_px: Keypoints nearer to the edge of the network's input are left out.
+        border_px: Keypoints nearer to the edge of the network input are removed.
         descriptor_dim: Length of a descriptor.
-        load: Gives the SuperPoint of transformers.
+        load: Returns the SuperPoint of transformers.
     """
 
     ref: WeightsRef
@@ -92,12 +92,12 @@ class Model:
 
     @property
     def folder(self) -> Path | None:
-        """The folder that holds all there is to know of them; None for a hub id."""
+        """The folder with all files of the model; None for a hub id."""
         return None if self.ref.kind == "hub" else Path(self.ref.location)
 
 
 def find_model(model: str, revision: str | None = None) -> Model:
-    """Find weights; those of the hub are loaded at once, those of a folder when they are asked for.
+    """Find weights; those of the hub are loaded immediately, those of a folder on first use.
 
     Args:
         model: A bundled name, a local folder or a hub id.
@@ -129,12 +129,12 @@ def find_model(model: str, revision: str | None = None) -> Model:
 
 
 def bundled_models() -> dict[str, Path]:
-    """Names and folders of the models that come with the package."""
+    """Names and folders of the bundled models."""
     return {path.name: path for path in sorted(_WEIGHTS_DIR.iterdir()) if (path / "config.json").is_file()}
 
 
 def find_weights(model: str) -> WeightsRef:
-    """Decide what a model's name means; nothing is loaded.
+    """Resolve a value of `--model` without loading anything.
 
     Raises:
         ModelError: It is no bundled name, no folder with weights, and no hub id.
@@ -211,7 +211,7 @@ def _say_once(text: str) -> None:
 
 
 def _resolve(ref: WeightsRef, revision: str | None) -> tuple[str | None, bool]:
-    """Ask the hub, once and briefly, which commit is meant: its answer, and whether it can be reached."""
+    """Ask the hub, with a short time-out, for the commit: the commit, and whether the hub can be reached."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
@@ -270,7 +270,7 @@ def _why_not_loaded(ref: WeightsRef, revision: str | None, reachable: bool, exc:
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Keep progress bars, retries and start-up chatter off the terminal while loading."""
+    """Suppress progress bars and start-up messages of transformers and the hub while loading."""
     from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as hf_logging
 

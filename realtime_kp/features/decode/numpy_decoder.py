@@ -1,6 +1,6 @@
-"""`decode` for a CPU: the same in OpenCV and NumPy, and only where the heat map is above the threshold.
+"""Decoding in OpenCV and NumPy, for CPUs; only pixels above the threshold are processed.
 
-torch takes longer for the many small steps than for what they compute.
+On a CPU the overhead of torch for the many small steps exceeds their computation.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _SMALLEST_NORM = 1e-12
 def decode_arrays(
     logits: FloatArray, descriptor_maps: FloatArray, settings: DecodeSettings, threshold: float = 0.0
 ) -> HostArrays:
-    """Turn the raw outputs of both heads into the best keypoints of each image.
+    """Decode the outputs of both heads into the best keypoints of each image.
 
     Args:
         logits: `(B, 65, h, w)`; the last channel is the "no keypoint" bin.
         descriptor_maps: `(B, h, w, D)`, not normalised.
-        settings: Radius, border and size of the result.
-        threshold: What scores no more is left out.
+        settings: Settings of decoding.
+        threshold: Only keypoints that score above it are returned.
 
     Returns:
-        Places, scores and descriptors as `DecodedBatch` has them, with as many rows as the image with most
-        keypoints has; those of the others are void at the end.
+        Positions, scores and descriptors as in `DecodedBatch`, with as many rows as the image with the most
+        keypoints; missing rows of the others have score 0.
     """
     found = []
     for cells, descriptor_map in zip(logits, descriptor_maps, strict=True):
@@ -55,7 +55,7 @@ def _padded(part: FloatArray, rows: int) -> FloatArray:
 
 
 def heatmap(cells: FloatArray) -> FloatArray:
-    """Soft-max over the 64 places of each 8×8 cell and "none", laid out as a full-size map.
+    """Soft-max over the 64 positions of each 8×8 cell and "no keypoint", as a full-size heat map.
 
     Args:
         cells: `(65, h, w)`, logits.
@@ -75,15 +75,15 @@ def heatmap(cells: FloatArray) -> FloatArray:
 
 
 def find_peaks(heat: FloatArray, settings: DecodeSettings, threshold: float) -> tuple[FloatArray, FloatArray]:
-    """The highest survivors of non-maximum suppression.
+    """The highest peaks after non-maximum suppression.
 
     Args:
         heat: `(H, W) float32`, 0 or more.
-        settings: How many, radius, border, and whether to refine.
-        threshold: What scores no more, or 0, is left out.
+        settings: Settings of decoding.
+        threshold: Only peaks above it, and above 0, are returned.
 
     Returns:
-        `(N, 2) float32` places (x, y) and `(N,)` scores, best first.
+        `(N, 2) float32` positions (x, y) and `(N,)` scores, best first.
     """
     radius, border = settings.nms_radius, settings.border
     height, width = heat.shape
@@ -99,9 +99,9 @@ def find_peaks(heat: FloatArray, settings: DecodeSettings, threshold: float) -> 
 
 
 def _survivors(heat: FloatArray, radius: int, threshold: float) -> IntArray:
-    """Flat places of what `non_maximum_suppression` leaves above the threshold.
+    """Flat indices of the pixels that `non_maximum_suppression` keeps above the threshold.
 
-    What lies below it suppresses nothing above it, so the rounds after the first look at the rest above only.
+    A pixel below the threshold never suppresses one above it, so that later rounds need only look above.
     """
     above = cv2.compare(heat, threshold, cv2.CMP_GT)
     kept = above
@@ -119,8 +119,8 @@ def _survivors(heat: FloatArray, radius: int, threshold: float) -> IntArray:
 def _one_of_each_tie(x: IntArray, y: IntArray, radius: int) -> IntArray:
     """Rows, ascending, without those that share a block of `block_px` with an earlier one.
 
-    Survivors lie more than r apart, exact ties aside, which half precision knows: of those in one block the
-    first is enough.
+    Peaks are more than r apart except for exact ties, which half precision produces: of those in one block
+    the first is kept.
     """
     block = block_px(radius)
     if block == 1:
@@ -129,7 +129,7 @@ def _one_of_each_tie(x: IntArray, y: IntArray, radius: int) -> IntArray:
 
 
 def _off_centre(heat: FloatArray, x: IntArray, y: IntArray) -> FloatArray:
-    """`(N, 2)`, from pixels to the centre of mass of the 5×5 around each (soft-argmax of the heat map)."""
+    """`(N, 2)`: offsets to the centre of mass of the 5×5 pixels around each peak (soft-argmax)."""
     reach = REFINE_REACH_PX
     side = 2 * reach + 1
     if len(x) and min(x.min(), y.min(), heat.shape[1] - 1 - x.max(), heat.shape[0] - 1 - y.max()) < reach:
@@ -142,12 +142,12 @@ def _off_centre(heat: FloatArray, x: IntArray, y: IntArray) -> FloatArray:
 
 
 def sample_descriptors(descriptor_map: FloatArray, xy: FloatArray, settings: DecodeSettings) -> FloatArray:
-    """Interpolate unit descriptors bilinearly at the keypoints only; `decode` tells how.
+    """Interpolate unit descriptors bilinearly at the keypoints; see `torch_decoder.sample_descriptors`.
 
     Args:
         descriptor_map: `(h, w, D)`, not normalised.
         xy: `(N, 2) float32`, network pixels.
-        settings: Which of the two grids.
+        settings: `descriptor_grid` selects the grid.
 
     Returns:
         `(N, D) float32`, unit length.
@@ -161,7 +161,7 @@ def sample_descriptors(descriptor_map: FloatArray, xy: FloatArray, settings: Dec
     right, down = min(1, columns - 1), columns * min(1, rows - 1)
     first = (before[:, 1] * columns + before[:, 0]).astype(np.intp)
     corners = first[:, None] + np.array([0, right, down, down + right])
-    # A descriptor lies in one piece of memory, and only those asked for are made unit length.
+    # Descriptors are contiguous in memory; only the sampled ones are normalised.
     found = descriptor_map.reshape(-1, dim).take(corners, axis=0)
     weights = np.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x], axis=1)
     weights /= np.maximum(np.sqrt(np.einsum("nkd,nkd->nk", found, found)), _SMALLEST_NORM)

@@ -1,4 +1,4 @@
-"""What both decoders share: settings, constants of the grid, and the form of their results."""
+"""Settings, constants and result type of both decoders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 CELL = 8
 REFINE_REACH_PX = 2
 
-# Places `(B, K, 2)`, scores `(B, K)` and descriptors `(B, K, D)`; rows of score 0 are void.
+# Positions `(B, K, 2)`, scores `(B, K)` and descriptors `(B, K, D)`; rows of score 0 are unused.
 HostArrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 

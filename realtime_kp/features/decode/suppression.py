@@ -1,4 +1,4 @@
-"""Non-maximum suppression, exactly as the reference has it."""
+"""Non-maximum suppression, identical to that of the reference implementation."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ ROUNDS = 2
 
 
 def non_maximum_suppression(heat: torch.Tensor, radius: int) -> torch.Tensor:
-    """Keep each local maximum within ±radius, in two further rounds those that lost to a suppressed one.
+    """Keep local maxima within ±radius, and in two further rounds those that only a suppressed one exceeded.
 
-    Exactly the reference's rule (max-pools of (2r+1)², once and then two rounds of two); the square window
-    is taken apart into a row and a column, which is the same maximum at a fraction of the taps.
+    The result equals that of the reference, max-pools of (2r+1)², one and then two rounds of two. The square
+    window is separated into rows and columns, which gives the same maximum with fewer comparisons.
 
     Args:
         heat: `(B, H, W) float32`, 0 or more.
         radius: In pixels; 0 keeps everything.
 
     Returns:
-        `(B, H, W)`: `heat` at the survivors, 0 elsewhere.
+        `(B, H, W)`: `heat` at the peaks, 0 elsewhere.
     """
     if radius == 0:
         return heat
@@ -32,7 +32,7 @@ def non_maximum_suppression(heat: torch.Tensor, radius: int) -> torch.Tensor:
 
 
 def window_max(image: torch.Tensor, radius: int) -> torch.Tensor:
-    """Largest value within ±radius, `(B, H, W)`; beyond the edges counts for nothing."""
+    """`(B, H, W)`: largest value within ±radius; pixels beyond the edges are ignored."""
     side = 2 * radius + 1
     rows = functional.max_pool2d(image.unsqueeze(1), (1, side), stride=1, padding=(0, radius))
     return functional.max_pool2d(rows, (side, 1), stride=1, padding=(radius, 0)).squeeze(1)

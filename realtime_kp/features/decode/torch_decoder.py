@@ -1,6 +1,6 @@
-"""From the heads' outputs to keypoints: pure tensor functions, float32, batched, fixed shapes, no host syncs.
+"""Decoding in torch: batched, in float32, with fixed shapes and without host synchronisation.
 
-All coordinates here are network pixels; the centre of the top-left pixel is (0, 0).
+All coordinates are network pixels; the centre of the top-left pixel is (0, 0).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from realtime_kp.features.decode.suppression import non_maximum_suppression
 
 @dataclass(frozen=True, slots=True)
 class DecodedBatch:
-    """Fixed-size result for B images: the K best places of each, best first, many of them possibly void.
+    """Result of fixed size for B images: the K best peaks of each, best first, some of them possibly unused.
 
     Attributes:
         xy: `(B, K, 2) float32`, network pixels.
-        scores: `(B, K) float32`; at or below the threshold where the row is void.
+        scores: `(B, K) float32`; 0 in unused rows.
         descriptors: `(B, K, D) float32`, unit length.
     """
 
@@ -37,16 +37,16 @@ class DecodedBatch:
     descriptors: torch.Tensor
 
     def to_host(self) -> HostArrays:
-        """Places, scores and descriptors as NumPy arrays, in one transfer."""
+        """Positions, scores and descriptors as NumPy arrays, in one transfer."""
         return unpack(self.packed().cpu())
 
     def packed(self) -> torch.Tensor:
-        """All three in one piece: `(B, K, 3 + D) float32`."""
+        """All three in one tensor: `(B, K, 3 + D) float32`."""
         return torch.cat([self.xy, self.scores.unsqueeze(2), self.descriptors], dim=2)
 
 
 def unpack(packed: torch.Tensor) -> HostArrays:
-    """What `DecodedBatch.packed` has put together, from host memory; views, not copies."""
+    """Split the result of `DecodedBatch.packed`, in host memory, into views."""
     whole = packed.numpy()
     return whole[..., :2], whole[..., 2], whole[..., 3:]
 
@@ -56,12 +56,12 @@ def decode(
     descriptor_map: torch.Tensor,
     settings: DecodeSettings,
 ) -> DecodedBatch:
-    """Turn the raw outputs of both heads into the best keypoints of each image.
+    """Decode the outputs of both heads into the best keypoints of each image.
 
     Args:
         logits: `(B, 65, h, w)`, any float type; the last channel is the "no keypoint" bin.
         descriptor_map: `(B, h, w, D)`, any float type, not normalised.
-        settings: Radius, border and size of the result.
+        settings: Settings of decoding.
 
     Returns:
         Keypoints in network pixels.
@@ -75,7 +75,7 @@ def decode(
 
 
 def heatmap(logits: torch.Tensor) -> torch.Tensor:
-    """Soft-max over the 64 places of each 8×8 cell and "none", laid out as a full-size map.
+    """Soft-max over the 64 positions of each 8×8 cell and "no keypoint", as a full-size heat map.
 
     Args:
         logits: `(B, 65, h, w)`.
@@ -89,7 +89,7 @@ def heatmap(logits: torch.Tensor) -> torch.Tensor:
 
 
 def trim_border(heat: torch.Tensor, border: int) -> torch.Tensor:
-    """Zero the map within `border` pixels of all four edges."""
+    """Set the map to 0 within `border` pixels of all four edges."""
     if border == 0:
         return heat
     trimmed = torch.zeros_like(heat)
@@ -99,18 +99,18 @@ def trim_border(heat: torch.Tensor, border: int) -> torch.Tensor:
 
 
 def top_keypoints(peaks: torch.Tensor, count: int, radius: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The `count` highest survivors of non-maximum suppression.
+    """The `count` highest peaks after non-maximum suppression.
 
-    After suppression with radius r two survivors are more than r apart (exact ties aside), so a block of
-    b ≤ r + 1 pixels holds at most one: the block maxima are all that needs to be ranked.
+    Peaks are more than r apart (except for exact ties), so that a block of b ≤ r + 1 pixels contains at most
+    one: only the maxima of the blocks are ranked.
 
     Args:
-        peaks: `(B, H, W)`, 0 where there is none; H and W multiples of 8.
+        peaks: `(B, H, W)`, 0 where there is no peak; H and W multiples of 8.
         count: K.
-        radius: The radius of the suppression.
+        radius: Radius of the suppression.
 
     Returns:
-        `(B, K, 2) float32` places (x, y) and `(B, K)` scores, best first; rows of score 0 are void.
+        `(B, K, 2) float32` positions (x, y) and `(B, K)` scores, best first; rows of score 0 are unused.
     """
     width = peaks.shape[2]
     block = block_px(radius)
@@ -127,10 +127,10 @@ def top_keypoints(peaks: torch.Tensor, count: int, radius: int) -> tuple[torch.T
 
 
 def refine(heat: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
-    """Move each keypoint to the centre of mass of the 5×5 pixels around it (soft-argmax of the heat map).
+    """Sub-pixel refinement: centre of mass of the 5×5 pixels around each keypoint (soft-argmax).
 
     Args:
-        heat: `(B, H, W)`, the map before suppression.
+        heat: `(B, H, W)`, heat map before suppression.
         xy: `(B, K, 2)`, whole pixels.
 
     Returns:
@@ -147,7 +147,7 @@ def refine(heat: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
 def around(
     heat: torch.Tensor, xy: torch.Tensor, reach: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What a map holds around places, S = (2 · reach + 1)² pixels each.
+    """Values of a map around positions, S = (2 · reach + 1)² pixels each.
 
     Args:
         heat: `(B, H, W)`.
@@ -155,8 +155,8 @@ def around(
         reach: In pixels, in all four directions.
 
     Returns:
-        `(B, K, S)` values, `(B, K, S) bool`, which of them lie in the map (others are of its edge), and
-        `(S, 2)`, how far in x and y each is from its place.
+        `(B, K, S)` values, `(B, K, S) bool`, which of them lie inside the map (others repeat the edge), and
+        `(S, 2)` offsets in x and y.
     """
     batch, height, width = heat.shape
     steps = torch.arange(-reach, reach + 1, device=heat.device)
@@ -172,10 +172,9 @@ def around(
 def sample_descriptors(
     descriptor_map: torch.Tensor, xy: torch.Tensor, grid: Literal["exact", "transformers"]
 ) -> torch.Tensor:
-    """Interpolate unit descriptors bilinearly at the keypoints only.
+    """Interpolate unit descriptors bilinearly at the keypoints.
 
-    The centre of cell c lies at pixel 8c + 3.5, so the exact place is `(x - 3.5) / 8` cells. transformers'
-    `_sample_descriptors` has `(x - 3.5) / (8w - 4.5) * (w - 1)`, which drifts towards the far edges.
+    The positions in the descriptor map are those of `settings.grid_scale`.
 
     Args:
         descriptor_map: `(B, h, w, D)`, not normalised.
@@ -196,7 +195,7 @@ def sample_descriptors(
     across = torch.stack([1 - part_x, part_x], dim=2)
     along = torch.stack([1 - part_y, part_y], dim=2)
     weights = (along.unsqueeze(3) * across.unsqueeze(2)).flatten(2)
-    # A descriptor lies in one piece of memory, and only those asked for are made unit length.
+    # Descriptors are contiguous in memory; only the sampled ones are normalised.
     found = descriptor_map.reshape(-1, dim).index_select(0, corners.flatten()).float().view(-1, 4, dim)
     weights = weights.view(-1, 4) / found.norm(dim=2).clamp_min(1e-12)
     sampled = torch.bmm(weights.unsqueeze(1), found).view(batch, -1, dim)
@@ -206,7 +205,7 @@ def sample_descriptors(
 def _cells(
     pixels: torch.Tensor, count: int, grid: Literal["exact", "transformers"]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The cell before each place along one axis, and how far it lies towards the next one."""
+    """Index of the cell before each position along one axis, and the fraction towards the next cell."""
     cells = ((pixels - 3.5) * grid_scale(count, grid)).clamp(0, count - 1)
     before = cells.floor().clamp(0, max(0, count - 2))
     return before, cells - before

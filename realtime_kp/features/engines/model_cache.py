@@ -1,4 +1,4 @@
-"""Converted networks kept between runs, in the user's cache folder."""
+"""Model cache: converted networks in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FILE = "graph.xml"
 
 
 def cache_folder() -> Path:
-    """Where converted networks are kept: `$REALTIME_KP_CACHE`, else where the system wants caches."""
+    """Folder of the cache: `$REALTIME_KP_CACHE`, else the default of the system."""
     import platformdirs
 
     asked = os.environ.get(FOLDER_VARIABLE)
@@ -29,14 +29,13 @@ def cache_folder() -> Path:
 
 
 def cached_model(weights: Path, convert: Callable[[], Any]) -> Any:
-    """The OpenVINO model of a folder of weights: as it was kept, else converted and kept.
+    """The OpenVINO model for a folder of weights, from the cache or converted and cached.
 
-    Other weights, settings or versions have another key. A cache that cannot be read or written costs time
-    and nothing else.
+    The key covers weights, settings and versions. A cache that cannot be read or written only costs time.
 
     Args:
         weights: A Hugging Face model folder.
-        convert: Makes the OpenVINO model.
+        convert: Creates the OpenVINO model.
     """
     import openvino
 
@@ -68,7 +67,7 @@ def _keep(graph: Any, folder: Path) -> None:
     import openvino
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed: another process must never see half of it.
+    # Written elsewhere and renamed, so that other processes never see an incomplete model.
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="partial-") as name:
         whole = Path(name) / folder.name
         whole.mkdir()

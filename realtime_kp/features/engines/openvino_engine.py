@@ -27,11 +27,11 @@ class OpenVinoEngine:
     """The network in OpenVINO on the CPU, compiled once per input shape.
 
     Args:
-        graph: The network, of any input shape.
+        graph: The network with dynamic shapes.
         choice: Precision.
-        latency: One run at a time on all cores. Else two at once, each on half of them: other threads that
-            take a core for a while then hold up one of the two only, and none waits for the other's share of
-            every layer.
+        latency: One run at a time on all cores. Else two streams, each on half of the cores: a thread that
+            occupies a core then delays one of the streams only, and neither waits for the other in every
+            layer.
     """
 
     def __init__(self, graph: Any, choice: EngineChoice, *, latency: bool = True) -> None:
@@ -50,11 +50,11 @@ class OpenVinoEngine:
 
     @property
     def in_flight(self) -> int:
-        """One run a stream, and one that waits while the outputs of another are looked at."""
+        """One run per stream, and one more while the outputs of another are processed."""
         return 1 if self._streams == 1 else self._streams + 1
 
     def submit(self, grey: NDArray[np.uint8]) -> Outputs:
-        """Begin to run the network."""
+        """Start a run."""
         requests = self._compiled(grey.shape)
         request = requests[0]
         requests.rotate(-1)
@@ -68,7 +68,7 @@ class OpenVinoEngine:
         return wait
 
     def close(self) -> None:
-        """Let go of the compiled models."""
+        """Release the compiled models."""
         for requests in self._requests.values():
             for request in requests:
                 request.wait()
@@ -80,7 +80,7 @@ class OpenVinoEngine:
             return self._requests[shape]
         graph = self._graph.clone()
         graph.reshape(list(shape))
-        # What an 8-bit network keeps in floating point runs in bf16 where the CPU has it.
+        # Layers of an 8-bit network that are not quantised run in bf16 where the CPU has it.
         half = self._choice.precision == "bf16" or (
             self._choice.precision == "int8" and "bf16" in cpu_precisions()
         )
@@ -97,13 +97,13 @@ class OpenVinoEngine:
 
 
 def openvino_model(model: Model, *, int8: bool) -> Any:
-    """The network of some weights as an OpenVINO model, of any input shape.
+    """The network as an OpenVINO model with dynamic shapes.
 
-    Converting it takes seconds, most of them for loading transformers: what was converted once is kept.
+    Conversion takes seconds, mostly for importing transformers, so its result is cached.
 
     Args:
-        model: Which weights.
-        int8: Their 8-bit version, which must be there.
+        model: The weights.
+        int8: Use the 8-bit version, which must exist.
     """
     import openvino
 
@@ -117,18 +117,18 @@ def openvino_model(model: Model, *, int8: bool) -> Any:
 
 
 def convert_to_openvino(network: SuperPointNetwork) -> Any:
-    """The network in fp32 as an OpenVINO model, of any input shape."""
+    """Convert the network to an OpenVINO model in fp32 with dynamic shapes."""
     import openvino
 
     example = torch.zeros(1, 64, 64, dtype=torch.uint8)
     with torch.no_grad(), warnings.catch_warnings():
-        # OpenVINO traces the network by a way of torch that warns of its own deprecation.
+        # OpenVINO traces the network with a deprecated function of torch.
         warnings.simplefilter("ignore")
         return openvino.convert_model(network.float(), example_input=example)
 
 
 def openvino_problem() -> str | None:
-    """Why OpenVINO cannot be used here; None where it can."""
+    """Reason why OpenVINO cannot be used here; None where it can."""
     try:
         import openvino
 

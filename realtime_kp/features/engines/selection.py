@@ -1,4 +1,4 @@
-"""How the network runs: torch anywhere, OpenVINO on CPUs."""
+"""Selection of engine, device and precision."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def choose_engine(config: SuperPointConfig) -> EngineChoice:
-    """Resolve every `auto` against what this machine has.
+    """Resolve every `auto` for this machine.
 
     Raises:
-        ModelError: The machine lacks what was asked for, or the combination does not exist.
+        ModelError: The machine lacks what was requested, or the combination is not supported.
     """
     device = choose_device(config.device)
     engine = _choose_engine(config.engine, device)
@@ -34,17 +34,17 @@ def choose_engine(config: SuperPointConfig) -> EngineChoice:
 
 
 def make_engine(model: Model, choice: EngineChoice, *, latency: bool = True) -> Engine:
-    """Prepare the network to run as chosen.
+    """Create an engine.
 
     Args:
-        model: Its weights.
-        choice: How to run it.
-        latency: Finish each run as soon as can be; else as many as can be.
+        model: The weights.
+        choice: Engine, device and precision.
+        latency: Optimise for the latency of a single run; else for throughput, with several runs in flight.
 
     Raises:
-        ModelError: The weights cannot be loaded, the engine cannot take the network, or it has no 8-bit
+        ModelError: The weights cannot be loaded, the engine cannot run the network, or there is no 8-bit
             version.
-        torch.OutOfMemoryError: The device has no room for it.
+        torch.OutOfMemoryError: The device has too little memory.
     """
     if choice.precision == "int8" and model.ref.int8_file is None:
         raise ModelError(
@@ -62,7 +62,7 @@ def make_engine(model: Model, choice: EngineChoice, *, latency: bool = True) -> 
 
 
 def choose_device(asked: str) -> str:
-    """Resolve `auto` and number a CUDA device: `cpu`, `cuda:N` or `mps`.
+    """Resolve `auto` and add the index of a CUDA device: `cpu`, `cuda:N` or `mps`.
 
     Raises:
         ModelError: The machine has no such device.

@@ -11,7 +11,7 @@ from realtime_kp.features.network import SuperPointNetwork
 
 
 class TorchEngine:
-    """The network in torch, channels last, in the precision chosen."""
+    """The network in torch, in channels-last layout."""
 
     def __init__(self, network: SuperPointNetwork, choice: EngineChoice) -> None:
         self._choice = choice
@@ -27,27 +27,27 @@ class TorchEngine:
 
     @property
     def in_flight(self) -> int:
-        """One at a time."""
+        """One run at a time."""
         return 1
 
     @property
     def device(self) -> torch.device:
-        """Where the network runs."""
+        """Device of the network."""
         return self._device
 
     @property
     def network(self) -> SuperPointNetwork:
-        """What `submit` runs, for pictures that are on the device."""
+        """The network, for input that is on the device already."""
         return self._network
 
     def submit(self, grey: NDArray[np.uint8]) -> Outputs:
-        """Run the network; on a GPU it works on when this returns."""
+        """Start a run; on a GPU it is still executing when this returns."""
         with torch.inference_mode():
             pixels = torch.from_numpy(grey).to(self._device, non_blocking=True)
             logits, descriptors = self._network(pixels)
 
         def wait() -> tuple[torch.Tensor, torch.Tensor]:
-            # A timer that stops before the device has finished measures the launch, not the work.
+            # Without synchronisation a timer would measure the launch only.
             if self._device.type == "cuda":
                 torch.cuda.synchronize(self._device)
             elif self._device.type == "mps":
@@ -57,5 +57,5 @@ class TorchEngine:
         return wait
 
     def close(self) -> None:
-        """Let go of the network."""
+        """Release the network."""
         del self._network
