@@ -1,4 +1,4 @@
-"""Where results go: window, video, pictures, track tables, features, frame log."""
+"""Sinks: window, video file, pictures, tracks table, features file, frame log."""
 
 from realtime_kp.sinks.base import FrameSink, check_output, write_whole
 from realtime_kp.sinks.features_file import FeaturesSink, check_features_name

@@ -1,4 +1,4 @@
-"""What every sink offers, and how files come under their final names."""
+"""Interface of the sinks, and files that get their final name only when complete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class FrameSink(Protocol):
-    """Takes tracked frames with the pictures drawn of them. `__enter__` opens, `__exit__` closes."""
+    """Takes tracked frames with their drawn images. `__enter__` opens, `__exit__` closes."""
 
     def __enter__(self) -> Self: ...
 
@@ -29,24 +29,25 @@ class FrameSink(Protocol):
     ) -> None: ...
 
     def write(self, image_bgr: NDArray[np.uint8] | None, tracked: TrackedFrame) -> None:
-        """Take one frame; the picture is None where nothing was drawn."""
+        """Take one frame; the image is None where nothing was drawn."""
         ...
 
 
 def check_output(path: Path, *, overwrite: bool, inputs: Iterable[str] = ()) -> None:
-    """Refuse an output that cannot or must not be written, before any work is done.
+    """Check before any work that an output can be written and replaces nothing by accident.
 
     Args:
         path: The file to be written.
         overwrite: Whether an existing file may be replaced.
-        inputs: Sources of the run: none of them is ever written to, whatever `overwrite` says.
+        inputs: Sources of the run; they are never overwritten, whatever `overwrite` is.
 
     Raises:
-        SinkError: Naming the path, the reason and the mend.
+        SinkError: Names path, reason and remedy.
     """
     if path.is_dir():
         raise SinkError(f"cannot write {path}: it is a folder; give a file name")
-    # The file grows under its partial name: what lies there is as precious as what has the final one.
+    # The file is written under its partial name, so that an existing partial file is protected like a
+    # finished one.
     for name in (path, PartialFile(path).partial):
         if any(name.exists() and Path(source).exists() and name.samefile(source) for source in inputs):
             raise SinkError(f"writing {path} would destroy the input itself, {name}; choose another output")
@@ -59,18 +60,18 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[str] = ()) -> 
         raise SinkError(f"cannot write {path}: no permission to write into {parent}")
 
 
-# These are readable only once an index is written at their end: they grow as what is readable at any moment.
+# These formats are readable only with an index at their end: partial files use formats readable at any time.
 _GROWS_AS = {".mp4": ".mkv", ".parquet": ".csv"}
 
 
 class PartialFile:
-    """A file that carries its final name only when it is whole: `t.csv` grows as `t.partial.csv`.
+    """A file that gets its final name only when complete: `t.csv` is written as `t.partial.csv`.
 
-    MP4 grows as `.partial.mkv` and Parquet as `.partial.csv`, and they are converted at the end.
+    MP4 is written as `.partial.mkv` and Parquet as `.partial.csv`; they are converted at the end.
 
     Args:
         path: The final name.
-        convert: Makes what it is called with second, the whole file, of what grew, the first.
+        convert: Converts the partial file (first argument) into the complete one (second argument).
     """
 
     def __init__(self, path: Path, convert: Callable[[Path, Path], None] | None = None) -> None:
@@ -80,10 +81,10 @@ class PartialFile:
         self._convert = convert
 
     def commit(self) -> None:
-        """Give the whole file its final name.
+        """Rename the complete file to its final name.
 
         Raises:
-            SinkError: The file system refuses.
+            SinkError: The file cannot be written.
         """
         try:
             if self._convert is not None:
@@ -107,13 +108,13 @@ class PartialFile:
         worth_keeping: bool,
         faults: tuple[type[Exception], ...] = (OSError,),
     ) -> None:
-        """Close the file, then commit it; abandon it where closing or the run failed.
+        """Close the file and commit it; abandon it if closing or the run failed.
 
         Args:
             close: Closes the file.
-            error: What the run failed with; it outranks what closing fails with.
-            worth_keeping: Whether an abandoned file stays under its partial name.
-            faults: What closing and converting may fail with.
+            error: Exception that ended the run; it takes precedence over one from closing.
+            worth_keeping: Whether an abandoned file is kept under its partial name.
+            faults: Exceptions that closing and converting may raise.
 
         Raises:
             SinkError: Closing failed after a run that did not.
@@ -136,7 +137,7 @@ class PartialFile:
             self.abandon(worth_keeping=worth_keeping)
 
     def abandon(self, *, worth_keeping: bool) -> None:
-        """The run failed: leave what was written under the partial name, or remove it."""
+        """Keep or remove the partial file of a failed run."""
         if not self.partial.exists():
             return
         if worth_keeping:
@@ -146,17 +147,17 @@ class PartialFile:
 
 
 def written(path: Path, exc: Exception) -> SinkError:
-    """The error for a write that failed; it names the system's code for the cause where there is one."""
+    """The error for a failed write, with the error text of the system where there is one."""
     code = errno.errorcode.get(getattr(exc, "errno", None) or 0)
     cause = getattr(exc, "strerror", None) or str(exc)
     return SinkError(f"cannot write {path}: {cause}" + (f" ({code})" if code else ""))
 
 
 def reopen(path: Path, size: int) -> IO[str]:
-    """Open a text file to go on with its first `size` bytes; what an earlier run wrote after them is cut off.
+    """Open a text file to continue after its first `size` bytes; anything after them is truncated.
 
     Raises:
-        SinkError: It is shorter, or the file system refuses.
+        SinkError: It is shorter, or cannot be written.
     """
     try:
         out = open(path, "r+", encoding="utf-8", newline="")  # noqa: SIM115 - closed by whom it is given to
@@ -171,10 +172,10 @@ def reopen(path: Path, size: int) -> IO[str]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that appears under its name only when all of it is on the disk.
+    """Write a file by an atomic rename, after all of it is on the disk.
 
     Raises:
-        SinkError: The file system refuses.
+        SinkError: The file cannot be written.
     """
     file = PartialFile(path)
     try:

@@ -18,20 +18,20 @@ from realtime_kp.sinks.base import PartialFile, written
 
 
 class FeaturesSink:
-    """Writes what the network found in every frame it looked at.
+    """Writes the keypoints of every frame on which the network ran.
 
-    The tensors: `frame (F,) int64`, `time_s (F,) float64`, `size_wh (F, 2) int32`, `offsets (F+1,) int64`,
-    and for all keypoints in one row each `xy (N, 2) float32`, `scores (N,) float32`,
-    `descriptors (N, D) float16`. Keypoints of frame f are rows `offsets[f]:offsets[f + 1]`.
+    Tensors: `frame (F,) int64`, `time_s (F,) float64`, `size_wh (F, 2) int32`, `offsets (F+1,) int64`, and
+    with one row per keypoint `xy (N, 2) float32`, `scores (N,) float32`, `descriptors (N, D) float16`.
+    Keypoints of frame f are rows `offsets[f]:offsets[f + 1]`.
 
-    Rows are spooled to the disk as they come: memory does not grow with the length of the video.
+    Rows are spooled to disk, so that memory does not grow with the length of the video.
 
     Args:
         path: Ends in `.safetensors`.
-        metadata: Text kept in the file's header, such as the model's name.
+        metadata: Text for the header of the file, such as the name of the model.
 
     Raises:
-        ConfigError: Another suffix.
+        ConfigError: The suffix is wrong.
     """
 
     def __init__(self, path: Path, metadata: dict[str, str] | None = None) -> None:
@@ -61,7 +61,7 @@ class FeaturesSink:
         try:
             for part in self._parts.values():
                 part.close()
-            # Half of the features of a failed run would look like all of them: they go with the spool.
+            # An incomplete features file would look complete: it is removed after a failure.
             if error is None:
                 self._assemble(Path(self._spool.name))
                 self._file.commit()
@@ -73,10 +73,10 @@ class FeaturesSink:
             self._spool.cleanup()
 
     def write(self, image_bgr: NDArray[np.uint8] | None, tracked: TrackedFrame) -> None:
-        """Add the keypoints of one frame; frames that the network did not look at are left out.
+        """Add the keypoints of one frame; frames without detection are omitted.
 
         Raises:
-            SinkError: The file system refuses.
+            SinkError: The file cannot be written.
         """
         keypoints, late, frame = tracked.found, tracked.late, tracked.frame
         if keypoints is None:
@@ -113,10 +113,10 @@ class FeaturesSink:
 
 
 def check_features_name(path: Path) -> None:
-    """Refuse a name that does not end in `.safetensors`.
+    """Check that a name ends in `.safetensors`.
 
     Raises:
-        ConfigError: Another suffix.
+        ConfigError: It does not.
     """
     if path.suffix.lower() != ".safetensors":
         raise ConfigError(f"--features takes a file ending in .safetensors, got {path.name!r}")

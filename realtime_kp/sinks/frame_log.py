@@ -1,4 +1,4 @@
-"""One JSON line a frame: what was found and how long it took."""
+"""Frame log: one JSON line per frame with counts and stage times."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from realtime_kp.timing import StageTimes
 
 
 class FrameLog:
-    """Appends a line as each frame is done; whole line by line, the file has its name from the start.
+    """Appends one line per finished frame.
+
+    Since each line is complete, the file has its final name from the start.
 
     Args:
         path: The file.
-        resume: Go on after so many bytes of what an earlier run left, as `mark` told.
+        resume: Size in bytes, from `mark`, after which the file of an earlier run is continued.
     """
 
     def __init__(self, path: Path, resume: int | None = None) -> None:
@@ -49,16 +51,16 @@ class FrameLog:
 
     @property
     def mark(self) -> int:
-        """How far the log is written, bytes; they are in the file now."""
+        """Size of the log, bytes, after flushing."""
         assert self._out is not None
         self._out.flush()
         return self._out.tell()
 
     def write(self, tracked: TrackedFrame, times_ms: StageTimes) -> None:
-        """Add one frame with its complete stage times.
+        """Add one frame with all stage times.
 
         Raises:
-            SinkError: The file system refuses.
+            SinkError: The file cannot be written.
         """
         assert self._out is not None
         line = {

@@ -1,4 +1,4 @@
-"""From the Matroska file that grew to the MP4 file that stays: the same pictures, and the sound."""
+"""Remuxing of the partial Matroska file into the final MP4 file, with the audio of the source."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ TIME_BASE = Fraction(1, 90_000)
 def write_mp4(
     grown: Path, target: Path, times: Sequence[int], *, frame_s: float, zero_s: float, sound: Sound | None
 ) -> None:
-    """Copy pictures into an MP4 file that plays from its beginning while it still loads.
+    """Remux video packets into an MP4 file that can be played while it loads.
 
     Args:
-        grown: A video whose pictures are in the order of their times.
+        grown: A video whose packets are in presentation order.
         target: The MP4 file.
-        times: When each picture is shown, ticks of 1/90000 s: Matroska rounds to milliseconds.
-        frame_s: For how long the last picture is shown.
-        zero_s: What is 0 in the file, on the clock of the sound.
-        sound: What to hear with it.
+        times: Presentation times in ticks of 1/90000 s; Matroska rounds to milliseconds.
+        frame_s: Duration of the last frame.
+        zero_s: Time 0 of the file on the clock of the audio.
+        sound: Audio to add.
 
     Raises:
-        av.FFmpegError: FFmpeg refuses.
-        OSError: The file system does.
+        av.FFmpegError: FFmpeg fails.
+        OSError: The file system fails.
     """
     try:
         with (
@@ -48,7 +48,7 @@ def write_mp4(
                 packet.duration = end - start
                 out.mux(packet)
             if sound is not None and ends:
-                # The last picture is seen for as long as any.
+                # The last frame gets the usual duration.
                 sound.copy_until(zero_s + float(ends[-1] * TIME_BASE), zero_s)
     finally:
         if sound is not None:
@@ -56,12 +56,12 @@ def write_mp4(
 
 
 def picture_packets(container: av.container.InputContainer) -> Iterator[av.Packet[Any]]:
-    """The packets of the first video track, one a picture."""
+    """Packets of the first video stream, one per frame."""
     return (packet for packet in container.demux(container.streams.video[0]) if packet.size)
 
 
 def place(packet: av.Packet[Any], stream: av.stream.Stream, ticks: int) -> None:
-    """Make a packet one of a stream, at a time in ticks of 1/90000 s."""
+    """Assign a packet to a stream, at a time in ticks of 1/90000 s."""
     packet.stream = stream
     packet.time_base = TIME_BASE
     packet.pts = packet.dts = ticks

@@ -1,4 +1,4 @@
-"""Annotated pictures."""
+"""Annotated pictures as files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ WRITABLE = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 
 
 class PicturesSink:
-    """Writes one annotated picture a frame, named after the picture it came from.
+    """Writes one annotated picture per frame, named after its input picture.
 
     Args:
-        target: A folder, made if it is missing, or, for a single picture, a file.
+        target: A folder, created if missing, or a file for a single picture.
         overwrite: Whether existing files may be replaced.
         single: Whether `target` is a file.
     """
@@ -46,7 +46,7 @@ class PicturesSink:
         """Write one picture.
 
         Raises:
-            SinkError: It exists already, or the file system refuses.
+            SinkError: It exists already, or cannot be written.
         """
         if image_bgr is None:
             return
@@ -67,7 +67,7 @@ class PicturesSink:
 
 
 def picture_targets(folder: Path, origins: Iterable[Path]) -> list[Path]:
-    """What annotated pictures are called in a folder: `<stem>_tracks<suffix>`, all of them different."""
+    """Unique names of annotated pictures in a folder: `<stem>_tracks<suffix>`."""
     taken: list[Path] = []
     for origin in origins:
         taken.append(_target(folder, origin, taken))
@@ -78,7 +78,7 @@ def _target(folder: Path, origin: Path, taken: Collection[Path]) -> Path:
     suffix = origin.suffix.lower() if origin.suffix.lower() in WRITABLE else ".png"
     path = folder / f"{origin.stem}_tracks{suffix}"
     if path in taken:
-        # a.jpg and a.png of one folder, or a.png of two folders, must not meet in one output
+        # a.jpg and a.png of one folder, or a.png of two folders, must not share an output.
         stem, number = origin.name.replace(".", "_"), 2
         path = folder / f"{stem}_tracks{suffix}"
         while path in taken:
@@ -87,10 +87,10 @@ def _target(folder: Path, origin: Path, taken: Collection[Path]) -> Path:
 
 
 def write_picture(path: Path, image_bgr: NDArray[np.uint8]) -> None:
-    """Write a picture in the format of its suffix; it appears under its name only when whole.
+    """Write a picture in the format of its suffix, by an atomic rename.
 
     Raises:
-        SinkError: The suffix is unknown, or the file system refuses.
+        SinkError: The suffix is unknown, or the file cannot be written.
     """
     if path.suffix.lower() not in WRITABLE:
         raise SinkError(f"cannot write {path}: pictures are written as {' '.join(sorted(WRITABLE))}")

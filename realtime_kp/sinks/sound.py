@@ -1,4 +1,4 @@
-"""The sound of the source, carried into the annotated video as it is."""
+"""Audio of the source, copied into the annotated video without re-encoding."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from realtime_kp.sources.video import FILE_FORMATS
 
 log = logging.getLogger(__name__)
 
-# What players expect in MP4; anything else would have to be encoded anew.
+# Codecs that players support in MP4; others would have to be re-encoded.
 _FITS_MP4 = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "alac", "flac"})
 
 
 class Sound:
-    """Copies the packets of the first sound track of a file; a fault in it costs the sound only.
+    """Copies packets of the first audio stream of a file; an error loses the audio only.
 
     Args:
         path: The file that the frames come from.
@@ -34,7 +34,7 @@ class Sound:
         self._next: av.Packet[Any] | None = None
 
     def attach(self, output: av.container.OutputContainer) -> None:
-        """Open the file and add a track to the output, before anything is written to it."""
+        """Open the file and add an audio stream to the output, before anything is written to it."""
         try:
             options = {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}
             self._input = av.open(str(self._path.absolute()), options=options)
@@ -42,7 +42,7 @@ class Sound:
                 return
             source = self._input.streams.audio[0]
             codec = None if source.codec_context is None else source.codec_context.codec
-            # The decoder's own name may be another: mp3float.
+            # The name of the decoder may differ, such as mp3float.
             name = "of an unknown kind" if codec is None else codec.canonical_name
             if name not in _FITS_MP4:
                 log.warning("the sound of %s is %s, which MP4 does not hold: left out", self._path, name)
@@ -55,11 +55,11 @@ class Sound:
             self._give_up(exc)
 
     def copy_until(self, time_s: float, zero_s: float) -> None:
-        """Write what sounds before a time.
+        """Copy packets up to a time.
 
         Args:
-            time_s: On the source's clock.
-            zero_s: What is 0 in the output, on the same clock; what is earlier is left out.
+            time_s: On the clock of the source.
+            zero_s: Time 0 of the output on the same clock; earlier packets are dropped.
         """
         try:
             while self._next is not None and self._output is not None and self._stream is not None:
@@ -75,7 +75,7 @@ class Sound:
             self._give_up(exc)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._next = self._output = None
         if self._input is not None:
             self._input.close()

@@ -1,4 +1,4 @@
-"""The tracks table: CSV, JSON lines or Parquet."""
+"""Tracks table in CSV, JSON lines or Parquet."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class TrackRow:
 
     Attributes:
         frame: Index of the frame.
-        time_s: The frame's timestamp.
-        track_id: The track's id.
-        x: Source pixels, to a thousandth.
-        y: Source pixels, to a thousandth.
-        score: Of its last detection.
-        length: Frames in which the track was seen so far.
+        time_s: Timestamp of the frame.
+        track_id: Id of the track.
+        x: Source pixels, rounded to 0.001.
+        y: Source pixels, rounded to 0.001.
+        score: Score of its last detection.
+        length: Number of frames in which the track was seen so far.
     """
 
     frame: int
@@ -59,14 +59,14 @@ def track_rows(tracked: TrackedFrame) -> list[TrackRow]:
 
 
 class TracksTableSink:
-    """Writes the tracks table; the suffix decides the format.
+    """Writes the tracks table in the format of the suffix.
 
     Args:
         path: `.csv`, `.jsonl` or `.parquet`; the last needs pyarrow (`pip install 'realtime-kp[parquet]'`).
-        resume: Go on after so many bytes of what an earlier run left, as `mark` told.
+        resume: Size in bytes, from `mark`, after which the file of an earlier run is continued.
 
     Raises:
-        ConfigError: Another suffix, or pyarrow is missing.
+        ConfigError: The suffix is unknown, or pyarrow is missing.
     """
 
     def __init__(self, path: Path, resume: int | None = None) -> None:
@@ -103,10 +103,10 @@ class TracksTableSink:
 
     @property
     def mark(self) -> int:
-        """How far the table is written, bytes; they are in the file now.
+        """Size of the table, bytes, after flushing.
 
         Raises:
-            SinkError: The file system refuses.
+            SinkError: The file cannot be written.
         """
         assert self._out is not None
         try:
@@ -119,7 +119,7 @@ class TracksTableSink:
         """Add the rows of one frame.
 
         Raises:
-            SinkError: The file system refuses.
+            SinkError: The file cannot be written.
         """
         assert self._out is not None
         rows = track_rows(tracked)
@@ -146,10 +146,10 @@ class TracksTableSink:
 
 
 def check_table_name(path: Path) -> None:
-    """Refuse a table that cannot be written, before any work is done.
+    """Check before any work that a table can be written.
 
     Raises:
-        ConfigError: Another suffix than those known, or pyarrow is missing.
+        ConfigError: The suffix is unknown, or pyarrow is missing.
     """
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise ConfigError(f"--tracks takes a file ending in {', '.join(TABLE_SUFFIXES)}, got {path.name!r}")

@@ -32,12 +32,12 @@ _FAULTS = (av.FFmpegError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class VideoMark:
-    """How far a video was written, to go on from there.
+    """Position in a video from which another run can continue.
 
     Attributes:
-        times: `(N,) int64`, when each picture is shown, ticks of 1/90000 s.
-        size_wh: Of the pictures, pixels, as they came.
-        zero_s: What is 0 in the file, on the clock of the frames.
+        times: `(N,) int64`, presentation times in ticks of 1/90000 s.
+        size_wh: Width and height of the frames as they came.
+        zero_s: Time 0 of the file on the clock of the frames.
     """
 
     times: NDArray[np.int64]
@@ -46,23 +46,23 @@ class VideoMark:
 
 
 class VideoFileSink:
-    """Writes pictures as H.264 yuv420p MP4 that browsers play, with the timestamps of their frames.
+    """Writes frames as H.264 yuv420p MP4, which browsers play, with their timestamps.
 
-    The first picture sets the size; later ones of another size are scaled to it. Odd sizes get one repeated
-    row or column, as yuv420p needs even ones.
+    The first frame sets the size; later ones of another size are scaled to it. Odd sizes get one repeated row
+    or column, since yuv420p needs even ones.
 
-    The file grows beside its final name as `<stem>.partial.mkv`, picture by picture: whatever ends the
-    process, what was written can be played, and gone on with.
+    The file is written as `<stem>.partial.mkv`, which can be played and continued whenever the process ends.
 
     Args:
         path: The final name.
-        fps: Nominal rate, a hint for the encoder's rate control; timestamps are the frames' own.
-        crf: Quality, 0 to 51.
-        preset: Of the encoder.
-        from_zero: Let the first frame's time be 0: a recording begins when it begins.
-        sound: A file whose sound is carried along.
-        pixel_aspect: Width to height of a pixel as players are to show it; None for square ones.
-        resume: Go on from here: as many pictures are taken over from what an earlier run left.
+        fps: Nominal frame rate, a hint for the rate control of the encoder; timestamps are those of the
+            frames.
+        crf: Constant rate factor, 0 to 51.
+        preset: Preset of the encoder.
+        from_zero: Set the time of the first frame to 0, as for recordings.
+        sound: A file whose audio is copied.
+        pixel_aspect: Width to height of a pixel in display; None for square pixels.
+        resume: Position from which the partial file of an earlier run is continued.
     """
 
     def __init__(
@@ -117,19 +117,19 @@ class VideoFileSink:
 
     @property
     def mark(self) -> VideoMark | None:
-        """How far the video is written; None before the first picture.
+        """Position in the video; None before the first frame.
 
-        The last picture is sure to be in the file only when the next one was written.
+        The last frame is certain to be in the file only after the next one was written.
         """
         if self._zero_s is None or not self.frames:
             return None
         return VideoMark(np.array(self._times, np.int64), self._size_wh, self._zero_s)
 
     def write(self, image_bgr: NDArray[np.uint8] | None, tracked: TrackedFrame) -> None:
-        """Encode one picture.
+        """Encode one frame.
 
         Raises:
-            SinkError: The encoder or the file system refuses.
+            SinkError: The encoder fails, or the file cannot be written.
         """
         if image_bgr is None:
             return
@@ -141,7 +141,7 @@ class VideoFileSink:
         except _FAULTS as exc:
             raise written(self.path, exc) from exc
         self.frames += 1
-        # The picture before this one is in the new file for sure, and all that were taken over.
+        # The previous frame and all frames of an earlier run are certain to be in the new file.
         if self._resume is not None and self.frames >= len(self._resume.times) + 2:
             self._resume = None
             self._earlier.unlink(missing_ok=True)
@@ -157,7 +157,7 @@ class VideoFileSink:
                 width,
                 height,
             )
-        # Frames that the encoder holds back, and clusters that are not full, would be lost with the process.
+        # Frames buffered in the encoder and incomplete clusters would be lost with the process.
         options = {"crf": str(self._crf), "preset": self._preset, "tune": "zerolatency"}
         self._container = av.open(
             str(self._file.partial.absolute()),
@@ -178,11 +178,11 @@ class VideoFileSink:
 
     @property
     def _earlier(self) -> Path:
-        """What an earlier run left, while its pictures are taken over."""
+        """Partial file of an earlier run, while its frames are being copied."""
         return self.path.with_name(f"{self.path.stem}.earlier.mkv")
 
     def _go_on(self, mark: VideoMark) -> None:
-        # Cut off while it took pictures over, a run leaves less than it found: what it found comes first.
+        # A run that ended while copying leaves fewer frames than it found: the earlier file takes precedence.
         if not self._earlier.exists() and self._file.partial.exists():
             self._file.partial.replace(self._earlier)
         found = self._earlier if self._earlier.exists() else self.path
@@ -191,7 +191,7 @@ class VideoFileSink:
         assert self._container is not None
         assert self._stream is not None
         with av.open(str(found.absolute())) as container:
-            # Files hold H.264 in another form than encoders give it; the muxer takes the encoder's.
+            # Files store H.264 in another form than encoders output; the muxer expects the latter.
             as_encoded = BitStreamFilterContext("h264_mp4toannexb", container.streams.video[0])
             packets = islice(picture_packets(container), len(mark.times))
             for packet, ticks in zip(packets, mark.times.tolist(), strict=False):
@@ -231,7 +231,7 @@ class VideoFileSink:
     def _encode(self, image: NDArray[np.uint8], time_s: float) -> None:
         assert self._container is not None
         assert self._stream is not None
-        # A copy of the picture and a converter of its own for each would cost as much as converting it does.
+        # Copying each frame and creating a converter for it would cost as much as the conversion.
         frame = self._converter.reformat(
             av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="bgr24"),
             format="yuv420p",

@@ -1,4 +1,4 @@
-"""The window on the screen (OpenCV's HighGUI)."""
+"""Window on the screen, by HighGUI of OpenCV."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _LARGEST_WH = (1600, 900)
 
 
 class Window:
-    """Shows pictures and hears keys. Use it on the main thread only.
+    """Shows images and reads keys. Use it on the main thread only.
 
     Args:
-        title: Of the window.
+        title: Title of the window.
     """
 
     def __init__(self, title: str) -> None:
@@ -43,7 +43,8 @@ class Window:
             cv2.namedWindow(self.title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as exc:
             raise SinkError("cannot open a window; use --no-window") from exc
-        # Resized before it is on the screen, a Qt window can miss its first exposure and stay blank.
+        # A Qt window that is resized before it is on the screen can miss its first expose event and stay
+        # blank.
         self._hear(cv2.waitKey(_SETTLE_MS))
         return self
 
@@ -56,18 +57,18 @@ class Window:
             return  # the user closed it already
 
     def show(self, image_bgr: NDArray[np.uint8]) -> None:
-        """Show a picture; one of a new size sets the window's size."""
+        """Show an image; a new size resizes the window."""
         height, width = image_bgr.shape[:2]
         if (width, height) != self._size_wh:
             shrink = min(1.0, _LARGEST_WH[0] / width, _LARGEST_WH[1] / height)
             cv2.resizeWindow(self.title, round(width * shrink), round(height * shrink))
             self._size_wh = (width, height)
         cv2.imshow(self.title, image_bgr)
-        # The picture is on the screen only when the window's events were handled.
+        # The image appears only after the events of the window were processed.
         self._hear(cv2.pollKey())
 
     def key(self, wait_ms: int = 1) -> str | None:
-        """The key pressed meanwhile: its character, `"esc"`, or None; lets the window live."""
+        """The pressed key: its character, `"esc"`, or None; also processes window events."""
         if not self._heard:
             self._hear(cv2.waitKey(max(1, wait_ms)))
         return self._heard.popleft() if self._heard else None
@@ -78,7 +79,7 @@ class Window:
 
     @property
     def closed(self) -> bool:
-        """Whether the user closed it with its X."""
+        """Whether the user closed the window."""
         try:
             return cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1
         except cv2.error:
@@ -86,9 +87,9 @@ class Window:
 
 
 def window_problem() -> str | None:
-    """Why no window can be opened here; None where one can.
+    """Reason why no window can be opened; None where one can.
 
-    Asked in a process of its own: without a usable display Qt ends the process that asks.
+    Tested in a process of its own, since Qt aborts a process without a usable display.
     """
     if sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -108,7 +109,7 @@ def window_problem() -> str | None:
 
 
 def _quiet_qt() -> None:
-    # Qt's own fonts are not in the wheel; without these it fills the terminal with complaints.
+    # The wheel lacks the fonts of Qt; without them Qt prints many warnings.
     os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")
     fonts = next((folder for folder in _FONT_DIRS if os.path.isdir(folder)), None)
     if fonts is not None and sys.platform.startswith("linux"):

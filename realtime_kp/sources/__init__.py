@@ -1,4 +1,4 @@
-"""Where frames come from: cameras, video files, streams, pictures and the demo scene."""
+"""Sources of frames: cameras, video files, streams, pictures, and the generated demo scene."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ def open_source(
     start_s: float = 0.0,
     demo_frames: int | None = DEMO_FRAMES,
 ) -> FrameSource:
-    """Choose the source that a text names. It is opened by entering it.
+    """Create the source for a specification; entering it opens it.
 
     Args:
         spec: A camera index or `/dev/videoN`, a video file, a picture, a folder or glob of pictures, an
             `rtsp://`, `rtmp://` or `http(s)://` address, or `demo`.
-        config: What to ask of cameras, time-outs, and the rate of pictures.
-        start_s: Where to begin, in seconds; cameras and streams begin where they are.
-        demo_frames: Length of the demo where its text does not say; None is endless.
+        config: Camera settings, time-outs, and the frame rate of pictures.
+        start_s: Where to start, in seconds; not for cameras and live streams.
+        demo_frames: Length of the demo where the specification has none; None is endless.
 
     Raises:
-        ConfigError: The text of a demo source is wrong.
-        SourceError: The address is of an unknown kind.
+        ConfigError: The specification of a demo source is invalid.
+        SourceError: The scheme of the address is unknown.
     """
     config = config or InputConfig()
     text = str(spec)
@@ -89,13 +89,13 @@ def _returning(make: Callable[[], FrameSource], config: InputConfig) -> FrameSou
 
 
 def is_picture_spec(spec: str) -> bool:
-    """Whether a text names pictures: a folder, a picture, or a glob of files."""
+    """Whether a specification names pictures: a folder, a picture, or a glob of files."""
     path = Path(spec)
     if "://" in spec or is_demo_spec(spec):
         return False
     if os.path.isdir(path) or is_picture_file(path):
         return True
-    # A glob may leave the suffix open (frames/*, img_0?); a name in brackets that ends in .mp4 is a video.
+    # A glob may have no suffix (frames/*, img_0?); a name with brackets that ends in .mp4 is a video.
     return (
         not os.path.exists(path)
         and any(c in path.name for c in "*?[")

@@ -1,4 +1,4 @@
-"""What every source of frames offers."""
+"""Interface of the sources."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from realtime_kp.frame import Frame
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What is known of a source once it is open, before its first frame.
+    """Properties of an open source, known before its first frame.
 
     Attributes:
-        name: What to call it in messages; never holds credentials.
-        size_wh: Width and height of its frames in pixels, None where only frames tell.
-        fps: Its nominal frame rate, None where it does not say.
-        frame_count: About how many frames will come, None where unknown or endless.
-        live: Whether frames come in their own time and are lost if nobody takes them.
+        name: Name for messages; never contains credentials.
+        size_wh: Width and height of its frames in pixels; None where only frames tell.
+        fps: Nominal frame rate; None where unknown.
+        frame_count: Approximate number of frames; None where unknown or endless.
+        live: Whether frames arrive in real time and are lost if they are not read.
         still: Whether it is a set of pictures rather than a video.
-        pixel_aspect: Width to height of a pixel as it is to be shown; None where square, or unsaid. Frames
-            come as they are stored: keypoints count in stored pixels.
-        begin_s: What the clock of a file tells where it begins.
+        pixel_aspect: Width to height of a pixel in display; None where square or unknown. Frames are
+            delivered as stored: keypoints are in stored pixels.
+        begin_s: Start time on the clock of a file.
     """
 
     name: str
@@ -38,17 +38,18 @@ class SourceInfo:
 
 
 class FrameSource(Protocol):
-    """Frames in order. `__enter__` opens, iterating reads, `__exit__` releases; all in one thread.
+    """Frames in order. `__enter__` opens, iterating reads, `__exit__` releases; all on one thread.
 
     Attributes:
-        damage: After the last frame, what was unreadable in the input; None where nothing was.
+        damage: After the last frame, a description of unreadable parts of the input; None where there were
+            none.
     """
 
     damage: str | None
 
     @property
     def info(self) -> SourceInfo:
-        """What is known of the source; valid once it is open."""
+        """Properties of the source; valid while it is open."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -62,14 +63,14 @@ class FrameSource(Protocol):
 
 @runtime_checkable
 class ReturningSource(Protocol):
-    """A source that may be lost for a while and come back.
+    """A source that may be lost for a while and reconnect.
 
     Attributes:
-        lost_at_s: `time.perf_counter()` when it was lost; None while it is there.
+        lost_at_s: `time.perf_counter()` when it was lost; None while it is connected.
     """
 
     lost_at_s: float | None
 
     def interrupt(self) -> None:
-        """Wait for it no more; may be called from any thread."""
+        """Stop waiting for the source; may be called from any thread."""
         ...

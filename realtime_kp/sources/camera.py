@@ -1,4 +1,4 @@
-"""Cameras, read by OpenCV."""
+"""Cameras, by OpenCV."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _RETRIES = 3
 
 
 class Capture(Protocol):
-    """The part of `cv2.VideoCapture` that is used here."""
+    """The part of `cv2.VideoCapture` that is used."""
 
     def isOpened(self) -> bool: ...  # noqa: N802, D102
     def read(self) -> tuple[bool, Any]: ...  # noqa: D102
@@ -34,21 +34,21 @@ class Capture(Protocol):
 
 
 def open_capture(device: int | str, timeout_s: float) -> Capture:
-    """Open a camera with OpenCV, with a bound on how long a read may block where the system has one."""
+    """Open a camera with OpenCV, with a time-out for reads where the system supports one."""
     if sys.platform.startswith("linux"):
-        # Video4Linux takes its time-out from the environment only, in whole seconds.
+        # The time-out of Video4Linux can be set by the environment only, in whole seconds.
         os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(max(1, math.floor(timeout_s)))
         return cv2.VideoCapture(device, cv2.CAP_V4L2)
     return cv2.VideoCapture(device)
 
 
 class CameraSource:
-    """Frames of a webcam. `time_s` counts from the first frame on the capture clock.
+    """Frames of a camera. `time_s` counts from the first frame on the capture clock.
 
     Args:
         device: Index, or a path such as `/dev/video2`.
-        config: Size, rate and pixel format to ask for, and the read time-out.
-        open_with: What opens the capture; the default is OpenCV.
+        config: Requested size, rate and pixel format, and the read time-out.
+        open_with: Opens the capture; OpenCV by default.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class CameraSource:
 
     @property
     def info(self) -> SourceInfo:
-        """What the camera settled on; valid once it is open."""
+        """Properties that the camera chose; valid while it is open."""
         if self._info is None:
             raise RuntimeError("a source has no info before it is open")
         return self._info
@@ -112,7 +112,7 @@ class CameraSource:
             grabbed_at_s = time.perf_counter()
             if not ok:
                 failures += 1
-                # A camera that is gone fails at once, one that stalls after the time-out of a read.
+                # A disconnected camera fails immediately, a stalled one after the read time-out.
                 if failures >= _RETRIES or grabbed_at_s - last_at_s >= patience_s:
                     raise SourceError(f"{self._name} gives no frames any more")
                 continue
@@ -139,7 +139,7 @@ class CameraSource:
             raise SourceError(f"no permission to use {path}; add yourself to the group 'video'")
 
     def _ask_for(self, capture: Capture) -> None:
-        # The pixel format first: it decides which sizes and rates the camera offers.
+        # The pixel format comes first: the available sizes and rates depend on it.
         if self.config.camera_fourcc is not None:
             capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*self.config.camera_fourcc))
         if self.config.camera_size is not None:

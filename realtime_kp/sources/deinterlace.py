@@ -1,4 +1,4 @@
-"""Interlaced video as whole pictures: every other line of its frames is of another moment."""
+"""Deinterlacing: the two fields of an interlaced frame belong to different times."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from av.filter import Graph
 
 
 def progressive(pictures: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
-    """Pass pictures on; from the first interlaced one on, those that are interlaced become whole.
+    """Deinterlace frames from the first interlaced one on; progressive ones pass unchanged.
 
-    One picture comes of each, of the moment of its first field and with its timestamp, by FFmpeg's bwdif.
-    It looks at the neighbours: interlaced pictures come one later. Keypoints on combs would be no keypoints.
+    FFmpeg's bwdif gives one frame per interlaced frame, at the time of its first field. It needs the
+    following frame, so that output is delayed by one. Keypoints on combing artefacts would be meaningless.
 
     Args:
-        pictures: Decoded pictures.
+        pictures: Decoded frames.
     """
     bench: Graph | None = None
     made_for: tuple[object, ...] = ()

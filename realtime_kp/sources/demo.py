@@ -1,4 +1,4 @@
-"""The `demo` source: a scene that needs no camera and no file, and whose true motion is known."""
+"""The `demo` source: a generated scene with known motion, which needs neither camera nor file."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _OPTIONS = ("motion", "occluder", "flicker", "every", "seed", "size", "frames")
 
 
 def is_demo_spec(spec: str) -> bool:
-    """Whether a text names the demo: `demo`, `demo:PICTURE`, `demo?options` or both."""
+    """Whether a specification names the demo: `demo`, `demo:PICTURE`, `demo?options` or both."""
     return re.fullmatch(r"demo([:?].*)?", spec) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class DemoSpec:
-    """What `demo[:PICTURE][?motion=M&occluder=0|1&flicker=0|1&every=N&seed=N&size=WxH&frames=N]` says.
+    """Specification `demo[:PICTURE][?motion=M&occluder=0|1&flicker=0|1&every=N&seed=N&size=WxH&frames=N]`.
 
     Attributes:
         picture: A photograph to move; None for the procedural picture.
-        motion: How the camera moves: handheld, fast, zoom or still.
+        motion: Motion of the camera: handheld, fast, zoom or still.
         occluder: Whether a box crosses the view.
         flicker: Whether the light flickers.
-        every: Every how many frames of the scene one is shown; the motion is that much faster.
-        seed: Of the motion, the noise and the procedural picture.
-        size_wh: Size of the frames.
-        frames: How many frames there are; None where the command decides.
+        every: Step between the frames of the scene that are shown, which multiplies the motion.
+        seed: Seed of motion, noise and procedural picture.
+        size_wh: Width and height of the frames.
+        frames: Number of frames; None where the command decides.
     """
 
     picture: Path | None = None
@@ -54,10 +54,10 @@ class DemoSpec:
 
     @classmethod
     def parse(cls, spec: str) -> DemoSpec:
-        """Read the text of a demo source.
+        """Parse a specification.
 
         Raises:
-            ConfigError: A key or value in it is wrong.
+            ConfigError: A key or value is invalid.
         """
         body, _, query = spec.partition("?")
         picture = unquote(body.removeprefix("demo").removeprefix(":"))
@@ -81,7 +81,7 @@ class DemoSpec:
         )
 
     def scene(self) -> Scene:
-        """The scene that this describes.
+        """Create the scene.
 
         Raises:
             SourceError: The picture cannot be read.
@@ -95,7 +95,7 @@ class DemoSpec:
 
 
 class DemoSource:
-    """Frames of a `Scene` at 30 a second, `frames` of them or without end."""
+    """Frames of a `Scene` at 30 per second, `frames` of them or endless."""
 
     def __init__(self, spec: DemoSpec, frames: int | None = DEMO_FRAMES, start_s: float = 0.0) -> None:
         self.spec = spec
@@ -106,13 +106,13 @@ class DemoSource:
 
     @property
     def info(self) -> SourceInfo:
-        """What is known of the source."""
+        """Properties of the source."""
         count = None if self._frames is None else max(0, self._frames - self._start)
         return SourceInfo("demo", self.spec.size_wh, DEMO_FPS, count, live=False)
 
     @property
     def scene(self) -> Scene:
-        """The scene, for its truth; made on first use."""
+        """The scene, for its ground truth; created on first use."""
         if self._scene is None:
             self._scene = self.spec.scene()
         return self._scene

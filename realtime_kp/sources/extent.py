@@ -1,4 +1,4 @@
-"""When the pictures of a video file begin and end, by its headers."""
+"""Start and end of the video in a file, by its headers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 
 def begin_s(container: av.container.InputContainer) -> float:
-    """Where its clock begins: 1.4 s in many an MPEG transport stream, hours in one from a broadcast."""
+    """Start time of the container: often 1.4 s for MPEG transport streams, hours for one from a broadcast."""
     return max(0, container.start_time or 0) / av.time_base
 
 
 def end_s(container: av.container.InputContainer) -> float | None:
-    """When its last picture ends; None where no header tells.
+    """End of the last video frame; None where no header tells.
 
-    A container's own duration is that of its longest stream: sound may go on when the pictures have ended.
+    The duration of a container is that of its longest stream: audio may be longer than the video.
     """
     stream = container.streams.video[0]
     if stream.duration is not None and stream.time_base is not None:

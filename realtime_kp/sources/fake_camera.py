@@ -1,4 +1,4 @@
-"""A camera that is not there: plugged and unplugged, busy and stalled as one likes."""
+"""A simulated camera that can be unplugged, plugged in, busy or stalled, for tests of failures."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 
 class FakeCamera:
-    """Stands in for a real camera in trials of what happens when one fails.
+    """Simulates a camera and its failures.
 
-    It behaves as OpenCV's captures on Video4Linux do: opening an absent or busy camera gives a capture that
-    is not opened, reading from one that was unplugged fails at once, and from one that stalls only after the
-    time-out. Every picture tells its number: its first pixel holds the count of pictures taken, mod 256.
+    It behaves like a capture of OpenCV on Video4Linux: opening an absent or busy camera gives a capture that
+    is not opened, reading from an unplugged one fails immediately, and from a stalled one after the time-out.
+    The first pixel of every frame holds the number of the frame, mod 256.
 
         camera = FakeCamera()
         with CameraSource(0, config, camera.open) as source: ...
@@ -24,11 +24,11 @@ class FakeCamera:
     All methods may be called from any thread.
 
     Args:
-        size_wh: Of the pictures, pixels.
-        fps: Pictures a second.
+        size_wh: Width and height of the frames.
+        fps: Frames per second.
 
     Attributes:
-        opened: How often it was opened with success.
+        opened: Number of successful openings.
     """
 
     def __init__(self, size_wh: tuple[int, int] = (640, 480), fps: float = 30.0) -> None:
@@ -43,7 +43,7 @@ class FakeCamera:
         self._taken = 0
 
     def open(self, device: int | str, timeout_s: float) -> FakeCapture:
-        """What `CameraSource` takes as `open_with`."""
+        """Open a capture; pass this method to `CameraSource` as `open_with`."""
         with self._changed:
             capture = FakeCapture(self, timeout_s)
             if self._plugged and not self._busy and self._in_use is None:
@@ -52,24 +52,24 @@ class FakeCamera:
             return capture
 
     def unplug(self) -> None:
-        """Take it away: whoever reads fails."""
+        """Unplug the camera: reads fail."""
         with self._changed:
             self._plugged, self._in_use = False, None
             self._changed.notify_all()
 
     def plug(self, size_wh: tuple[int, int] | None = None) -> None:
-        """Bring it back, with pictures of another size if one is given."""
+        """Plug the camera in, with another frame size if one is given."""
         with self._changed:
             self._plugged, self._stalled = True, False
             self._size_wh = size_wh or self._size_wh
 
     def occupy(self, busy: bool = True) -> None:
-        """Let another program have it, or have it no more; who has it open now keeps it."""
+        """Simulate that another program uses the camera, or has released it; an open capture keeps it."""
         with self._changed:
             self._busy = busy
 
     def stall(self, stalled: bool = True) -> None:
-        """Send nothing, or send again."""
+        """Stop sending frames, or continue."""
         with self._changed:
             self._stalled = stalled
             self._changed.notify_all()
@@ -103,7 +103,7 @@ class FakeCamera:
 
 
 class FakeCapture:
-    """One opening of a `FakeCamera`, with the methods of `cv2.VideoCapture`."""
+    """An open capture of a `FakeCamera`, with the methods of `cv2.VideoCapture`."""
 
     def __init__(self, camera: FakeCamera, timeout_s: float) -> None:
         self._camera = camera
@@ -129,7 +129,7 @@ class FakeCapture:
 
 
 def _picture(size_wh: tuple[int, int], number: int) -> NDArray[np.uint8]:
-    """A chequered ground that moves by a pixel from picture to picture."""
+    """A checkerboard that moves by one pixel per frame."""
     y, x = np.mgrid[: size_wh[1], : size_wh[0]]
     squares = (((x + number) // 16 + y // 16) % 2 * 120 + 60).astype(np.uint8)
     image = np.repeat(squares[..., np.newaxis], 3, axis=2)

@@ -1,4 +1,4 @@
-"""Reading one picture, the right way up, as 8-bit BGR."""
+"""Reading of a picture as upright 8-bit BGR."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PICTURE_SUFFIXES = frozenset(
 
 _PICTURE_STARTS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*")
 _VIDEO_STARTS = (b"\x1aE\xdf\xa3", b"FLV\x01", b"\0\0\x01\xba", b"\x30\x26\xb2\x75", b"G@")
-# A row of JPEG pictures without a container begins as a picture does.
+# A raw MJPEG stream starts like a JPEG file.
 _ROW_SUFFIXES = frozenset({".mjpg", ".mjpeg"})
 
 
 def is_picture_file(path: Path) -> bool:
-    """Whether a file is read as a picture: its first bytes tell, and where they do not, its name."""
+    """Whether a file is a picture: by its first bytes, or by its name where they do not tell."""
     suffix = path.suffix.lower()
     if not os.path.isfile(path) or suffix in _ROW_SUFFIXES:
         return suffix in PICTURE_SUFFIXES
@@ -43,26 +43,26 @@ def is_picture_file(path: Path) -> bool:
 
 
 def read_picture(path: Path, max_pixels: int = InputConfig().max_pixels) -> NDArray[np.uint8]:
-    """Read a picture with its EXIF orientation applied.
+    """Read a picture and apply its EXIF orientation.
 
-    Sixteen-bit grey is scaled to 8 bits, an alpha channel is laid on black.
+    Sixteen-bit grey is scaled to 8 bits; an alpha channel is blended onto black.
 
     Args:
         path: The file.
-        max_pixels: A picture that declares more is refused, before it is decoded. Pillow's own limit, of
-            about 90 million, holds besides.
+        max_pixels: Pictures that declare more are refused before decoding. The limit of Pillow, about 90
+            million, applies as well.
 
     Returns:
         `(H, W, 3) uint8`, BGR.
 
     Raises:
-        SourceError: The file is missing, is no picture, is damaged, or declares an absurd size.
+        SourceError: The file is missing, is no picture, is damaged, or declares too large a size.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
-            # Pillow refuses twice its limit and only warns above it; here both are refusals.
+            # Above its limit Pillow only warns, above twice the limit it refuses; both are errors here.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
                 if opened.width * opened.height > max_pixels:

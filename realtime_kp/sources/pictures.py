@@ -1,4 +1,4 @@
-"""One picture, a folder or a glob of pictures."""
+"""A picture, a folder or a glob of pictures as a source."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 
 
 class PicturesSource:
-    """Pictures in natural order of their names, each with its EXIF orientation applied; sizes may differ.
+    """Pictures in natural order of their names, with EXIF orientation applied; sizes may differ.
 
-    A picture that cannot be read is passed over with a warning and told of in `damage`.
+    Unreadable pictures are skipped with a warning and listed in `damage`.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class PicturesSource:
 
     @property
     def info(self) -> SourceInfo:
-        """What is known of the source; valid once it is open."""
+        """Properties of the source; valid while it is open."""
         if self._paths is None:
             raise RuntimeError("a source has no info before it is open")
         fps = self.fps if len(self._paths) > 1 else None
@@ -85,7 +85,7 @@ class PicturesSource:
 
 
 def list_pictures(location: str | Path) -> list[Path]:
-    """The pictures that a folder, a glob or a file name stands for, in natural order of their names.
+    """List the pictures of a folder, a glob or a file name, in natural order of their names.
 
     Raises:
         SourceError: There is none.

@@ -1,4 +1,4 @@
-"""Live sources that are opened again when they are lost."""
+"""Reconnection of live sources."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from realtime_kp.sources.base import FrameSource, SourceInfo
 log = logging.getLogger(__name__)
 
 _FIRST_WAIT_S = 0.1
-# A source that comes back is seen no later than after the longest wait and one attempt.
+# A source that returns is noticed after the longest pause and one attempt at the latest.
 _LONGEST_WAIT_S = 1.0
 
 
 class ReconnectingSource:
-    """A camera or stream; when it stops, stalls or vanishes it is opened again, with growing pauses.
+    """A camera or stream that is reopened, with exponential back-off, when it stops, stalls or disappears.
 
-    Nothing stands in for frames that did not come: the first one after a gap has the time that really
-    passed, and another `session`. Only the first opening must succeed at once. Recordings end as ever.
+    Missing frames are not replaced: the first frame after a gap has its real time and a new `session`. Only
+    the first opening must succeed at once. Recordings end normally.
 
     Args:
-        make: Makes the source, for every attempt anew.
-        attempts: How many in a row may fail; None tries for ever.
+        make: Creates the source, once per attempt.
+        attempts: Largest number of consecutive failed attempts; None is unlimited.
 
     Attributes:
-        damage: Of a recording; see `FrameSource`.
-        lost_at_s: `time.perf_counter()` when the source was lost; None while it is there.
+        damage: Damage of a recording; see `FrameSource`.
+        lost_at_s: `time.perf_counter()` when the source was lost; None while it is connected.
     """
 
     def __init__(self, make: Callable[[], FrameSource], attempts: int | None) -> None:
@@ -47,7 +47,7 @@ class ReconnectingSource:
 
     @property
     def info(self) -> SourceInfo:
-        """What the source told when it was opened last."""
+        """Properties of the source when it was last opened."""
         if self._info is None:
             raise RuntimeError("a source has no info before it is open")
         return self._info
@@ -71,7 +71,7 @@ class ReconnectingSource:
                     if first_at_s is None:
                         first_at_s = frame.captured_at_s - frame.time_s
                     if shift_s is None:
-                        # The source's own clock may begin anew with each session; the wall clock does not.
+                        # The clock of the source may restart with each session; the wall clock does not.
                         shift_s = frame.captured_at_s - first_at_s - frame.time_s if session else 0.0
                         self._found()
                     failures = 0
@@ -94,7 +94,7 @@ class ReconnectingSource:
                 return
 
     def interrupt(self) -> None:
-        """Wake from a pause and try no more; may be called from any thread."""
+        """Wake from a pause and stop reconnecting; may be called from any thread."""
         self._interrupted.set()
 
     def _opened(self) -> FrameSource:

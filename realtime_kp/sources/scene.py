@@ -1,4 +1,4 @@
-"""A scene whose true motion is known: a picture moved before the camera by smooth homographies."""
+"""A scene with known motion: a picture moved by smooth homographies."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _BLUR_FROM_PX = 6.0
 
 @dataclass(frozen=True, slots=True)
 class _Sway:
-    """How far a camera sways to either side, and how often.
+    """Amplitudes and frequency of the camera motion.
 
     Attributes:
-        zoom: As the logarithm of the scale.
+        zoom: Logarithm of the scale.
         angle_deg: Rotation.
-        pan: Share of the frame's width and height.
+        pan: Share of the width and height of the frame.
         tilt: Perspective.
-        periods: Least and most periods in 90 frames.
+        periods: Smallest and largest number of periods in 90 frames.
     """
 
     zoom: float
@@ -107,7 +107,7 @@ class Scene:
         self._angle = swing(np.deg2rad(sway.angle_deg))
         self._pan = (swing(sway.pan * width), swing(sway.pan * height))
         self._tilt = (swing(sway.tilt), swing(sway.tilt))
-        # Noise is drawn once and cut at random places: fresh noise would cost more than the frame itself.
+        # Noise is generated once and cropped at random positions: new noise would cost more than the frame.
         noise = rng.normal(0, _NOISE_SIGMA, (_NOISE_TILES, height + 64, width + 64, 3))
         self._noise = np.rint(noise).astype(np.int8)
         self._seed = seed
@@ -138,15 +138,15 @@ class Scene:
     def truth(
         self, i: int, j: int, xy: NDArray[np.float32] | NDArray[np.float64]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Where points of frame `i` truly are in frame `j`.
+        """Ground truth: positions in frame `j` of points of frame `i`.
 
         Args:
             i: Frame in which the points were seen.
-            j: Frame in which they are looked for.
-            xy: `(N, 2)` places in frame `i`, pixels.
+            j: Frame in which they are wanted.
+            xy: `(N, 2)`, positions in frame `i`, pixels.
 
         Returns:
-            `(N, 2) float32` places in frame `j`, and `(N,) bool`: whether each lies on the picture, inside
+            `(N, 2) float32` positions in frame `j`, and `(N,) bool`: whether each lies on the picture, inside
             frame `j`, and behind no occluder in either frame.
         """
         points = np.asarray(xy, np.float64).reshape(-1, 2)
@@ -160,7 +160,7 @@ class Scene:
         return moved.astype(np.float32), visible
 
     def render(self, index: int) -> NDArray[np.uint8]:
-        """Frame `index` as the camera sees it: `(H, W, 3) uint8`, BGR."""
+        """Render frame `index`: `(H, W, 3) uint8`, BGR."""
         image = cv2.warpPerspective(
             self._picture,
             self.homography(index),
@@ -216,7 +216,7 @@ class Scene:
 
 
 def procedural_picture(size_wh: tuple[int, int] = (928, 696), seed: int = 0) -> NDArray[np.uint8]:
-    """A textured colour picture made of noise at many scales and a few hundred random shapes.
+    """Generate a textured colour picture of multi-scale noise and several hundred random shapes.
 
     Args:
         size_wh: Width and height in pixels.
@@ -277,7 +277,7 @@ def _motion_blur(image: NDArray[np.uint8], motion_px: NDArray[np.float64]) -> ND
     length = float(np.hypot(*motion_px))
     if length <= _BLUR_FROM_PX:
         return image
-    # The shutter is open for half of the frame's interval; a bar along the motion is what it smears.
+    # The exposure is half of the frame interval; the blur kernel is a line along the motion.
     reach = length / 2
     side = 2 * int(np.ceil(reach / 2)) + 1
     kernel = np.zeros((side, side), np.float32)

@@ -1,4 +1,4 @@
-"""Timestamps that grow, for files that have them out of order or not at all."""
+"""Increasing timestamps, for files in which they are out of order or missing."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ log = logging.getLogger(__name__)
 def in_time_order(
     pictures: Iterator[av.VideoFrame], fps: float | None, look_ahead: int
 ) -> Iterator[tuple[av.VideoFrame, float]]:
-    """Pair decoded pictures with timestamps in seconds that grow.
+    """Pair decoded frames with increasing timestamps in seconds.
 
-    Decoders deliver pictures in display order. Some files lost their presentation times and carry those of
-    the decoding order, so the timestamps of a few neighbours are exchanged: sorted within a small window
-    they are right again, and in a sound file sorting changes nothing. A picture without a timestamp, or
-    with one that does not grow, follows its predecessor at the nominal rate.
+    Decoders output frames in display order. Some files have lost their presentation times and carry those of
+    the decoding order: sorting the timestamps within a small window restores them, and changes nothing in a
+    sound file. A frame without a timestamp, or with one that does not increase, follows its predecessor at
+    the nominal frame rate.
 
     Args:
-        pictures: Decoded pictures in display order.
-        fps: The nominal rate; 30 is assumed, and said, where it is needed and None.
-        look_ahead: How many pictures to hold back for sorting; 0 for live streams.
+        pictures: Decoded frames in display order.
+        fps: Nominal frame rate; where it is needed and None, 30 is assumed and logged.
+        look_ahead: Number of frames held back for sorting; 0 for live streams.
     """
     step_s = 1.0 / (fps or 30.0)
     held: deque[av.VideoFrame] = deque()
@@ -35,7 +35,7 @@ def in_time_order(
 
     def release() -> tuple[av.VideoFrame, float]:
         nonlocal last_s, told
-        # A picture without a time takes none from the others: it is told by the missing entry.
+        # A frame without a timestamp must not take one of another frame: it is marked by the missing entry.
         time_s = heapq.heappop(times) if len(times) == len(held) else None
         if time_s is None or (last_s is not None and time_s <= last_s):
             if not told:

@@ -1,4 +1,4 @@
-"""Video files and network streams, read by PyAV (FFmpeg)."""
+"""Video files and network streams, by PyAV (FFmpeg)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from realtime_kp.sources.timestamps import in_time_order
 log = logging.getLogger(__name__)
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https")
-# Playlists, concat lists and numbered picture patterns make FFmpeg open further files: none of them is here.
+# Formats that make FFmpeg open further files (playlists, concat lists, numbered patterns) are excluded.
 FILE_FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,ogg,gif,"
     "h264,hevc,m4v,ivf,obu,yuv4mpegpipe,mjpeg,mxf,nut,dv,rm,wtv"
@@ -37,9 +37,9 @@ LOOK_AHEAD = 4
 
 
 class VideoSource:
-    """Frames of a video file or a network stream, with the timestamps they carry, the right way up.
+    """Frames of a video file or a network stream, upright and with their timestamps.
 
-    What cannot be decoded is passed over and counted; after the last frame `damage` tells of it.
+    Undecodable packets are skipped and counted; after the last frame `damage` describes them.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class VideoSource:
 
     @property
     def is_stream(self) -> bool:
-        """Whether this comes over the network."""
+        """Whether this is a network stream."""
         return isinstance(self.location, str)
 
     @property
     def info(self) -> SourceInfo:
-        """What is known of the source; valid once it is open."""
+        """Properties of the source; valid while it is open."""
         if self._info is None:
             raise RuntimeError("a source has no info before it is open")
         return self._info
@@ -109,7 +109,7 @@ class VideoSource:
 
     @property
     def _first_s(self) -> float:
-        """Where reading begins, on the clock of the file."""
+        """Start of reading on the clock of the file."""
         return self.start_s + self.info.begin_s if self.start_s > 0 else 0.0
 
     @property
@@ -125,7 +125,7 @@ class VideoSource:
             _check_regular(Path(self.location))
             options |= {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}
         try:
-            # A stream is asked and answers many times until it is open.
+            # Opening a stream takes several requests, each with the time-out.
             timeout = (2 * self.timeout_s, self.timeout_s) if self.is_stream else None
             location = self.location if isinstance(self.location, str) else str(self.location.absolute())
             container = av.open(location, options=options, timeout=timeout)
@@ -150,7 +150,7 @@ class VideoSource:
         duration_s = None if self._container.duration is None else self._container.duration / av.time_base
         count = stream.frames or None
         if duration_s and fps:
-            # Headers lie now and then: the smaller of two estimates does not promise what cannot come.
+            # Headers may be wrong: the smaller of two estimates does not announce frames that cannot come.
             by_duration = max(1, round(duration_s * fps))
             count = min(count, by_duration) if count else by_duration
         if count is not None and fps and self.start_s > 0:
@@ -166,7 +166,7 @@ class VideoSource:
         return SourceInfo(name, size, fps, count, live, pixel_aspect=aspect, begin_s=begins_s)
 
     def _is_turned(self) -> bool:
-        # Only a decoded picture tells of the rotation; reading starts over behind it.
+        # Only a decoded frame has the rotation; reading restarts after it.
         try:
             first = next(self._pictures(), None)
         except SourceError:
@@ -187,7 +187,7 @@ class VideoSource:
                 return
         except av.FFmpegError as exc:
             log.debug("seeking failed: %s", exc)
-        # Some containers seek past the place asked for; reading from the beginning is slow but right.
+        # Some containers seek too far; reading from the beginning is slow but right.
         self._reopen()
 
     def _pictures(self) -> Iterator[av.VideoFrame]:
@@ -214,11 +214,11 @@ class VideoSource:
             self.damage = f"{faults} packets could not be decoded"
 
     def _note_missing(self, decoded: int, came_s: float) -> None:
-        """Tell how much of it there was, where the last picture ended too early."""
+        """Set `damage` where the last frame ends too early."""
         if self.is_stream or self._container is None:
             return
         whole_s = end_s(self._container)
-        # Frame counts in headers are not to be trusted; how far the timestamps came is.
+        # Frame counts in headers are unreliable, the last timestamp is not.
         early = whole_s is not None and whole_s - came_s > max(_EARLY_END_S, _EARLY_END_SHARE * whole_s)
         if not early and self.damage is None:
             return
@@ -245,7 +245,7 @@ def display_name(location: str | Path) -> str:
     scheme, separator, rest = location.partition("://")
     if not separator:
         return location
-    # A password may hold any of /?#: what stands before the last @ is never shown.
+    # A password may contain any of /?#: everything before the last @ is removed.
     rest = rest.rpartition("@")[2]
     return f"{scheme}://{re.split(r'[?#]', rest, maxsplit=1)[0]}"
 
@@ -262,7 +262,7 @@ def _prepare(
         size = f"{stream.width}x{stream.height}"
         raise SourceError(f"{name} declares frames of {size}, more than --max-pixels allows")
     stream.codec_context.options = {"max_pixels": str(max_pixels)}
-    # Frame threads decode faster but hold frames back, which a live stream must not.
+    # Frame threading decodes faster but delays frames, which is wrong for a live stream.
     stream.thread_type = threads
 
 
@@ -274,6 +274,6 @@ def _check_regular(path: Path) -> None:
 
 
 def _reason(exc: Exception) -> str:
-    # PyAV's text repeats the location, credentials and all: only the cause may pass.
+    # The text of PyAV repeats the location with credentials: only the cause is kept.
     text = getattr(exc, "strerror", None) or str(exc)
     return re.sub(r"^\[Errno -?\d+\] ", "", str(text)).split(": '")[0].strip().rstrip(".")
