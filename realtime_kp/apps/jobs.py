@@ -67,7 +67,7 @@ def _without_results(jobs: list[Job]) -> list[Job]:
         if origin is None or origin == job.source:
             inputs.append(job)
         else:
-            log.info("%s is left out: it is what %s is written to", job.source, origin)
+            log.info("%s is skipped: it is an output of %s", job.source, origin)
     return inputs
 
 

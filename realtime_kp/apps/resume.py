@@ -110,8 +110,8 @@ def begin(job: Job, sources: list[str]) -> RunState | Literal["done"] | None:
             return "done"
     elif unfinished and not config.report.overwrite:
         raise SinkError(
-            f"an earlier run with {job.source} was cut off, as {path} tells: --resume goes on with it, "
-            "--overwrite starts anew"
+            f"an earlier run with {job.source} was interrupted ({path}): --resume continues it, "
+            "--overwrite starts again"
         )
     check_outputs(job, sources)
     if unfinished and path is not None:
@@ -124,7 +124,7 @@ def _check_whole(job: Job, main: Path) -> None:
     for path in (output.tracks, output.features, report.summary, report.log):
         if path is not None and not path.exists():
             raise SinkError(
-                f"{main} is there, but {path}, which belongs to it, is not: --overwrite makes both anew"
+                f"{main} is there, but {path}, which belongs to it, is not: --overwrite writes both again"
             )
 
 
@@ -179,7 +179,7 @@ def load_state(path: Path) -> RunState:
                 entry["log"],
             )
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as exc:
-        raise SinkError(f"cannot go on from {path}: {exc}; start anew with --overwrite") from exc
+        raise SinkError(f"cannot continue from {path}: {exc}; start again with --overwrite") from exc
 
 
 def find_state(job: Job) -> RunState | None:
@@ -192,7 +192,7 @@ def find_state(job: Job) -> RunState | None:
     path = state_path(job)
     if path is None:
         raise ConfigError(
-            f"--resume cannot go on with {job.source}: it takes a video file, a tracks table or an .mp4 as "
+            f"--resume cannot continue {job.source}: it takes a video file, a tracks table or an .mp4 as "
             "output, and no --features"
         )
     if not path.exists():
@@ -204,6 +204,6 @@ def find_state(job: Job) -> RunState | None:
         if before != wanted:
             raise ConfigError(
                 f"--resume needs the settings of the earlier run: {name} was {before!r} and is {wanted!r}; "
-                "change it back, or start anew with --overwrite"
+                "change it back, or start again with --overwrite"
             )
     return state

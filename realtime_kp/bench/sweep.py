@@ -117,6 +117,6 @@ def with_settings(config: AppConfig, settings: Settings) -> AppConfig:
         try:
             changed = replace(getattr(config, section), **{field: read(value)})
         except ValueError as exc:
-            raise ConfigError(f"--sweep {name}={value}: {value!r} is no whole number") from exc
+            raise ConfigError(f"--sweep {name}={value}: {value!r} is not a whole number") from exc
         config = replace(config, **{section: changed})
     return config

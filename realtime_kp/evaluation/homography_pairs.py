@@ -163,8 +163,8 @@ def _read_homography(path: Path) -> NDArray[np.float64]:
         else:
             matrix = np.loadtxt(path)
     except (OSError, ValueError, IndexError, cv2.error) as exc:
-        raise SourceError(f"{path} is no homography: {exc}") from exc
+        raise SourceError(f"{path} is not a homography: {exc}") from exc
     matrix = np.asarray(matrix, np.float64)
     if matrix.shape != (3, 3):
-        raise SourceError(f"{path} is no homography: its shape is {matrix.shape}")
+        raise SourceError(f"{path} is not a homography: its shape is {matrix.shape}")
     return matrix

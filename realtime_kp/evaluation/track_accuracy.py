@@ -102,7 +102,7 @@ class TrackRecord:
         """
         steps = self._step_errors()
         if len(steps) == 0:
-            raise NothingTrackedError("no track could be followed for a single step")
+            raise NothingTrackedError("no track was seen in two successive frames")
         errors_px, visible = self._since_birth()
         lengths = np.array(list(self._lengths.values()))
         known = ~np.isnan(errors_px)

@@ -197,10 +197,10 @@ class CudaGraphKeypoints:
             graph.replay()
             stream.synchronize()
         except RuntimeError as exc:
-            log.info("no CUDA graph: the steps run one by one (%s)", exc)
+            log.info("CUDA graph capture failed, kernels are launched separately: %s", exc)
             return None
         if not _same_keypoints(packed, expected):
-            log.warning("the CUDA graph gave other keypoints than its steps: they run one by one")
+            log.warning("the CUDA graph gives other keypoints than separate kernels, which are used instead")
             return None
         return packed, graph.replay
 
@@ -211,7 +211,7 @@ class CudaGraphKeypoints:
             except torch.OutOfMemoryError:
                 raise
             except Exception as exc:  # each back end of torch.compile has errors of its own
-                log.warning("torch.compile fails, the steps run unfused: %s", first_line(exc))
+                log.warning("torch.compile failed, kernels are not fused: %s", first_line(exc))
                 self._fused = None
         return self._step_by_step(pixels)
 

@@ -94,16 +94,18 @@ class MemoryFallbackExtractor:
                 self._fall_back()
             return found
         if self._largest is None:
-            log.warning("%s has no memory for %d frames at once: fewer", self.info.device, count)
+            log.warning(
+                "%s is out of memory with %d frames at once: using smaller batches", self.info.device, count
+            )
         half = self._largest = max(1, min(count // 2, self._largest or count))
         parts = [images_bgr[i : i + half] for i in range(0, count, half)]
         return [one for part in parts for one in self.submit(part, keypoint_threshold)()]
 
     def _fall_back(self) -> None:
         if self._fell_back:
-            raise ModelError("there is not enough memory for one frame, on the CPU either")
+            raise ModelError("not enough memory for one frame, neither on the device nor on the CPU")
         self._fell_back = True
-        log.warning("the device has no memory for one frame: going on with the CPU")
+        log.warning("the device is out of memory for one frame: falling back to the CPU")
         self._now.__exit__(None, None, None)
         # Other threads may read `info` meanwhile: the first extractor stays until the second one is ready.
         self._now = self._make_second().__enter__()
@@ -123,7 +125,7 @@ def _attempt(work: Callable[[], T]) -> T | None:
     except RuntimeError as exc:
         if not torch.cuda.is_available():
             raise
-        raise ModelError(f"the device fails: {first_line(exc)}; --device cpu does without it") from exc
+        raise ModelError(f"the device failed: {first_line(exc)}; use --device cpu to run without it") from exc
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None

@@ -186,7 +186,9 @@ def load_weights(model: str, revision: str | None = None) -> LoadedWeights:
             raise ModelError(_why_not_loaded(ref, revision, reachable, exc)) from exc
     missing = sorted(report.get("missing_keys", ())) + sorted(report.get("mismatched_keys", ()))
     if missing:
-        raise ModelError(f"{ref.location} holds no complete SuperPoint: {missing[0]} is missing or misshapen")
+        raise ModelError(
+            f"{ref.location} holds no complete SuperPoint: {missing[0]} is missing or has the wrong shape"
+        )
     if ref.kind == "hub":
         commit = commit or getattr(loaded.config, "_commit_hash", None)
         log.info("%s at commit %s", ref.name, commit or "unknown")
@@ -201,7 +203,7 @@ def _check_revision(ref: WeightsRef, revision: str | None) -> None:
 def _whole(config: dict[str, Any], name: str, default: int) -> int:
     value = config.get(name, default)
     if not isinstance(value, int) or value < 0:
-        raise ModelError(f"config.json has {name} {value!r}, which is no whole number")
+        raise ModelError(f"config.json has {name} {value!r}, which is not a whole number")
     return value
 
 
@@ -225,7 +227,7 @@ def _resolve(ref: WeightsRef, revision: str | None) -> tuple[str | None, bool]:
             f"the hub has no model {ref.name}{at}, or it is private (run `hf auth login`)"
         ) from exc
     except Exception as exc:
-        log.debug("the hub does not answer: %s", exc)
+        log.debug("the hub does not respond: %s", exc)
         return None, False
 
 

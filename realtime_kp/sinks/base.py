@@ -163,7 +163,7 @@ def reopen(path: Path, size: int) -> IO[str]:
         out = open(path, "r+", encoding="utf-8", newline="")  # noqa: SIM115 - closed by whom it is given to
         if out.seek(0, os.SEEK_END) < size:
             out.close()
-            raise SinkError(f"cannot go on with {path}: it got shorter; start anew with --overwrite")
+            raise SinkError(f"cannot continue {path}: it got shorter; start again with --overwrite")
         out.truncate(size)
         out.seek(size)
     except OSError as exc:

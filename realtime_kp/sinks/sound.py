@@ -45,7 +45,7 @@ class Sound:
             # The name of the decoder may differ, such as mp3float.
             name = "of an unknown kind" if codec is None else codec.canonical_name
             if name not in _FITS_MP4:
-                log.warning("the sound of %s is %s, which MP4 does not hold: left out", self._path, name)
+                log.warning("the audio of %s is %s, which MP4 does not support: omitted", self._path, name)
                 return
             self._stream = output.add_stream_from_template(source)
             self._output = output
@@ -90,5 +90,5 @@ class Sound:
         self._output.mux(packet)
 
     def _give_up(self, exc: Exception) -> None:
-        log.warning("the sound of %s cannot be carried on: %s", self._path, first_line(exc))
+        log.warning("the audio of %s cannot be copied further: %s", self._path, first_line(exc))
         self.close()

@@ -141,7 +141,7 @@ class TracksTableSink:
                 else:
                     shutil.copyfile(self.path, grown)
         except self._faults as exc:
-            raise SinkError(f"cannot go on with {self.path}: {exc}") from exc
+            raise SinkError(f"cannot continue {self.path}: {exc}") from exc
         return reopen(grown, size)
 
 

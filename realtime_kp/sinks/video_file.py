@@ -202,8 +202,8 @@ class VideoFileSink:
                 self.frames += 1
         if self.frames < len(mark.times):
             raise SinkError(
-                f"cannot go on with {found}: it holds {self.frames} of {len(mark.times)} frames; "
-                "start anew with --overwrite"
+                f"cannot continue {found}: it holds {self.frames} of {len(mark.times)} frames; "
+                "start again with --overwrite"
             )
 
     def _give_up(self) -> None:

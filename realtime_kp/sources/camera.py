@@ -72,7 +72,7 @@ class CameraSource:
     def info(self) -> SourceInfo:
         """Properties that the camera chose; valid while it is open."""
         if self._info is None:
-            raise RuntimeError("a source has no info before it is open")
+            raise RuntimeError("info is available only while the source is open")
         return self._info
 
     def __enter__(self) -> Self:
@@ -114,7 +114,7 @@ class CameraSource:
                 failures += 1
                 # A disconnected camera fails immediately, a stalled one after the read time-out.
                 if failures >= _RETRIES or grabbed_at_s - last_at_s >= patience_s:
-                    raise SourceError(f"{self._name} gives no frames any more")
+                    raise SourceError(f"{self._name} has stopped sending frames")
                 continue
             failures, last_at_s = 0, grabbed_at_s
             first_at_s = grabbed_at_s if first_at_s is None else first_at_s

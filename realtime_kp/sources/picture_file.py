@@ -74,7 +74,7 @@ def read_picture(path: Path, max_pixels: int = InputConfig().max_pixels) -> NDAr
     except FileNotFoundError as exc:
         raise SourceError(f"there is no file {path}") from exc
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
-        raise SourceError(f"{path} declares too many pixels to be trusted: {exc}") from exc
+        raise SourceError(f"{path} declares too many pixels: {exc}") from exc
     except UnidentifiedImageError as exc:
         raise SourceError(f"{path} is not a picture that can be read") from exc
     except (OSError, SyntaxError, ValueError) as exc:

@@ -47,7 +47,7 @@ class PicturesSource:
     def info(self) -> SourceInfo:
         """Properties of the source; valid while it is open."""
         if self._paths is None:
-            raise RuntimeError("a source has no info before it is open")
+            raise RuntimeError("info is available only while the source is open")
         fps = self.fps if len(self._paths) > 1 else None
         return SourceInfo(str(self.location), None, fps, len(self._paths), live=False, still=True)
 
@@ -98,7 +98,7 @@ def list_pictures(location: str | Path) -> list[Path]:
             raise SourceError(f"the folder {location} holds no pictures ({kinds})")
     elif os.path.exists(path):
         if not path.is_file():
-            raise SourceError(f"{path} is no regular file")
+            raise SourceError(f"{path} is not a regular file")
         found = [path]
     else:
         matches = (Path(p) for p in glob.glob(str(location)))

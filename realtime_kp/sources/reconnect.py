@@ -49,7 +49,7 @@ class ReconnectingSource:
     def info(self) -> SourceInfo:
         """Properties of the source when it was last opened."""
         if self._info is None:
-            raise RuntimeError("a source has no info before it is open")
+            raise RuntimeError("info is available only while the source is open")
         return self._info
 
     def __enter__(self) -> Self:

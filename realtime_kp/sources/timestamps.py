@@ -39,7 +39,7 @@ def in_time_order(
         time_s = heapq.heappop(times) if len(times) == len(held) else None
         if time_s is None or (last_s is not None and time_s <= last_s):
             if not told:
-                log.warning("timestamps missing or not growing: counting on at %.3g frames/s", 1 / step_s)
+                log.warning("timestamps missing or not increasing: assuming %.3g frames/s", 1 / step_s)
                 told = True
             time_s = 0.0 if last_s is None else last_s + step_s
         last_s = time_s

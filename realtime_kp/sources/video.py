@@ -69,7 +69,7 @@ class VideoSource:
     def info(self) -> SourceInfo:
         """Properties of the source; valid while it is open."""
         if self._info is None:
-            raise RuntimeError("a source has no info before it is open")
+            raise RuntimeError("info is available only while the source is open")
         return self._info
 
     def __enter__(self) -> Self:
@@ -270,7 +270,7 @@ def _check_regular(path: Path) -> None:
     if not os.path.exists(path):
         raise SourceError(f"there is no file {path}")
     if not path.is_file():
-        raise SourceError(f"{path} is no regular file")
+        raise SourceError(f"{path} is not a regular file")
 
 
 def _reason(exc: Exception) -> str:

@@ -133,7 +133,7 @@ class Tracker:
             self._dim = dim
         if dim != self._dim:
             if len(keypoints):
-                raise ValueError(f"descriptors of {self._dim} numbers were tracked so far, got some of {dim}")
+                raise ValueError(f"descriptors so far have length {self._dim}, got length {dim}")
             keypoints = Keypoints.empty(self._dim)
         return keypoints
 

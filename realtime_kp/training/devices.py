@@ -18,7 +18,7 @@ def supports_compile(device: torch.device) -> bool:
     try:
         torch.compile(functional.softplus)(torch.ones(8, device=device))
     except Exception as exc:  # each backend has errors of its own
-        log.warning("training goes on without torch.compile, slower: %s", first_line(exc))
+        log.warning("training continues without torch.compile, slower: %s", first_line(exc))
         return False
     return True
 

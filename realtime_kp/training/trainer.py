@@ -217,7 +217,7 @@ class Trainer:
             widen_network(other.to(self._tiles.images.device), self.model)
             self.average.load_state_dict(self.model.state_dict())
         except _BROKEN as exc:
-            raise ModelError(f"{model} is nothing to start from: {exc}") from exc
+            raise ModelError(f"{model} cannot be started from: {exc}") from exc
 
     def _from_checkpoint(self, path: Path) -> TrainableSuperPoint:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -283,4 +283,4 @@ def _checkpoint(path: Path) -> Iterator[dict[str, Any]]:
     try:
         yield torch.load(path, map_location="cpu", weights_only=True)
     except _BROKEN as exc:
-        raise ModelError(f"{path} is no checkpoint to resume from: {exc}") from exc
+        raise ModelError(f"{path} is not a checkpoint to resume from: {exc}") from exc

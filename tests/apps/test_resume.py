@@ -128,7 +128,7 @@ def test_it_is_not_begun_anew_unasked(
     words = cut_off(whole, tmp_path)
     monkeypatch.chdir(tmp_path)
     assert main(words) == 5
-    assert "--resume goes on with it, --overwrite starts anew" in capsys.readouterr().err
+    assert "--resume continues it, --overwrite starts again" in capsys.readouterr().err
     assert main([*words, "--resume", "--nms-radius", "3"]) == 2
     assert "superpoint.nms_radius was 4 and is 3" in capsys.readouterr().err
     assert main([*words, "--overwrite", "--max-frames", "3"]) == 0
@@ -144,7 +144,7 @@ def test_what_is_done_is_left_alone(
     assert main(words) == 0
     written = Path("out.mp4").stat()
     assert main(words) == 0
-    assert "out.mp4 is there already" in capsys.readouterr().err
+    assert "out.mp4 exists already" in capsys.readouterr().err
     assert Path("out.mp4").stat() == written
 
 
@@ -170,7 +170,7 @@ def test_a_damaged_state_is_refused_and_nothing_lost(
         Path("out.mp4").unlink()
     kept = Path("t.csv").read_bytes()
     assert main([*words, "--resume"]) == 5
-    assert "start anew with --overwrite" in capsys.readouterr().err or damage == "video gone"
+    assert "start again with --overwrite" in capsys.readouterr().err or damage == "video gone"
     assert Path("t.csv").read_bytes() == kept
 
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_gone_on_with_is_said(
 ) -> None:
     monkeypatch.chdir(begun(whole, tmp_path))
     assert main([*VIDEO, *words, "--resume"]) == 2
-    assert "--resume cannot go on with long.mp4" in capsys.readouterr().err
+    assert "--resume cannot continue long.mp4" in capsys.readouterr().err
 
 
 def test_what_cannot_all_be_gone_on_with_is_left_as_it_was(
@@ -195,7 +195,7 @@ def test_what_cannot_all_be_gone_on_with_is_left_as_it_was(
     Path("t.csv").unlink()
     shutil.copy("out.mp4", "before.mp4")
     assert main([*words, "--resume"]) == 5
-    assert "cannot go on with t.csv" in capsys.readouterr().err
+    assert "cannot continue t.csv" in capsys.readouterr().err
     assert Path("out.mp4").read_bytes() == Path("before.mp4").read_bytes()
     assert Path("out.partial.state").exists()
 
@@ -221,7 +221,7 @@ def test_a_video_that_lost_frames_is_not_gone_on_with(
     resume.save_state(Path("out.partial.state"), replace(state, video=replace(state.video, times=times)))
     before = Path("out.mp4").read_bytes()
     assert main([*words, "--resume"]) == 5
-    assert "of 500 frames; start anew with --overwrite" in capsys.readouterr().err
+    assert "of 500 frames; start again with --overwrite" in capsys.readouterr().err
     assert Path("out.mp4").read_bytes() == before
     assert not Path("out.partial.mkv").exists()
 

@@ -150,5 +150,5 @@ def test_without_a_compiler_the_steps_run_unfused(
     for seed in (1, 2):
         assert_same_keypoints(fused.submit(picture(seed))(), one_by_one(engine, picture(seed)))
     assert [r.getMessage() for r in caplog.records].count(
-        "torch.compile fails, the steps run unfused: no compiler found"
+        "torch.compile failed, kernels are not fused: no compiler found"
     ) == 1

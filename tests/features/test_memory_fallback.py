@@ -68,7 +68,9 @@ def test_a_batch_that_does_not_fit_is_halved_once_for_all(
         assert len(sparing.submit(images(8))()) == 8
     assert first[0] == 8
     assert max(device.batches[len(first) :]) == 2
-    assert [record.message for record in caplog.records] == ["cpu has no memory for 8 frames at once: fewer"]
+    assert [record.message for record in caplog.records] == [
+        "cpu is out of memory with 8 frames at once: using smaller batches"
+    ]
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -90,7 +92,7 @@ def test_what_does_not_fit_alone_goes_to_the_cpu_for_good(
     assert sum(cpu.batches) == 5
     assert device.exits == 1
     messages = [record.message for record in caplog.records]
-    assert messages.count("the device has no memory for one frame: going on with the CPU") == 1
+    assert messages.count("the device is out of memory for one frame: falling back to the CPU") == 1
     assert len(messages) == 2
 
 
@@ -107,7 +109,7 @@ def test_a_model_that_does_not_fit_goes_to_the_cpu() -> None:
 
 def test_when_the_cpu_fails_too_it_is_said() -> None:
     sparing = MemoryFallbackExtractor(SmallDevice(0), lambda: SmallDevice(0))
-    with pytest.raises(ModelError, match="on the CPU either"), sparing:
+    with pytest.raises(ModelError, match="nor on the CPU"), sparing:
         sparing.submit(images(1))()
 
 
@@ -127,7 +129,7 @@ def test_a_model_that_does_not_fit_while_loading_goes_to_the_cpu(
     first = SuperPoint(SuperPointConfig(model="small", device="cpu", engine="torch"))
     with MemoryFallbackExtractor(first, StubExtractor) as sparing:
         assert sparing.info.engine == "stub"
-    assert "going on with the CPU" in caplog.text
+    assert "falling back to the CPU" in caplog.text
 
 
 def test_what_runs_is_told_while_the_second_one_loads() -> None:

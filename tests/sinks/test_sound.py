@@ -93,7 +93,7 @@ def test_sound_that_mp4_does_not_hold_is_left_out_and_said(
 ) -> None:
     clip = sounding_clip(tmp_path / "clip.mkv", codec="pcm_s16le")
     assert heard(annotate(clip))[1] == []
-    assert "pcm_s16le, which MP4 does not hold" in " ".join(capsys.readouterr().err.split())
+    assert "pcm_s16le, which MP4 does not support" in " ".join(capsys.readouterr().err.split())
 
 
 def test_pictures_are_not_searched_for_sound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,6 +108,6 @@ def test_a_fault_in_the_sound_costs_the_sound_only(tmp_path: Path, caplog: pytes
     with open_source(clip) as source, VideoFileSink(tmp_path / "out.mp4", sound=gone) as sink:
         for frame in source:
             sink.write(frame.image_bgr, TrackedFrame(frame, None, Tracks.empty()))
-    assert "gone.mp4 cannot be carried on" in caplog.text
+    assert "gone.mp4 cannot be copied further" in caplog.text
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == 50

@@ -162,7 +162,7 @@ def test_frames_that_stop_are_an_error() -> None:
     capture = FakeCapture([numbered_image(0), numbered_image(1)])
     seen = 0
     with (  # noqa: PT012
-        pytest.raises(SourceError, match="camera 0 gives no frames any more"),
+        pytest.raises(SourceError, match="camera 0 has stopped sending frames"),
         CameraSource(0, open_with=capture.open_with) as source,
     ):
         for _ in source:

@@ -67,7 +67,7 @@ class Session:
             time.sleep(self.interval_s)
             yield make_frame(index, self.size_wh)
         if not self.ends:
-            raise SourceError("flaky gives no frames any more")
+            raise SourceError("flaky has stopped sending frames")
 
 
 def returning(sessions: Sequence[Session], attempts: int | None) -> ReconnectingSource:
@@ -129,7 +129,7 @@ def test_recordings_end_as_ever(ends: bool) -> None:
         if ends:
             assert next(frames, None) is None
         else:
-            with pytest.raises(SourceError, match="no frames any more"):
+            with pytest.raises(SourceError, match="stopped sending frames"):
                 next(frames)
     assert session.closed == 1
 

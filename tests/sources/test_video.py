@@ -165,14 +165,14 @@ def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_folder_is_no_video(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="is no regular file"):
+    with pytest.raises(SourceError, match="is not a regular file"):
         read(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_named_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
-    with pytest.raises(SourceError, match="is no regular file"):
+    with pytest.raises(SourceError, match="is not a regular file"):
         read(tmp_path / "pipe.mp4")
 
 

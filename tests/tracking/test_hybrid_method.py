@@ -424,7 +424,7 @@ def test_descriptors_of_another_length_are_refused(world: World) -> None:
     tracker.update(world.frame(0), world.keypoints())
     found = world.keypoints()
     short = replace(found, descriptors=np.ones((len(found), 8), np.float32))
-    with pytest.raises(ValueError, match="64 numbers were tracked so far, got some of 8"):
+    with pytest.raises(ValueError, match="so far have length 64, got length 8"):
         tracker.update(world.frame(1), short)
 
 

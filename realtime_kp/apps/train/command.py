@@ -60,9 +60,9 @@ def run_train(
     """
     checkpoint = out / CHECKPOINT
     if checkpoint.exists() and not config.resume:
-        raise ConfigError(f"{checkpoint} is there: go on with --resume, or name another folder")
+        raise ConfigError(f"{checkpoint} exists already: continue with --resume, or choose another folder")
     if config.resume and not checkpoint.exists():
-        raise ConfigError(f"{checkpoint} is not there: nothing to resume")
+        raise ConfigError(f"{checkpoint} does not exist: nothing to resume")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
@@ -113,7 +113,7 @@ def _step(trainer: Trainer) -> StepLosses:
         return trainer.train_step()
     except torch.OutOfMemoryError as exc:
         raise ModelError(
-            f"{trainer.recipe.batch} pairs a step need more memory: give a --batch below"
+            f"{trainer.recipe.batch} pairs per step need more memory: choose a smaller --batch"
         ) from exc
 
 

@@ -44,7 +44,7 @@ def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet:
     with StopSignals() as signals:
         for job, state in begun:
             if state == "done":
-                log.info("%s is there already: nothing to go on with", job.target or job.config.output.tracks)
+                log.info("%s exists already: nothing to continue", job.target or job.config.output.tracks)
                 continue
             try:
                 code = max(code, _run_job(job, state, console, signals, quiet))
@@ -96,11 +96,11 @@ def _build(job: Job, state: RunState | None) -> Pipeline:
     source = open_source(job.source, config.input, start_s=config.video.start_s)
     tracker = None
     if state is not None and state.frames:
-        log.info("%s: going on at frame %d", job.source, state.frames)
+        log.info("%s: continuing at frame %d", job.source, state.frames)
         try:
             tracker = restore_tracker(state.tracker)
         except ValueError as exc:
-            raise SinkError(f"cannot go on with {job.source}: {exc}; start anew with --overwrite") from exc
+            raise SinkError(f"cannot continue {job.source}: {exc}; start again with --overwrite") from exc
     return build_pipeline(
         source,
         config,

@@ -209,7 +209,7 @@ def test_what_is_no_checkpoint_cannot_be_started_from(
     other.write_bytes(b"no checkpoint")
     command = ["train", "--images", str(images), "--out", str(tmp_path / "out"), "--arch", "small"]
     assert main([*command, "--steps", "1", "--start-from", str(other), "-q"]) == 4
-    assert "other.pt is nothing to start from" in capsys.readouterr().err
+    assert "other.pt cannot be started from" in capsys.readouterr().err
 
 
 def test_nothing_to_resume_is_told(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
