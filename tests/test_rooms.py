@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -124,3 +125,27 @@ def test_importing_loads_no_heavy_library(module: str) -> None:
 def test_every_public_name_exists() -> None:
     for name in realtime_kp.__all__:
         assert getattr(realtime_kp, name) is not None
+
+
+def test_the_table_of_faults_names_tests_that_exist() -> None:
+    folder = Path(__file__).parent
+    text = (folder / "FAULTS.md").read_text(encoding="utf-8")
+    for name in re.findall(r"`([\w/]+\.py)", text):
+        assert (folder / name).is_file(), name
+    tests = {
+        name
+        for path in folder.rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    named = set(re.findall(r"::(test_\w+)", text))
+    assert len(named) > 30
+    assert named <= tests, named - tests
+
+
+def test_the_architecture_names_files_that_exist() -> None:
+    text = (PACKAGE.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    changes = text.partition("## Where to make a change")[2]
+    places = [name.rstrip("/") for name in re.findall(r"`([a-z_]+/[\w/]*(?:\.py)?)`", changes)]
+    assert len(places) > 20
+    for place in places:
+        assert (PACKAGE / place).exists() or (PACKAGE.parent / place).exists(), place

@@ -16,7 +16,7 @@ from realtime_kp import __version__
 from realtime_kp.apps.jobs import Job, check_outputs
 from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.sinks import VideoMark
-from realtime_kp.sinks.base import written
+from realtime_kp.sinks.base import write_error
 from realtime_kp.sources import is_demo_spec, is_picture_spec
 
 _ENTRY, _TIMES, _TRACKER = "run.json", "times.i64", "tracker"
@@ -153,7 +153,7 @@ def save_state(path: Path, state: RunState) -> None:
         os.replace(new, path)
     except OSError as exc:
         new.unlink(missing_ok=True)
-        raise written(path, exc) from exc
+        raise write_error(path, exc) from exc
 
 
 def load_state(path: Path) -> RunState:

@@ -15,7 +15,7 @@ from realtime_kp.bench.regression import Change
 from realtime_kp.features import ModelInfo
 from realtime_kp.machine import peak_memory_mb
 from realtime_kp.pipeline import FrameCounts, Percentiles, Pipeline, RunMeter
-from realtime_kp.sinks import write_whole
+from realtime_kp.sinks import write_atomically
 from realtime_kp.tracking import TrackCounts
 
 StoppedBy = Literal["end", "user", "signal", "source_lost", "limit"]
@@ -114,7 +114,7 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     Raises:
         SinkError: The file cannot be written.
     """
-    write_whole(path, (json.dumps(values, indent=2) + "\n").encode())
+    write_atomically(path, (json.dumps(values, indent=2) + "\n").encode())
 
 
 def print_summary(summary: Summary, console: Console) -> None:

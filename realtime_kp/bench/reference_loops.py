@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.evaluation.feature_extractors import open_method
+from realtime_kp.evaluation.feature_extractors import open_extractor
 from realtime_kp.evaluation.feature_set import Features
 from realtime_kp.features.resize import network_size
 
@@ -91,7 +91,7 @@ def classical_step(name: str, config: SuperPointConfig) -> Iterator[Step]:
         config: Size and number of keypoints.
     """
     last: list[Features] = []
-    with open_method(name, config.max_keypoints, config) as method:
+    with open_extractor(name, config.max_keypoints, config) as method:
 
         def step(image_bgr: Image) -> int:
             size = network_size((image_bgr.shape[1], image_bgr.shape[0]), config.resize)

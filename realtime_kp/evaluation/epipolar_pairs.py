@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.evaluation.feature_extractors import OpenCvMethod
-from realtime_kp.evaluation.feature_set import FeatureMethod, Features
+from realtime_kp.evaluation.feature_extractors import OpenCvExtractor
+from realtime_kp.evaluation.feature_set import FeatureExtractor, Features
 from realtime_kp.sources import open_source
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".ts"})
@@ -26,7 +26,7 @@ GAPS_S = (0.5, 1.0)
 PAIRS_A_VIDEO = 30
 _EVERY_S = 1.0
 # Tolerance for rounded frame times.
-_HARDLY_S = 1e-3
+_TIME_TOLERANCE_S = 1e-3
 _LONGEST_PX = 640
 _SIFT_FEATURES = 4000
 _SIFT_RATIO = 0.8
@@ -82,7 +82,7 @@ def video_pairs(path: Path) -> Iterator[VideoPair]:
     next_s, tried = -math.inf, 0
     with open_source(path) as source:
         for frame in source:
-            now_s = frame.time_s + _HARDLY_S
+            now_s = frame.time_s + _TIME_TOLERANCE_S
             due = [first for due_s, first in waiting if due_s <= now_s]
             if not due and now_s < next_s:
                 continue
@@ -101,7 +101,7 @@ def video_pairs(path: Path) -> Iterator[VideoPair]:
 
 
 def evaluate_videos(
-    method: FeatureMethod, videos: Mapping[str, Iterable[VideoPair]]
+    method: FeatureExtractor, videos: Mapping[str, Iterable[VideoPair]]
 ) -> dict[str, VideoScores]:
     """Mean scores over the pairs of each video; videos without pairs are omitted.
 
@@ -117,7 +117,7 @@ def evaluate_videos(
     }
 
 
-def score_video_pair(method: FeatureMethod, pair: VideoPair) -> VideoScores:
+def score_video_pair(method: FeatureExtractor, pair: VideoPair) -> VideoScores:
     """Score a method on one pair."""
     first, second = method.features(pair.first), method.features(pair.second)
     matches = method.match(first, second)
@@ -155,7 +155,7 @@ class _Described:
 
 
 def _describe(image: Image) -> _Described:
-    return _Described(image, OpenCvMethod("sift", _SIFT_FEATURES).features(image))
+    return _Described(image, OpenCvExtractor("sift", _SIFT_FEATURES).features(image))
 
 
 def _pair(first: _Described, second: _Described) -> VideoPair | None:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.evaluation.feature_set import FeatureMethod, Features
-from realtime_kp.evaluation.xfeat import XFeatMethod
+from realtime_kp.evaluation.feature_set import FeatureExtractor, Features
+from realtime_kp.evaluation.xfeat import XFeatExtractor
 from realtime_kp.features import SuperPoint
 from realtime_kp.tracking.matching import Pairs, mutual_nearest_neighbours
 
@@ -23,9 +23,9 @@ _XFEAT_THRESHOLD = 0.05
 
 
 @contextmanager
-def open_method(
+def open_extractor(
     name: str, keypoints: int, base: SuperPointConfig, *, threshold: bool = False
-) -> Iterator[FeatureMethod]:
+) -> Iterator[FeatureExtractor]:
     """Open a method by name.
 
     Args:
@@ -39,17 +39,17 @@ def open_method(
         ModelError: A package that the method needs is missing, or there is no such model.
     """
     if name in CLASSICAL:
-        yield OpenCvMethod(name, keypoints)
+        yield OpenCvExtractor(name, keypoints)
     elif name == "xfeat":
-        yield XFeatMethod(keypoints, _XFEAT_THRESHOLD if threshold else 0.0, base.resize)
+        yield XFeatExtractor(keypoints, _XFEAT_THRESHOLD if threshold else 0.0, base.resize)
     else:
         floor = base.keypoint_threshold if threshold else 0.0
         config = replace(base, model=name, max_keypoints=keypoints, keypoint_threshold=floor)
         with SuperPoint(config) as superpoint:
-            yield _SuperPointMethod(superpoint)
+            yield _SuperPointExtractor(superpoint)
 
 
-class _SuperPointMethod:
+class _SuperPointExtractor:
     def __init__(self, superpoint: SuperPoint) -> None:
         self._superpoint = superpoint
 
@@ -61,7 +61,7 @@ class _SuperPointMethod:
         return mutual_nearest_neighbours(first.descriptors, second.descriptors, -1.0)
 
 
-class OpenCvMethod:
+class OpenCvExtractor:
     """ORB or SIFT of OpenCV.
 
     Args:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.evaluation.feature_set import FeatureMethod
+from realtime_kp.evaluation.feature_set import FeatureExtractor
 from realtime_kp.evaluation.homography_pairs import RIGHT_PX, Kind, Pair
 from realtime_kp.tracking.motion import warp
 
@@ -44,7 +44,7 @@ class PairScores:
     homography_5px: float
 
 
-def evaluate(method: FeatureMethod, pairs: Iterable[Pair]) -> dict[Kind, PairScores]:
+def evaluate(method: FeatureExtractor, pairs: Iterable[Pair]) -> dict[Kind, PairScores]:
     """Mean scores over the pairs of each kind.
 
     Args:
@@ -57,7 +57,7 @@ def evaluate(method: FeatureMethod, pairs: Iterable[Pair]) -> dict[Kind, PairSco
     return {kind: _mean(scores) for kind, scores in found.items()}
 
 
-def score_pair(method: FeatureMethod, pair: Pair) -> PairScores:
+def score_pair(method: FeatureExtractor, pair: Pair) -> PairScores:
     """Score a method on one pair."""
     first, second = method.features(pair.first), method.features(pair.second)
     repeatability, localisation_px = _repeatability(first.xy, second.xy, pair)

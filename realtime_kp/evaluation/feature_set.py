@@ -33,7 +33,7 @@ class Features:
         return Keypoints(self.xy, self.scores, self.descriptors)
 
 
-class FeatureMethod(Protocol):
+class FeatureExtractor(Protocol):
     """Detects features and matches those of two images."""
 
     def features(self, image_bgr: NDArray[np.uint8]) -> Features:

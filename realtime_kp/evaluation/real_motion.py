@@ -27,7 +27,7 @@ FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class TrackEndurance:
+class RealMotionScores:
     """Figures of a tracker on one video.
 
     Attributes:
@@ -49,7 +49,7 @@ class TrackEndurance:
     mean_length: float
 
 
-class EnduranceRecord:
+class RealMotionRecord:
     """Collects the tracks of a video and computes the figures."""
 
     def __init__(self) -> None:
@@ -62,11 +62,11 @@ class EnduranceRecord:
         self._ids.append(seen.ids)
         self._xy.append(seen.xy)
 
-    def endurance(self) -> TrackEndurance:
+    def scores(self) -> RealMotionScores:
         """Figures over all frames so far."""
         geometry = [found for first in range(0, len(self._ids), 5) if (found := self._geometry(first))]
         _, lengths = np.unique(np.concatenate(self._ids), return_counts=True)
-        return TrackEndurance(
+        return RealMotionScores(
             alive=_mean(self._survival()),
             inliers=_mean(share for share, _ in geometry),
             pairs=_mean(float(count) for _, count in geometry),
@@ -123,7 +123,7 @@ def measure_real_motion(
     *,
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[], None] = lambda: None,
-) -> dict[str, TrackEndurance]:
+) -> dict[str, RealMotionScores]:
     """Run all trackers on one video.
 
     Args:
@@ -136,7 +136,7 @@ def measure_real_motion(
     Returns:
         Figures by name of the tracker; empty if stopped before the first frame.
     """
-    runs = {name: (make(), EnduranceRecord()) for name, make in trackers.items()}
+    runs = {name: (make(), RealMotionRecord()) for name, make in trackers.items()}
     seen = 0
     with one_core():
         for frame in frames:
@@ -147,7 +147,7 @@ def measure_real_motion(
                 record.add(tracker.update(frame, keypoints))
             seen += 1
             progress()
-    return {name: record.endurance() for name, (_, record) in runs.items()} if seen else {}
+    return {name: record.scores() for name, (_, record) in runs.items()} if seen else {}
 
 
 def _mean(values: Iterable[float]) -> float:

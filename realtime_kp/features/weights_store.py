@@ -169,7 +169,7 @@ def load_weights(model: str, revision: str | None = None) -> LoadedWeights:
     ref = find_weights(model)
     _check_revision(ref, revision)
     if ref.licence == MAGIC_LEAP_LICENCE:
-        _say_once(ref.licence)
+        _warn_once(ref.licence)
     with _quiet_transformers():
         from transformers import SuperPointForKeypointDetection
 
@@ -208,7 +208,7 @@ def _whole(config: dict[str, Any], name: str, default: int) -> int:
 
 
 @lru_cache(maxsize=16)
-def _say_once(text: str) -> None:
+def _warn_once(text: str) -> None:
     log.warning("%s", text)
 
 

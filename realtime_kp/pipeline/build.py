@@ -25,7 +25,7 @@ def build_pipeline(
     skip: int = 0,
     tracker: Tracker | None = None,
     keep_state_s: float | None = None,
-    adaptive: bool = False,
+    select_model: bool = False,
 ) -> Pipeline:
     """Build a pipeline from the settings; entering it starts the threads.
 
@@ -40,14 +40,14 @@ def build_pipeline(
         skip: Number of leading frames to skip because an earlier run has processed them.
         tracker: Tracker restored from that run; None creates one from the settings.
         keep_state_s: Interval in seconds at which frames carry the serialised tracker state; None never.
-        adaptive: With the model `auto`, switch to the small model if base is slower than the source.
+        select_model: With the model `auto`, switch to the small model if base is slower than the source.
 
     Returns:
         The pipeline, not yet started.
     """
 
     def extractor(superpoint: SuperPointConfig) -> Extractor:
-        if adaptive and superpoint.model == "auto":
+        if select_model and superpoint.model == "auto":
             return ModelSelectingExtractor(superpoint)
         # With `block`, throughput matters and not the latency of a single frame: several batches may be in
         # flight.

@@ -1,6 +1,6 @@
 """Sinks: window, video file, pictures, tracks table, features file, frame log."""
 
-from realtime_kp.sinks.base import FrameSink, check_output, write_whole
+from realtime_kp.sinks.base import FrameSink, check_output, write_atomically
 from realtime_kp.sinks.features_file import FeaturesSink, check_features_name
 from realtime_kp.sinks.frame_log import FrameLog
 from realtime_kp.sinks.pictures import WRITABLE, PicturesSink, picture_targets, write_picture
@@ -23,7 +23,7 @@ __all__ = [
     "check_table_name",
     "picture_targets",
     "window_problem",
+    "write_atomically",
     "write_picture",
     "write_track_rows",
-    "write_whole",
 ]

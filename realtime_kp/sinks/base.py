@@ -61,7 +61,7 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[str] = ()) -> 
 
 
 # These formats are readable only with an index at their end: partial files use formats readable at any time.
-_GROWS_AS = {".mp4": ".mkv", ".parquet": ".csv"}
+_PARTIAL_SUFFIX = {".mp4": ".mkv", ".parquet": ".csv"}
 
 
 class PartialFile:
@@ -77,7 +77,7 @@ class PartialFile:
     def __init__(self, path: Path, convert: Callable[[Path, Path], None] | None = None) -> None:
         self.path = path
         suffix = path.suffix.lower()
-        self.partial = path.with_name(f"{path.stem}.partial{_GROWS_AS.get(suffix, path.suffix)}")
+        self.partial = path.with_name(f"{path.stem}.partial{_PARTIAL_SUFFIX.get(suffix, path.suffix)}")
         self._convert = convert
 
     def commit(self) -> None:
@@ -98,7 +98,7 @@ class PartialFile:
             else:
                 os.replace(self.partial, self.path)
         except OSError as exc:
-            raise written(self.path, exc) from exc
+            raise write_error(self.path, exc) from exc
 
     def finish(
         self,
@@ -131,7 +131,7 @@ class PartialFile:
         except faults as exc:
             self.abandon(worth_keeping=worth_keeping)
             if error is None:
-                raise written(self.path, exc) from exc
+                raise write_error(self.path, exc) from exc
             return
         if error is not None:
             self.abandon(worth_keeping=worth_keeping)
@@ -146,14 +146,14 @@ class PartialFile:
             self.partial.unlink(missing_ok=True)
 
 
-def written(path: Path, exc: Exception) -> SinkError:
+def write_error(path: Path, exc: Exception) -> SinkError:
     """The error for a failed write, with the error text of the system where there is one."""
     code = errno.errorcode.get(getattr(exc, "errno", None) or 0)
     cause = getattr(exc, "strerror", None) or str(exc)
     return SinkError(f"cannot write {path}: {cause}" + (f" ({code})" if code else ""))
 
 
-def reopen(path: Path, size: int) -> IO[str]:
+def reopen_at(path: Path, size: int) -> IO[str]:
     """Open a text file to continue after its first `size` bytes; anything after them is truncated.
 
     Raises:
@@ -167,11 +167,11 @@ def reopen(path: Path, size: int) -> IO[str]:
         out.truncate(size)
         out.seek(size)
     except OSError as exc:
-        raise written(path, exc) from exc
+        raise write_error(path, exc) from exc
     return out
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
     """Write a file by an atomic rename, after all of it is on the disk.
 
     Raises:
@@ -185,5 +185,5 @@ def write_whole(path: Path, data: bytes) -> None:
             os.fsync(out.fileno())
     except OSError as exc:
         file.abandon(worth_keeping=False)
-        raise written(path, exc) from exc
+        raise write_error(path, exc) from exc
     file.commit()

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.sinks.base import PartialFile, written
+from realtime_kp.sinks.base import PartialFile, write_error
 
 
 class FeaturesSink:
@@ -51,7 +51,7 @@ class FeaturesSink:
             folder = Path(self._spool.name)
             self._parts = {name: open(folder / name, "wb") for name in ("xy", "scores", "descriptors")}  # noqa: SIM115 - closed in __exit__
         except OSError as exc:
-            raise written(self.path, exc) from exc
+            raise write_error(self.path, exc) from exc
         return self
 
     def __exit__(
@@ -93,7 +93,7 @@ class FeaturesSink:
             self._parts["scores"].write(keypoints.scores.tobytes())
             self._parts["descriptors"].write(keypoints.descriptors.astype(np.float16).tobytes())
         except OSError as exc:
-            raise written(self.path, exc) from exc
+            raise write_error(self.path, exc) from exc
 
     def _assemble(self, folder: Path) -> None:
         from safetensors.numpy import save_file

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.sinks.base import reopen, written
+from realtime_kp.sinks.base import reopen_at, write_error
 from realtime_kp.timing import StageTimes
 
 
@@ -30,12 +30,12 @@ class FrameLog:
 
     def __enter__(self) -> Self:
         if self._resume is not None:
-            self._out = reopen(self.path, self._resume)
+            self._out = reopen_at(self.path, self._resume)
             return self
         try:
             self._out = open(self.path, "w", encoding="utf-8")
         except OSError as exc:
-            raise written(self.path, exc) from exc
+            raise write_error(self.path, exc) from exc
         return self
 
     def __exit__(
@@ -47,7 +47,7 @@ class FrameLog:
             self._out.close()
         except OSError as exc:
             if error is None:
-                raise written(self.path, exc) from exc
+                raise write_error(self.path, exc) from exc
 
     @property
     def mark(self) -> int:
@@ -75,4 +75,4 @@ class FrameLog:
             self._out.write(json.dumps(line) + "\n")
             self._out.flush()
         except OSError as exc:
-            raise written(self.path, exc) from exc
+            raise write_error(self.path, exc) from exc

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.errors import SinkError
 from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.sinks.base import check_output, write_whole, written
+from realtime_kp.sinks.base import check_output, write_atomically, write_error
 
 WRITABLE = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 
@@ -63,7 +63,7 @@ class PicturesSink:
         try:
             self.target.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
-            raise written(self.target, exc) from exc
+            raise write_error(self.target, exc) from exc
 
 
 def picture_targets(folder: Path, origins: Iterable[Path]) -> list[Path]:
@@ -97,4 +97,4 @@ def write_picture(path: Path, image_bgr: NDArray[np.uint8]) -> None:
     ok, data = cv2.imencode(path.suffix.lower(), image_bgr)
     if not ok:
         raise SinkError(f"cannot write {path}: the encoder refused a picture of {image_bgr.shape}")
-    write_whole(path, data.tobytes())
+    write_atomically(path, data.tobytes())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.sinks.base import PartialFile, reopen, written
+from realtime_kp.sinks.base import PartialFile, reopen_at, write_error
 
 COLUMNS = ("frame", "time_s", "track_id", "x", "y", "score", "length")
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
@@ -87,7 +87,7 @@ class TracksTableSink:
             if self._kind != ".jsonl":
                 csv.writer(self._out, lineterminator="\n").writerow(COLUMNS)
         except OSError as exc:
-            raise written(self.path, exc) from exc
+            raise write_error(self.path, exc) from exc
         return self
 
     def __exit__(
@@ -113,7 +113,7 @@ class TracksTableSink:
             self._out.flush()
             return self._out.tell()
         except OSError as exc:
-            raise written(self.path, exc) from exc
+            raise write_error(self.path, exc) from exc
 
     def write(self, image_bgr: NDArray[np.uint8] | None, tracked: TrackedFrame) -> None:
         """Add the rows of one frame.
@@ -129,7 +129,7 @@ class TracksTableSink:
             else:
                 _write_csv(self._out, rows)
         except OSError as exc:
-            raise written(self.path, exc) from exc
+            raise write_error(self.path, exc) from exc
         self._rows += len(rows)
 
     def _reopened(self, size: int) -> IO[str]:
@@ -142,7 +142,7 @@ class TracksTableSink:
                     shutil.copyfile(self.path, grown)
         except self._faults as exc:
             raise SinkError(f"cannot continue {self.path}: {exc}") from exc
-        return reopen(grown, size)
+        return reopen_at(grown, size)
 
 
 def check_table_name(path: Path) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.errors import SinkError
 from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.sinks.base import PartialFile, written
+from realtime_kp.sinks.base import PartialFile, write_error
 from realtime_kp.sinks.mp4 import TIME_BASE, picture_packets, place, write_mp4
 from realtime_kp.sinks.sound import Sound
 
@@ -103,7 +103,7 @@ class VideoFileSink:
                 raise
             except _FAULTS as exc:
                 self._give_up()
-                raise written(self.path, exc) from exc
+                raise write_error(self.path, exc) from exc
         return self
 
     def __exit__(
@@ -139,7 +139,7 @@ class VideoFileSink:
                 self._open((image_bgr.shape[1], image_bgr.shape[0]))
             self._encode(self._fit(image_bgr), tracked.frame.time_s)
         except _FAULTS as exc:
-            raise written(self.path, exc) from exc
+            raise write_error(self.path, exc) from exc
         self.frames += 1
         # The previous frame and all frames of an earlier run are certain to be in the new file.
         if self._resume is not None and self.frames >= len(self._resume.times) + 2:

@@ -45,7 +45,7 @@ class Window:
             raise SinkError("cannot open a window; use --no-window") from exc
         # A Qt window that is resized before it is on the screen can miss its first expose event and stay
         # blank.
-        self._hear(cv2.waitKey(_SETTLE_MS))
+        self._read_key(cv2.waitKey(_SETTLE_MS))
         return self
 
     def __exit__(
@@ -65,15 +65,15 @@ class Window:
             self._size_wh = (width, height)
         cv2.imshow(self.title, image_bgr)
         # The image appears only after the events of the window were processed.
-        self._hear(cv2.pollKey())
+        self._read_key(cv2.pollKey())
 
     def key(self, wait_ms: int = 1) -> str | None:
         """The pressed key: its character, `"esc"`, or None; also processes window events."""
         if not self._heard:
-            self._hear(cv2.waitKey(max(1, wait_ms)))
+            self._read_key(cv2.waitKey(max(1, wait_ms)))
         return self._heard.popleft() if self._heard else None
 
-    def _hear(self, code: int) -> None:
+    def _read_key(self, code: int) -> None:
         if code >= 0:
             self._heard.append("esc" if code & 0xFF == 27 else chr(code & 0xFF))
 

@@ -87,7 +87,7 @@ class CameraSource:
             )
         self._capture = capture
         try:
-            self._ask_for(capture)
+            self._request(capture)
             self._info = self._describe(capture)
         except BaseException:
             self.__exit__(None, None, None)
@@ -138,7 +138,7 @@ class CameraSource:
         if not os.access(path, os.R_OK | os.W_OK):
             raise SourceError(f"no permission to use {path}; add yourself to the group 'video'")
 
-    def _ask_for(self, capture: Capture) -> None:
+    def _request(self, capture: Capture) -> None:
         # The pixel format comes first: the available sizes and rates depend on it.
         if self.config.camera_fourcc is not None:
             capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*self.config.camera_fourcc))

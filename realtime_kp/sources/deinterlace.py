@@ -8,7 +8,7 @@ import av
 from av.filter import Graph
 
 
-def progressive(pictures: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+def deinterlaced(pictures: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
     """Deinterlace frames from the first interlaced one on; progressive ones pass unchanged.
 
     FFmpeg's bwdif gives one frame per interlaced frame, at the time of its first field. It needs the

@@ -23,7 +23,7 @@ _BLUR_FROM_PX = 6.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Sway:
+class _MotionAmplitudes:
     """Amplitudes and frequency of the camera motion.
 
     Attributes:
@@ -41,16 +41,16 @@ class _Sway:
     periods: tuple[float, float]
 
 
-_SWAYS: dict[Motion, _Sway] = {
-    "handheld": _Sway(0.18, 14, 0.09, 1.5e-4, (0.5, 1.2)),
-    "fast": _Sway(0.18, 14, 0.12, 1.5e-4, (1.5, 3.0)),
-    "zoom": _Sway(0.35, 40, 0.03, 0.5e-4, (0.5, 1.2)),
-    "still": _Sway(0.18, 14, 0.09, 1.5e-4, (0.5, 1.2)),
+_AMPLITUDES: dict[Motion, _MotionAmplitudes] = {
+    "handheld": _MotionAmplitudes(0.18, 14, 0.09, 1.5e-4, (0.5, 1.2)),
+    "fast": _MotionAmplitudes(0.18, 14, 0.12, 1.5e-4, (1.5, 3.0)),
+    "zoom": _MotionAmplitudes(0.35, 40, 0.03, 0.5e-4, (0.5, 1.2)),
+    "still": _MotionAmplitudes(0.18, 14, 0.09, 1.5e-4, (0.5, 1.2)),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class _Swing:
+class _Sinusoid:
     """A sine over the frames: `amplitude * sin(2π periods t / 90 + phase)`."""
 
     amplitude: float
@@ -98,10 +98,10 @@ class Scene:
             interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
         )
         rng = np.random.default_rng(seed)
-        sway = _SWAYS[motion]
+        sway = _AMPLITUDES[motion]
 
-        def swing(amplitude: float) -> _Swing:
-            return _Swing(amplitude, float(rng.uniform(*sway.periods)), float(rng.uniform(0, 2 * np.pi)))
+        def swing(amplitude: float) -> _Sinusoid:
+            return _Sinusoid(amplitude, float(rng.uniform(*sway.periods)), float(rng.uniform(0, 2 * np.pi)))
 
         self._zoom = swing(sway.zoom)
         self._angle = swing(np.deg2rad(sway.angle_deg))

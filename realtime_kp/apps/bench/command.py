@@ -21,7 +21,7 @@ from realtime_kp.bench.stage_costs import StageCost, measure_stage_costs
 from realtime_kp.bench.trace import trace
 from realtime_kp.config import AppConfig
 from realtime_kp.machine import peak_memory_mb
-from realtime_kp.sinks import check_output, write_whole
+from realtime_kp.sinks import check_output, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def _write(config: AppConfig, values: Mapping[str, Any], loops: Mapping[str, Loo
     if config.bench.profile is not None:
         write_json(config.bench.profile, trace(records))
     if config.bench.html is not None:
-        write_whole(config.bench.html, report_page(values, records).encode())
+        write_atomically(config.bench.html, report_page(values, records).encode())
 
 
 def _judge(

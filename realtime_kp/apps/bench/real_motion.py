@@ -16,13 +16,13 @@ from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import figures_table, model_entries, write_json
 from realtime_kp.config import AppConfig
 from realtime_kp.evaluation.compared_trackers import make_trackers
-from realtime_kp.evaluation.real_motion import TrackEndurance, measure_real_motion
+from realtime_kp.evaluation.real_motion import RealMotionScores, measure_real_motion
 from realtime_kp.features import ModelInfo, SuperPoint
 from realtime_kp.machine import describe_machine
 from realtime_kp.sinks import check_output
 from realtime_kp.sources import display_name, open_source
 
-Results = dict[str, dict[str, TrackEndurance]]
+Results = dict[str, dict[str, RealMotionScores]]
 
 
 def run_real_motion(videos: list[str], config: AppConfig, console: Console, *, quiet: bool = False) -> int:
@@ -84,7 +84,7 @@ def _to_dict(results: Results, model: ModelInfo, *, interrupted: bool) -> dict[s
     }
 
 
-def _table(name: str, rows: dict[str, TrackEndurance]) -> Table:
+def _table(name: str, rows: dict[str, RealMotionScores]) -> Table:
     heads = ("alive after 30", "inliers 10 apart", "of tracks", "mean length", "a frame", "jitter px")
     table = figures_table(name, "tracker", heads)
     for tracker, found in rows.items():

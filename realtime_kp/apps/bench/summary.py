@@ -115,7 +115,7 @@ def print_bench(
     if opened is not None:
         _print_loop(console, f"open loop, {opened.rate:g}/s", opened)
     if pieces:
-        console.print(_pieces_table(pieces))
+        console.print(_stage_cost_table(pieces))
     if compared is not None:
         console.print(_comparison_table(closed, compared))
     console.print(
@@ -152,7 +152,7 @@ def _print_loop(console: Console, title: str, result: LoopResult) -> None:
     )
 
 
-def _pieces_table(pieces: Sequence[StageCost]) -> Table:
+def _stage_cost_table(pieces: Sequence[StageCost]) -> Table:
     table = figures_table("each stage by itself", "stage", ("p50 ms", "core-ms"))
     for piece in pieces:
         table.add_row(piece.stage, f"{piece.p50_ms:.1f}", f"{piece.core_ms:.1f}")

@@ -29,9 +29,9 @@ from realtime_kp.evaluation.epipolar_pairs import (
     evaluate_videos,
     video_pairs,
 )
-from realtime_kp.evaluation.feature_extractors import CLASSICAL, open_method
+from realtime_kp.evaluation.feature_extractors import CLASSICAL, open_extractor
 from realtime_kp.evaluation.feature_metrics import PairScores, evaluate
-from realtime_kp.evaluation.feature_set import FeatureMethod
+from realtime_kp.evaluation.feature_set import FeatureExtractor
 from realtime_kp.evaluation.homography_pairs import Kind, Pair, pictures_to_warp, real_pairs, warped_pairs
 from realtime_kp.evaluation.known_motion import make_clips, measure_known_motion
 from realtime_kp.evaluation.track_accuracy import NothingTrackedError, TrackAccuracy
@@ -129,7 +129,7 @@ def run_evaluate(
         for name in names:
             task = bars.add_task(name, total=total)
             counted = partial(_counted, signals=signals, advance=partial(bars.advance, task))
-            with open_method(name, config.keypoints, superpoint) as method:
+            with open_extractor(name, config.keypoints, superpoint) as method:
                 found = [evaluate(method, counted(some)) for some in pairs.values()]
                 seen = evaluate_videos(method, {video: counted(some) for video, some in videos.items()})
             if signals.received:
@@ -178,7 +178,7 @@ def _tracks(
     folders = sorted({path.parent for path in pictures_to_warp(folder)})
     pictures = [path for place in folders for path in list_pictures(place)]
     shown: Sequence[Path | None] = pictures[: _CLIPS * 8 : 8] or [None]
-    with open_method(name, superpoint.max_keypoints, superpoint, threshold=True) as method:
+    with open_extractor(name, superpoint.max_keypoints, superpoint, threshold=True) as method:
         try:
             return [_track(method, shown, seed) for seed in seeds]
         except NothingTrackedError as exc:
@@ -186,7 +186,7 @@ def _tracks(
             return [None] * len(seeds)
 
 
-def _track(method: FeatureMethod, pictures: Sequence[Path | None], seed: int) -> TrackAccuracy:
+def _track(method: FeatureExtractor, pictures: Sequence[Path | None], seed: int) -> TrackAccuracy:
     scenes = [DemoSpec(picture=picture, frames=_CLIP_FRAMES, seed=seed) for picture in pictures]
     rows = measure_known_motion(
         make_clips(scenes)[:_CLIPS],

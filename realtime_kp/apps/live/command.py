@@ -61,7 +61,7 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
         policy="drop_oldest",
         pacer=Pacer(),
         loop=config.live.loop,
-        adaptive=True,
+        select_model=True,
     )
     loop = _LiveLoop(pipeline, config, show)
     with StopSignals() as signals, pipeline, loop:

@@ -67,7 +67,7 @@ class Outputs:
                 self._open()  # nothing may be left to do but to finish what is there
         else:
             self._stack.__exit__(kind, error, trace)
-        self._leave_state()
+        self._finish_state()
 
     @property
     def written(self) -> int:
@@ -121,7 +121,7 @@ class Outputs:
                 self._tables.log_mark,
             )
 
-    def _leave_state(self) -> None:
+    def _finish_state(self) -> None:
         """After all files were closed: remove the state of a finished input, else save the last valid one."""
         if self._state_path is None:
             return

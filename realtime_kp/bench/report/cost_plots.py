@@ -31,7 +31,7 @@ def cost_sections(values: Mapping[str, Any], loops: Mapping[str, Sequence[FrameR
     if sweep or "compare" in values:
         yield "Side by side", _SIDE_NOTE, _side_by_side(values)
     if "pieces" in values:
-        yield "Each stage by itself", _PIECES_NOTE, _pieces_figure(values["pieces"])
+        yield "Each stage by itself", _STAGE_COST_NOTE, _stage_cost_figure(values["pieces"])
     for axis, title, note in (
         ("resize", "Cost against pixels", _PIXELS_NOTE),
         ("keypoints", "Cost against keypoints", _KEYPOINTS_NOTE),
@@ -47,7 +47,7 @@ _SIDE_NOTE = (
     "Frames a second, measured in turn, medians of the rounds. Ours decode, track and draw as well; "
     "transformers' loops only find keypoints, ORB and SIFT also match them with the frame before."
 )
-_PIECES_NOTE = (
+_STAGE_COST_NOTE = (
     "Processor time of all cores a frame, each stage running alone: what is left when nothing fights over "
     "the cores. The sum over the number of cores is the least that a frame can take."
 )
@@ -102,7 +102,7 @@ def _side_by_side(values: Mapping[str, Any]) -> go.Figure:
     return figure
 
 
-def _pieces_figure(pieces: Mapping[str, Mapping[str, float]]) -> go.Figure:
+def _stage_cost_figure(pieces: Mapping[str, Mapping[str, float]]) -> go.Figure:
     import plotly.graph_objects as go
 
     figure = go.Figure(layout={**LAYOUT, "barmode": "stack", "height": 220})

@@ -92,10 +92,10 @@ def find_peaks(heat: FloatArray, settings: DecodeSettings, threshold: float) -> 
     inside = (x >= border) & (x < width - border) & (y >= border) & (y < height - border)
     x, y, scores = x[inside], y[inside], heat.reshape(-1)[places[inside]]
     best = np.argsort(-scores, kind="stable")
-    best = best[_one_of_each_tie(x[best], y[best], radius)][: settings.max_keypoints]
+    best = best[_without_ties(x[best], y[best], radius)][: settings.max_keypoints]
     x, y = x[best], y[best]
     xy = np.stack([x, y], axis=1).astype(np.float32)
-    return (xy + _off_centre(heat, x, y) if settings.subpixel else xy), scores[best]
+    return (xy + _subpixel_offsets(heat, x, y) if settings.subpixel else xy), scores[best]
 
 
 def _survivors(heat: FloatArray, radius: int, threshold: float) -> IntArray:
@@ -116,7 +116,7 @@ def _survivors(heat: FloatArray, radius: int, threshold: float) -> IntArray:
     return np.flatnonzero((np.asarray(kept) & 1).view(np.bool_))
 
 
-def _one_of_each_tie(x: IntArray, y: IntArray, radius: int) -> IntArray:
+def _without_ties(x: IntArray, y: IntArray, radius: int) -> IntArray:
     """Rows, ascending, without those that share a block of `block_px` with an earlier one.
 
     Peaks are more than r apart except for exact ties, which half precision produces: of those in one block
@@ -128,7 +128,7 @@ def _one_of_each_tie(x: IntArray, y: IntArray, radius: int) -> IntArray:
     return np.sort(np.unique((y // block << 32) + x // block, return_index=True)[1])
 
 
-def _off_centre(heat: FloatArray, x: IntArray, y: IntArray) -> FloatArray:
+def _subpixel_offsets(heat: FloatArray, x: IntArray, y: IntArray) -> FloatArray:
     """`(N, 2)`: offsets to the centre of mass of the 5×5 pixels around each peak (soft-argmax)."""
     reach = REFINE_REACH_PX
     side = 2 * reach + 1
