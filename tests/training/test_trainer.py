@@ -77,7 +77,7 @@ def test_resuming_is_exact(tiles: TileSet, tmp_path: Path) -> None:
 
 def test_what_is_no_checkpoint_is_refused(tiles: TileSet, tmp_path: Path) -> None:
     torch.save({"step": 3}, tmp_path / "other.pt")
-    with pytest.raises(ModelError, match="no checkpoint"):
+    with pytest.raises(ModelError, match="is not a checkpoint"):
         Trainer.resumed(tmp_path / "other.pt", tiles)
 
 
