@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.keypoints import TrackedFrame, Tracks
-from realtime_kp.sources import Scene
+from realtime_kp.sources import KnownScene
 
 FloatArray = NDArray[np.float32]
 
@@ -55,7 +55,7 @@ class TrackAccuracy:
     wrong_returns: float
 
 
-def track_accuracy(frames: Iterable[TrackedFrame], scene: Scene, every: int = 1) -> TrackAccuracy:
+def track_accuracy(frames: Iterable[TrackedFrame], scene: KnownScene, every: int = 1) -> TrackAccuracy:
     """Compare tracks with the ground truth.
 
     Args:
@@ -80,7 +80,7 @@ class TrackRecord:
         every: Step between the frames of the scene that the clip shows.
     """
 
-    def __init__(self, scene: Scene, every: int = 1) -> None:
+    def __init__(self, scene: KnownScene, every: int = 1) -> None:
         self._scene = scene
         self._every = every
         self._ids: list[NDArray[np.int64]] = []

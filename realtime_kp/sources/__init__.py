@@ -9,13 +9,14 @@ from pathlib import Path
 
 from realtime_kp.config import InputConfig
 from realtime_kp.errors import SourceError
-from realtime_kp.sources.base import FrameSource, ReturningSource, SourceInfo
+from realtime_kp.sources.base import FrameSource, KnownScene, ReturningSource, SourceInfo
 from realtime_kp.sources.camera import CameraSource
 from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec, is_demo_spec
 from realtime_kp.sources.fake_camera import FakeCamera
 from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, is_picture_file, read_picture
 from realtime_kp.sources.pictures import PicturesSource, list_pictures
 from realtime_kp.sources.reconnect import ReconnectingSource
+from realtime_kp.sources.room import RoomScene
 from realtime_kp.sources.scene import Scene, procedural_picture
 from realtime_kp.sources.video import STREAM_SCHEMES, VideoSource, display_name
 
@@ -27,9 +28,11 @@ __all__ = [
     "DemoSpec",
     "FakeCamera",
     "FrameSource",
+    "KnownScene",
     "PicturesSource",
     "ReconnectingSource",
     "ReturningSource",
+    "RoomScene",
     "Scene",
     "SourceInfo",
     "VideoSource",

@@ -8,6 +8,9 @@ from fractions import Fraction
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from realtime_kp.frame import Frame
 
 
@@ -59,6 +62,35 @@ class FrameSource(Protocol):
     ) -> None: ...
 
     def __iter__(self) -> Iterator[Frame]: ...
+
+
+class KnownScene(Protocol):
+    """A generated scene whose motion is known.
+
+    Attributes:
+        size_wh: Width and height of its frames in pixels.
+    """
+
+    size_wh: tuple[int, int]
+
+    def render(self, index: int) -> NDArray[np.uint8]:
+        """Render frame `index`: `(H, W, 3) uint8`, BGR."""
+        ...
+
+    def truth(
+        self, i: int, j: int, xy: NDArray[np.float32] | NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Ground truth: positions in frame `j` of points of frame `i`, and whether they are visible there.
+
+        Args:
+            i: Frame in which the points were seen.
+            j: Frame in which they are wanted.
+            xy: `(N, 2)`, positions in frame `i`, pixels.
+
+        Returns:
+            `(N, 2) float32` and `(N,) bool`.
+        """
+        ...
 
 
 @runtime_checkable

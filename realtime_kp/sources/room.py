@@ -1,0 +1,265 @@
+"""A rigid room with depth and known motion: textured walls, turned boxes, and a box that drives through."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.sources.quads import Float, Quad, cast_rays, render
+from realtime_kp.sources.scene import PERIOD_FRAMES, procedural_picture
+
+RoomMotion = Literal["walk", "forward", "turn"]
+ROOM_MOTIONS: tuple[RoomMotion, ...] = ("walk", "forward", "turn")
+
+_TEXELS_PER_M = 180
+_FOCAL = 0.9  # of the width
+_HALF_WIDTH_M, _CEILING_M, _FLOOR_M, _BACK_M, _FRONT_M = 3.2, -1.6, 1.4, 8.0, -3.0
+_BOXES = 7
+_DRIVING_HEIGHT_M = 1.6
+_NOISE_SIGMA = 3.0
+_GAIN = 0.1
+_GAIN_PERIOD = 44
+_DRIVE_FRAMES = (15, 75)
+_ROLLING = 0.8  # of the interval between frames, from the first row to the last
+_SHUTTER = 0.5  # of the interval between frames
+_BLUR_SAMPLES = 5
+_SAME_DEPTH = 1e-3
+# Amplitudes: metres in x, y and z; degrees of yaw, pitch and roll.
+_AMPLITUDES: dict[RoomMotion, tuple[float, ...]] = {
+    "walk": (0.9, 0.12, 0.9, 6.0, 3.0, 2.0),
+    "forward": (0.15, 0.05, 0.0, 2.0, 1.0, 1.0),
+    "turn": (0.0, 0.0, 0.0, 24.0, 5.0, 3.0),
+}
+_FORWARD_M = 2.2
+
+
+class RoomScene:
+    """A room seen by a moving pinhole camera; x points right, y down, z forward, in metres.
+
+    The motion is `walk` (±0.9 m sideways and in depth, a few degrees of rotation), `forward` (2.2 m ahead and
+    back in 90 frames: near surfaces grow by more than a factor of two) or `turn` (rotation in place, ±24°).
+    Noise is Gaussian with σ = 3, brightness changes by ±10 % (period 44 frames). One box drives through the
+    room in frames 15 to 75 of every 90.
+
+    Args:
+        size_wh: Width and height of the frames.
+        motion: Motion of the camera.
+        seed: Seed of textures, boxes, motion and noise.
+        picture_bgr: `(H, W, 3) uint8`, a photograph for the textures; None uses procedural pictures.
+        rolling_shutter: Expose the last row 0.8 frame intervals after the first.
+        motion_blur: Integrate over half of the frame interval.
+    """
+
+    def __init__(
+        self,
+        size_wh: tuple[int, int] = (640, 480),
+        motion: RoomMotion = "walk",
+        seed: int = 0,
+        picture_bgr: NDArray[np.uint8] | None = None,
+        *,
+        rolling_shutter: bool = False,
+        motion_blur: bool = False,
+    ) -> None:
+        self.size_wh = size_wh
+        self.motion = motion
+        self._rolling = rolling_shutter
+        self._blur = motion_blur
+        self._seed = seed
+        rng = np.random.default_rng((seed, 7))
+        self._periods = rng.uniform(0.5, 1.2, 6)
+        self._phases = rng.uniform(0, 2 * np.pi, 6)
+        textures = _Textures(seed, picture_bgr)
+        self._quads = [*_walls(textures), *_boxes(rng, textures)]
+        driving = _box(
+            np.zeros(3), np.array([0.6, _DRIVING_HEIGHT_M, 0.6]), float(rng.uniform(0.2, 1.2)), textures
+        )
+        self._first_driving = len(self._quads)
+        self._quads += driving
+        self._frames = np.stack([quad.frame for quad in self._quads])
+        self._drive_z = float(rng.uniform(3.2, 3.5))
+
+    def truth(
+        self, i: int, j: int, xy: NDArray[np.float32] | NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Ground truth: positions in frame `j` of the surface points that frame `i` shows.
+
+        Args:
+            i: Frame in which the points were seen.
+            j: Frame in which they are wanted.
+            xy: `(N, 2)`, positions in frame `i`, pixels.
+
+        Returns:
+            `(N, 2) float32` positions in frame `j`, and `(N,) bool`: whether each lies on a surface, inside
+            frame `j`, and is the nearest surface there.
+        """
+        points = np.asarray(xy, np.float64).reshape(-1, 2)
+        if len(points) == 0:
+            return np.zeros((0, 2), np.float32), np.zeros(0, np.bool_)
+        quad, st, _ = cast_rays(self._frames_at(i), self._cameras(i, points[:, 1]), points)
+        on_surface = quad >= 0
+        frames = self._frames_at(j)[np.maximum(quad, 0)]
+        surface = np.einsum("nij,nj->ni", frames, np.concatenate([st, np.ones((len(st), 1))], axis=1))
+        moved, depth = self._project(j, np.where(on_surface[:, None], surface, 1.0))
+        width, height = self.size_wh
+        inside = (depth > 0) & ((moved >= 0) & (moved <= (width - 1, height - 1))).all(axis=1)
+        # Points outside are cast from the centre of the frame: only finite numbers are needed.
+        asked = np.where(inside[:, None], moved, (width / 2, height / 2))
+        _, _, nearest = cast_rays(self._frames_at(j), self._cameras(j, asked[:, 1]), asked)
+        visible = on_surface & inside & (nearest * depth <= 1 + _SAME_DEPTH)
+        return np.where(np.isfinite(moved), moved, 0).astype(np.float32), visible
+
+    def render(self, index: int) -> NDArray[np.uint8]:
+        """Render frame `index`: `(H, W, 3) uint8`, BGR."""
+        width, height = self.size_wh
+        rows = (np.arange(2 * height) + 0.5) / 2 - 0.5
+        offsets = np.linspace(-_SHUTTER / 2, _SHUTTER / 2, _BLUR_SAMPLES) if self._blur else np.zeros(1)
+        images = [
+            render(self._quads, self._frames_at(index + t), self._cameras(index + t, rows), self.size_wh)
+            for t in offsets
+        ]
+        image = np.mean(images, axis=0) if len(images) > 1 else images[0].astype(np.float64)
+        gain = 1 + _GAIN * np.sin(2 * np.pi * index / _GAIN_PERIOD)
+        noise = np.random.default_rng((self._seed, index)).standard_normal((height, width, 3), np.float32)
+        noisy = np.clip(np.rint(image * gain + _NOISE_SIGMA * noise), 0, 255)
+        return np.asarray(noisy, np.uint8)
+
+    def camera(self, index: float) -> Float:
+        """`(3, 4)`: projection matrix from metres to pixels at frame `index`, of its middle row."""
+        return np.asarray(self._camera(np.array([index], np.float64))[0])
+
+    def _project(self, index: int, surface: Float) -> tuple[Float, Float]:
+        """Pixels and depths of points in space; with a rolling shutter the row decides the time."""
+        homogeneous = np.concatenate([surface, np.ones((len(surface), 1))], axis=1)
+        row = np.full(len(surface), (self.size_wh[1] - 1) / 2)
+        for _ in range(6 if self._rolling else 1):
+            projected = np.einsum("nij,nj->ni", self._cameras(index, row), homogeneous)
+            depth = projected[:, 2]
+            xy = projected[:, :2] / np.where(np.abs(depth) < 1e-6, 1e-6, depth)[:, None]
+            row = np.clip(xy[:, 1], -self.size_wh[1], 2 * self.size_wh[1])
+        return xy, depth
+
+    def _cameras(self, index: float, rows: Float) -> Float:
+        """`(R, 3, 4)`: projection matrices at the times of some rows."""
+        height = self.size_wh[1]
+        if not self._rolling:
+            return np.broadcast_to(self._camera(np.array([index])), (len(rows), 3, 4))
+        return self._camera(index + _ROLLING * (rows / (height - 1) - 0.5))
+
+    def _camera(self, times: Float) -> Float:
+        """`(T, 3, 4)`: projection matrices at some times, in frames."""
+        angles = 2 * np.pi * np.outer(times / PERIOD_FRAMES, self._periods) + self._phases
+        values = np.sin(angles) * np.array(_AMPLITUDES[self.motion])
+        if self.motion == "forward":
+            values[:, 2] += _FORWARD_M * (1 - np.cos(2 * np.pi * times / PERIOD_FRAMES)) / 2
+        yaw, pitch, roll = np.deg2rad(values[:, 3:]).T
+        rotation = _rotation(yaw, 1) @ _rotation(pitch, 0) @ _rotation(roll, 2)
+        to_camera = rotation.transpose(0, 2, 1)
+        translation = -np.einsum("tij,tj->ti", to_camera, values[:, :3])
+        width, height = self.size_wh
+        focal = _FOCAL * width
+        intrinsics = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1.0]])
+        return np.asarray(intrinsics @ np.concatenate([to_camera, translation[:, :, None]], axis=2))
+
+    def _frames_at(self, index: float) -> Float:
+        """`(Q, 3, 3)`: the quads at a time, in frames; only the driving box moves."""
+        first, last = _DRIVE_FRAMES
+        part = ((index % PERIOD_FRAMES) - first) / (last - first)
+        # Outside its time it waits beyond the walls, where nothing sees it.
+        x = 20.0 if not 0 <= part <= 1 else -3.0 + 6.0 * part
+        frames = self._frames.copy()
+        frames[self._first_driving :, :, 2] += (x, _FLOOR_M - _DRIVING_HEIGHT_M, self._drive_z)
+        return frames
+
+
+class _Textures:
+    """Textures of any size, cut from procedural pictures or from a photograph."""
+
+    def __init__(self, seed: int, picture_bgr: NDArray[np.uint8] | None) -> None:
+        self._rng = np.random.default_rng((seed, 11))
+        self._picture = picture_bgr
+
+    def of_size(self, width_m: float, height_m: float) -> NDArray[np.uint8]:
+        """A texture for a surface of this size in metres."""
+        size = (max(8, round(width_m * _TEXELS_PER_M)), max(8, round(height_m * _TEXELS_PER_M)))
+        if self._picture is None:
+            picture = procedural_picture(size, int(self._rng.integers(1 << 30)))
+            grain = cv2.GaussianBlur(self._rng.standard_normal(size[::-1]), (0, 0), 2.5)
+            grained = picture + 14 / grain.std() * grain[..., None]
+            return np.asarray(np.clip(grained, 0, 255), np.uint8)
+        rows, columns = self._picture.shape[:2]
+        scale = max(size[0] / columns, size[1] / rows) * float(self._rng.uniform(1, 1.6))
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        large = cv2.resize(self._picture, None, fx=scale, fy=scale, interpolation=method)
+        left = int(self._rng.integers(large.shape[1] - size[0] + 1))
+        top = int(self._rng.integers(large.shape[0] - size[1] + 1))
+        return np.asarray(large[top : top + size[1], left : left + size[0]], np.uint8)
+
+
+def _walls(textures: _Textures) -> list[Quad]:
+    w, top, bottom, front, back = _HALF_WIDTH_M, _CEILING_M, _FLOOR_M, _FRONT_M, _BACK_M
+    sides = [
+        ((-w, top, back), (2 * w, 0, 0), (0, bottom - top, 0)),
+        ((-w, top, front), (0, 0, back - front), (0, bottom - top, 0)),
+        ((w, top, back), (0, 0, front - back), (0, bottom - top, 0)),
+        ((-w, bottom, back), (2 * w, 0, 0), (0, 0, front - back)),
+        ((-w, top, front), (2 * w, 0, 0), (0, 0, back - front)),
+    ]
+    return [_quad(np.array(a, float), np.array(b, float), np.array(c, float), textures) for a, b, c in sides]
+
+
+def _boxes(rng: np.random.Generator, textures: _Textures) -> list[Quad]:
+    """Seven turned boxes on the floor, none in the way of the camera."""
+    quads: list[Quad] = []
+    placed: list[Float] = []
+    while len(placed) < _BOXES:
+        place = np.array([rng.uniform(-2.4, 2.4), rng.uniform(4.3, 7.0)])
+        apart = all(np.linalg.norm(place - other) > 1.0 for other in placed)
+        if not apart or (abs(place[0]) < 0.7 and place[1] < 5.2):
+            continue
+        placed.append(place)
+        size = np.array([rng.uniform(0.5, 0.9), rng.uniform(0.6, 1.8), rng.uniform(0.5, 0.9)])
+        corner = np.array([place[0], _FLOOR_M - size[1], place[1]])
+        quads += _box(corner, size, float(rng.uniform(0, np.pi / 2)), textures)
+    return quads
+
+
+def _box(centre_top: Float, size: Float, turn: float, textures: _Textures) -> list[Quad]:
+    """The four sides and the top of a box that is turned about the vertical axis.
+
+    Args:
+        centre_top: Centre of its top.
+        size: Width, height and depth.
+        turn: Radians.
+        textures: Makes the textures.
+    """
+    along = size[0] * np.array([np.cos(turn), 0, np.sin(turn)])
+    across = size[2] * np.array([-np.sin(turn), 0, np.cos(turn)])
+    down = np.array([0, size[1], 0])
+    corner = centre_top - along / 2 - across / 2
+    edges = [
+        (corner, along, down),
+        (corner + along, across, down),
+        (corner + along + across, -along, down),
+        (corner + across, -across, down),
+        (corner, along, across),
+    ]
+    return [_quad(start, right, below, textures) for start, right, below in edges]
+
+
+def _quad(corner: Float, right: Float, down: Float, textures: _Textures) -> Quad:
+    texture = textures.of_size(float(np.linalg.norm(right)), float(np.linalg.norm(down)))
+    return Quad(corner, right, down, texture)
+
+
+def _rotation(angles: Float, axis: int) -> Float:
+    """`(T, 3, 3)`: rotations about one axis; radians."""
+    matrices = np.zeros((len(angles), 3, 3))
+    a, b = [(1, 2), (2, 0), (0, 1)][axis]
+    cos, sin = np.cos(angles), np.sin(angles)
+    matrices[:, axis, axis] = 1
+    matrices[:, a, a] = matrices[:, b, b] = cos
+    matrices[:, b, a], matrices[:, a, b] = sin, -sin
+    return matrices
