@@ -53,12 +53,11 @@ def inverse_projections(frames: Float, cameras: Float) -> Float:
     return np.asarray(np.linalg.inv(cameras[None] @ homogeneous[:, None]))
 
 
-def cast_rays(frames: Float, cameras: Float, xy: Float) -> tuple[NDArray[np.intp], Float, Float]:
+def cast_rays(maps: Float, xy: Float) -> tuple[NDArray[np.intp], Float, Float]:
     """The nearest quad that each pixel shows.
 
     Args:
-        frames: `(Q, 3, 3)`.
-        cameras: `(N, 3, 4)`, one for each point.
+        maps: `(Q, N, 3, 3)`, from `inverse_projections`; `(Q, 1, 3, 3)` where all points share a camera.
         xy: `(N, 2)`, pixels.
 
     Returns:
@@ -66,11 +65,15 @@ def cast_rays(frames: Float, cameras: Float, xy: Float) -> tuple[NDArray[np.intp
         1/m, 0 where there is none.
     """
     pixels = np.concatenate([xy, np.ones((len(xy), 1))], axis=1)
-    over_depth = np.einsum("qnij,nj->qni", inverse_projections(frames, cameras), pixels)
+    if maps.shape[1] == 1:
+        over_depth = np.matmul(maps[:, 0], pixels.T).transpose(0, 2, 1)
+    else:
+        over_depth = np.matmul(maps, pixels[None, :, :, None])[..., 0]
     inverse_depth = over_depth[..., 2]
     with np.errstate(divide="ignore", invalid="ignore"):
         st = over_depth[..., :2] / inverse_depth[..., None]
-        met = (inverse_depth > 0) & (inverse_depth < 1 / _NEAR_M) & ((st >= 0) & (st <= 1)).all(axis=2)
+        met = (inverse_depth > 0) & (inverse_depth < 1 / _NEAR_M)
+        met &= (st[..., 0] >= 0) & (st[..., 0] <= 1) & (st[..., 1] >= 0) & (st[..., 1] <= 1)
     inverse_depth = np.where(met, inverse_depth, 0)
     quad = inverse_depth.argmax(axis=0)
     points = np.arange(len(xy))
@@ -84,7 +87,7 @@ def render(quads: list[Quad], frames: Float, cameras: Float, size_wh: tuple[int,
     Args:
         quads: The quads, for their textures.
         frames: `(Q, 3, 3)`, where they are in this frame.
-        cameras: `(2 · height, 3, 4)`, one for each supersampled row, which may differ in time.
+        cameras: `(2 · height, 3, 4)`, one for each supersampled row, or `(1, 3, 4)`, one for all.
         size_wh: Width and height in pixels.
 
     Returns:
@@ -100,7 +103,7 @@ def render(quads: list[Quad], frames: Float, cameras: Float, size_wh: tuple[int,
         left, top, right, bottom = _bounds(frame, cameras, (width, height))
         if left >= right or top >= bottom:
             continue
-        rows = matrix[top:bottom]
+        rows = matrix if len(matrix) == 1 else matrix[top:bottom]
         constant = (rows[:, :, 1] * y[top:bottom, None] + rows[:, :, 2]).astype(np.float32)
         s, t, depth = (
             constant[:, k, None] + rows[:, k, 0, None].astype(np.float32) * x[left:right] for k in range(3)

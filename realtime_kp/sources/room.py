@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.sources.quads import Float, Quad, cast_rays, render
+from realtime_kp.sources.quads import Float, Quad, cast_rays, inverse_projections, render
 from realtime_kp.sources.scene import PERIOD_FRAMES, procedural_picture
 
 RoomMotion = Literal["walk", "forward", "turn"]
@@ -27,6 +27,7 @@ _ROLLING = 0.8  # of the interval between frames, from the first row to the last
 _SHUTTER = 0.5  # of the interval between frames
 _BLUR_SAMPLES = 5
 _SAME_DEPTH = 1e-3
+_KEPT_MAPS = 1000
 # Amplitudes: metres in x, y and z; degrees of yaw, pitch and roll.
 _AMPLITUDES: dict[RoomMotion, tuple[float, ...]] = {
     "walk": (0.9, 0.12, 0.9, 6.0, 3.0, 2.0),
@@ -79,6 +80,7 @@ class RoomScene:
         self._first_driving = len(self._quads)
         self._quads += driving
         self._frames = np.stack([quad.frame for quad in self._quads])
+        self._kept_maps: dict[int, Float] = {}
         self._drive_z = float(rng.uniform(3.2, 3.5))
 
     def truth(
@@ -98,7 +100,7 @@ class RoomScene:
         points = np.asarray(xy, np.float64).reshape(-1, 2)
         if len(points) == 0:
             return np.zeros((0, 2), np.float32), np.zeros(0, np.bool_)
-        quad, st, _ = cast_rays(self._frames_at(i), self._cameras(i, points[:, 1]), points)
+        quad, st, _ = cast_rays(self._maps(i, points[:, 1]), points)
         on_surface = quad >= 0
         frames = self._frames_at(j)[np.maximum(quad, 0)]
         surface = np.einsum("nij,nj->ni", frames, np.concatenate([st, np.ones((len(st), 1))], axis=1))
@@ -107,7 +109,7 @@ class RoomScene:
         inside = (depth > 0) & ((moved >= 0) & (moved <= (width - 1, height - 1))).all(axis=1)
         # Points outside are cast from the centre of the frame: only finite numbers are needed.
         asked = np.where(inside[:, None], moved, (width / 2, height / 2))
-        _, _, nearest = cast_rays(self._frames_at(j), self._cameras(j, asked[:, 1]), asked)
+        _, _, nearest = cast_rays(self._maps(j, asked[:, 1]), asked)
         visible = on_surface & inside & (nearest * depth <= 1 + _SAME_DEPTH)
         return np.where(np.isfinite(moved), moved, 0).astype(np.float32), visible
 
@@ -130,22 +132,34 @@ class RoomScene:
         """`(3, 4)`: projection matrix from metres to pixels at frame `index`, of its middle row."""
         return np.asarray(self._camera(np.array([index], np.float64))[0])
 
+    def _maps(self, index: int, rows: Float) -> Float:
+        """Maps from pixels to all quads, see `inverse_projections`; the last ones are kept."""
+        if self._rolling:
+            return inverse_projections(self._frames_at(index), self._cameras(index, rows))
+        if index not in self._kept_maps:
+            if len(self._kept_maps) >= _KEPT_MAPS:
+                self._kept_maps.clear()
+            self._kept_maps[index] = inverse_projections(
+                self._frames_at(index), self._cameras(index, rows[:1])
+            )
+        return self._kept_maps[index]
+
     def _project(self, index: int, surface: Float) -> tuple[Float, Float]:
         """Pixels and depths of points in space; with a rolling shutter the row decides the time."""
         homogeneous = np.concatenate([surface, np.ones((len(surface), 1))], axis=1)
         row = np.full(len(surface), (self.size_wh[1] - 1) / 2)
         for _ in range(6 if self._rolling else 1):
-            projected = np.einsum("nij,nj->ni", self._cameras(index, row), homogeneous)
+            projected = np.matmul(self._cameras(index, row), homogeneous[:, :, None])[..., 0]
             depth = projected[:, 2]
             xy = projected[:, :2] / np.where(np.abs(depth) < 1e-6, 1e-6, depth)[:, None]
             row = np.clip(xy[:, 1], -self.size_wh[1], 2 * self.size_wh[1])
         return xy, depth
 
     def _cameras(self, index: float, rows: Float) -> Float:
-        """`(R, 3, 4)`: projection matrices at the times of some rows."""
+        """`(R, 3, 4)`: projection matrices at the times of some rows; `(1, 3, 4)` where all are the same."""
         height = self.size_wh[1]
         if not self._rolling:
-            return np.broadcast_to(self._camera(np.array([index])), (len(rows), 3, 4))
+            return self._camera(np.array([float(index)]))
         return self._camera(index + _ROLLING * (rows / (height - 1) - 0.5))
 
     def _camera(self, times: Float) -> Float:
