@@ -1,1 +1,1 @@
-"""Measurements that need a particular machine; see the README."""
+"""Benchmarks that need a particular machine; see the README."""

@@ -1,8 +1,8 @@
-"""What an NVIDIA card makes of this package: `python -m benchmarks.gpu --out FOLDER`.
+"""Benchmark on an NVIDIA GPU: `python -m benchmarks.gpu --out FOLDER`.
 
-Steps run one after another, in order of worth, each in a process of its own with a time limit; what each
-one has found is in FOLDER/results.json as soon as it has it, so that a run that is cut short loses no more
-than what it was at. `--device cpu --tiny` is a dry run that shows whether every step works.
+Steps run one after another, the most important first, each in a process of its own with a time limit. Results
+are in FOLDER/results.json as soon as a step has ended, and those of an interrupted step are kept as far as it
+came. `--device cpu --tiny` is a dry run that checks that every step works.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ LOG = "log.txt"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the run.
+    """One step of the benchmark.
 
     Attributes:
-        name: Also the module in `benchmarks.gpu_steps`, unless there is a command.
-        limit_s: It is ended after this time.
-        command: What to run instead of a module; `{device}` is replaced.
+        name: Name, and module in `benchmarks.gpu_steps` unless there is a command.
+        limit_s: Time limit.
+        command: Arguments of Python to run instead of a module; `{device}` is replaced.
     """
 
     name: str
@@ -57,7 +57,7 @@ STEPS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the steps asked for; 0 when all of them succeeded, else 1."""
+    """Run the selected steps; returns 0 if all of them succeeded, else 1."""
     options = _parser().parse_args(arguments)
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run_apart(step: Step, settings: Settings, out: Path) -> dict[str, Any]:
-    """Run a step in a process of its own: neither a hang nor a broken device ends the others."""
+    """Run a step in a process of its own, so that a hang or a broken device does not end the others."""
     if step.command is not None:
         command = [part.format(device=settings.device) for part in step.command]
     else:

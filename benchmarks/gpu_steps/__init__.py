@@ -1,4 +1,4 @@
-"""The steps of `benchmarks.gpu`: each is `run(settings, record)`, independent of the others."""
+"""The steps of `benchmarks.gpu`: independent modules with a function `run(settings, record)`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 from realtime_kp.config import SuperPointConfig
 
-# Keeps one result under a name; what was recorded survives a step that is cut short.
+# Records one result under a name; results of an interrupted step are kept.
 Record = Callable[[str, Any], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What every step is told.
+    """Settings of all steps.
 
     Attributes:
         device: `cuda`, `cuda:N`, or `cpu` for a dry run.
-        tiny: Smallest sizes and fewest repeats: shows that a step works, not how fast.
+        tiny: Smallest sizes and fewest repetitions, to check that a step works.
     """
 
     device: str
@@ -35,14 +35,14 @@ class Settings:
         return ((96, 64),) if self.tiny else ((640, 480), (1280, 720))
 
     def batches(self, size_wh: tuple[int, int]) -> tuple[int, ...]:
-        """Frames per run of the network, fewer of the larger ones."""
+        """Batch sizes for an input size."""
         if self.tiny:
             return (1, 2)
         return (1, 8, 32) if size_wh == self.sizes_wh[0] else (1, 8)
 
     @property
     def half(self) -> Literal["fp16", "fp32"]:
-        """The precision that is measured: fp16, or fp32 where a dry run has no fp16."""
+        """The measured precision: fp16, or fp32 in a dry run on a CPU."""
         return "fp32" if self.device == "cpu" else "fp16"
 
     def superpoint(self, model: str, size_wh: tuple[int, int], *, fused: bool = False) -> SuperPointConfig:

@@ -1,4 +1,4 @@
-"""Frames to measure with: a generated scene in motion, so that no file is needed."""
+"""Frames for the measurements: a generated scene in motion, so that no file is needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which kernels take the time of one frame, and how long the device idles between them."""
+"""Step: profile of the kernels of a frame, and idle time between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From BGR frames to keypoints in host memory: latency, throughput, memory; transformers beside it."""
+"""Step: latency, throughput and memory from BGR frames to keypoints in host memory, and transformers."""
 
 from __future__ import annotations
 

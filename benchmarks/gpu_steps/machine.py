@@ -1,4 +1,4 @@
-"""Which machine this is, and what its memory and its matrix units reach."""
+"""Step: the machine, and the two ceilings of its GPU, memory bandwidth and matrix rate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _QUERY = "name,driver_version,memory.total,clocks.max.sm,power.limit"
 
 
 def run(settings: Settings, record: Record) -> None:
-    """Name the card and versions; measure copy bandwidth and matrix rate, the two ceilings."""
+    """Record card and versions; measure copy bandwidth, matrix rate and upload rate."""
     record("machine", describe_machine())
     record("torch", {"version": torch.__version__, "cuda": torch.version.cuda})
     started_s = time.perf_counter()

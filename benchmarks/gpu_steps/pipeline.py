@@ -1,4 +1,4 @@
-"""The whole `video` command, with decode, tracker, drawing and encoder: where the CPU becomes the limit."""
+"""Step: the whole `video` command, to see where the CPU becomes the limit."""
 
 from __future__ import annotations
 

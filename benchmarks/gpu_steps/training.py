@@ -1,4 +1,4 @@
-"""Training steps a second and their memory, by network and batch."""
+"""Step: training steps per second and their memory, by network and batch."""
 
 from __future__ import annotations
 

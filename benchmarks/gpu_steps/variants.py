@@ -1,4 +1,4 @@
-"""Where device time goes and what fusing saves: parts and variants of network and decoding, as graphs."""
+"""Step: device time of network and decoding, their parts, and compiled variants, as CUDA graphs."""
 
 from __future__ import annotations
 
