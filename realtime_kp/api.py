@@ -1,4 +1,4 @@
-"""The Python interface: `track()`, and the parts it is made of."""
+"""The Python interface: `track()` and the classes that it uses. Its `__all__` is the list of public names."""
 
 from __future__ import annotations
 
@@ -49,26 +49,26 @@ def track(
 ) -> Iterator[TrackedFrame]:
     """Track keypoints through a source.
 
-    Files give every frame, in order, with its keypoints. Cameras and streams give the newest frame each time;
-    what comes while the loop is busy is dropped. No frame waits for the network there: `keypoints` is None,
-    `newest` has those of the last frame that the network is done with. A `config` whose pipeline has
-    `detect_every=1` makes frames wait.
+    Files yield every frame, in order, with its keypoints. Cameras and streams yield the newest frame; frames
+    that arrive while the loop is busy are dropped. Their frames do not wait for the network: `keypoints` is
+    None, and `newest` holds the newest detection. With `detect_every=1` in the pipeline section of `config`,
+    frames wait.
 
     Args:
-        source: What `open_source` takes, or a source of your own.
-        config: All settings; the default settings without it.
+        source: An argument of `open_source`, or a source of your own.
+        config: All settings; default settings without it.
         max_frames: Stop after this many frames.
-        policy: `block` loses no frame, `drop_oldest` gives the newest, `auto` decides by the kind of source.
+        policy: `block` loses no frame, `drop_oldest` yields the newest, `auto` decides by the kind of source.
         **settings: Fields of `SuperPointConfig` and `TrackingConfig` that differ from `config`, such as
             `model="base"`, `max_keypoints=512` or `max_age=30`.
 
     Yields:
-        One `TrackedFrame` a frame. Closing the generator stops and joins the threads.
+        One `TrackedFrame` per frame. Closing the generator stops and joins the threads.
 
     Raises:
-        ConfigError: A setting is unknown or impossible.
+        ConfigError: A setting is unknown or invalid.
         SourceError: The source cannot be opened or read.
-        ModelError: The weights, engine or device are not to be had.
+        ModelError: Weights, engine or device are not available.
     """
     config = _with_settings(config or AppConfig(), settings)
     frames = open_source(source, config.input) if isinstance(source, str | int | Path) else source

@@ -52,7 +52,7 @@ class Processing:
 
 class _Output(Console):
     def on_broken_pipe(self) -> None:
-        raise  # rich would exit with 1: who reads our exit codes is told the true one
+        raise  # rich would exit with 1, main chooses the exit code
 
 
 class Commands:

@@ -109,7 +109,7 @@ class FeaturesSink:
             "descriptors": _mapped(folder / "descriptors", np.float16, (total, self._dim)),
         }
         save_file(tensors, self._file.partial, metadata={"format": "realtime_kp features 1", **self.metadata})
-        shutil.copymode(folder / "xy", self._file.partial)  # save_file lets nobody else read it
+        shutil.copymode(folder / "xy", self._file.partial)  # save_file makes it readable for its owner only
 
 
 def check_features_name(path: Path) -> None:

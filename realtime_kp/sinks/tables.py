@@ -187,7 +187,7 @@ def _make_parquet(grown: Path, target: Path) -> None:
 
 
 def _make_csv(whole: Path, target: Path) -> None:
-    """Convert a Parquet file back into the CSV file that it was made of, byte by byte the same."""
+    """Convert a Parquet file back into the CSV file it was written from, byte for byte."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(whole) as table, open(target, "w", encoding="utf-8", newline="") as out:

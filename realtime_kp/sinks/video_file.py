@@ -209,7 +209,7 @@ class VideoFileSink:
     def _give_up(self) -> None:
         if self._container is not None:
             self._container.close()
-            self._file.partial.unlink(missing_ok=True)  # all of it is where it was taken from
+            self._file.partial.unlink(missing_ok=True)  # the earlier file still has all of its frames
 
     def _fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         size = (image.shape[1], image.shape[0])

@@ -177,7 +177,7 @@ def _tile_set(
     recipe = _begun_with(out / CHECKPOINT, config) if config.resume else config
     device = choose_device(config.device)
     if device == "mps":
-        device = "cpu"  # nobody has tried to train on Apple's GPUs
+        device = "cpu"  # training on Apple's GPUs is untested
     tiles = load_tiles(images, config.max_images)
     labels = load_or_make_labels(tiles, out / "labels.npz", config, signals, bars)
     if recipe.shapes:
