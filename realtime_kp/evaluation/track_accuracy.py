@@ -14,6 +14,7 @@ from realtime_kp.sources import KnownScene
 FloatArray = NDArray[np.float32]
 
 MAX_HIDDEN_FRAMES = 30
+_SURVIVAL_FRAMES = 30
 _RETURN_WITHIN = 5
 _RIGHT_PX = 2.0
 
@@ -40,6 +41,9 @@ class TrackAccuracy:
         hidden: Number of tracks whose point was hidden for 1 to 30 frames and became visible again.
         returned: Share of those that were seen again with their id within five frames, within 2 px.
         wrong_returns: Share of all returns with a larger error.
+        survived: Share of the tracks seen in a frame that are seen 30 frames of the scene later, within 2 px
+            since birth, of those whose point is visible then; 0 where the clip is too short.
+        seen_hidden: Share of the positions at which a track was seen although its point was hidden.
     """
 
     steps: int
@@ -53,6 +57,8 @@ class TrackAccuracy:
     hidden: int
     returned: float
     wrong_returns: float
+    survived: float
+    seen_hidden: float
 
 
 def track_accuracy(frames: Iterable[TrackedFrame], scene: KnownScene, every: int = 1) -> TrackAccuracy:
@@ -122,6 +128,8 @@ class TrackRecord:
             hidden=hidden,
             returned=returned / hidden if hidden else 0.0,
             wrong_returns=wrong / (returned + wrong) if returned + wrong else 0.0,
+            survived=surviving_share(errors_px, visible, max(1, _SURVIVAL_FRAMES // self._every)),
+            seen_hidden=float((known & ~visible).sum() / known.sum()),
         )
 
     def _truth(self, i: int, j: int, xy: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
@@ -158,6 +166,25 @@ class TrackRecord:
                 errors_px[same, j] = np.linalg.norm(truth - places[same, j], axis=1)
                 visible[same, j] = seen
         return errors_px, visible
+
+
+def surviving_share(errors_px: NDArray[np.float64], visible: NDArray[np.bool_], ahead: int) -> float:
+    """Share of the tracks seen in a frame that are seen some frames later, within 2 px since birth.
+
+    Only tracks whose point is visible in the later frame count; all pairs of frames have equal weight per
+    track.
+
+    Args:
+        errors_px: `(T, F)`, error since birth, NaN where the track was not seen.
+        visible: `(T, F)`, whether its point was visible.
+        ahead: Number of frames between the two.
+
+    Returns:
+        The share; 0 where there is no such track.
+    """
+    asked = ~np.isnan(errors_px[:, :-ahead]) & visible[:, ahead:]
+    right = errors_px[:, ahead:] <= _RIGHT_PX
+    return float(right[asked].mean()) if asked.any() else 0.0
 
 
 def count_returns(

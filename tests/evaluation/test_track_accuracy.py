@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import realtime_kp as rk
-from realtime_kp.evaluation.track_accuracy import track_accuracy
+from realtime_kp.evaluation.track_accuracy import surviving_share, track_accuracy
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import TrackedFrame, Tracks
 from realtime_kp.sources import DemoSpec, Scene
@@ -48,6 +48,35 @@ def test_tracks_on_an_occluder_are_not_counted() -> None:
     frames = perfect_tracks(scene, 42, 0.0)
     everything = track_accuracy(frames, DemoSpec().scene())
     assert 0 < track_accuracy(frames, scene).steps < everything.steps
+
+
+def test_survival_is_of_tracks_whose_point_is_visible_later() -> None:
+    nan = np.nan
+    errors_px = np.array(
+        [
+            [0.0, 0.1, 0.2, 0.1],  # seen and right later
+            [0.0, 0.1, nan, nan],  # lost
+            [0.0, 0.1, 5.0, 5.0],  # slid off
+            [0.0, nan, nan, nan],  # lost, but its point is hidden later
+        ]
+    )
+    visible = np.array([[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 0]], np.bool_)
+    assert surviving_share(errors_px, visible, 2) == pytest.approx(2 / 6)
+    assert surviving_share(errors_px, visible, 3) == pytest.approx(1 / 3)
+    assert surviving_share(errors_px[:, :2], visible[:, :2], 2) == 0
+
+
+def test_tracks_seen_on_an_occluder_are_told() -> None:
+    frames = perfect_tracks(DemoSpec().scene(), 42, 0.0)
+    assert track_accuracy(frames, DemoSpec().scene()).seen_hidden == 0
+    scene = DemoSpec(occluder=True).scene()
+    found = track_accuracy(frames, scene)
+    start = frames[0].tracks.xy
+    hidden = [~scene.truth(0, i, start)[1] for i in range(len(frames))]
+    assert np.sum(hidden) > 5
+    assert found.seen_hidden == pytest.approx(np.mean(hidden))
+    # Each is seen 30 frames later; on the box it is hidden, and does not count.
+    assert found.survived == 1
 
 
 def test_no_steps_is_an_error() -> None:

@@ -103,6 +103,8 @@ _HEADS = (
     "right a frame",
     "returned",
     "wrongly",
+    "alive and right, +30 frames",
+    "seen though hidden",
     "ms",
 )
 
@@ -124,6 +126,8 @@ def _print(console: Console, rows: list[Row], clips: list[DemoSpec]) -> None:
                 f"{found.correct_per_frame:.0f}",
                 f"{found.returned:.1%}",
                 f"{found.wrong_returns:.1%}",
+                f"{found.survived:.1%}",
+                f"{found.seen_hidden:.1%}",
                 f"{row.update_ms:.1f}",
             )
         console.print(table)
