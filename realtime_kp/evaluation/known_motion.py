@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,13 @@ from realtime_kp.sources import DemoSpec
 CLIP_FRAMES = 90
 MIN_CLIPS = 6
 STEPS = (1, 6)
+
+_WEIGHTED_BY = {
+    "returned": "hidden",
+    "wrong_returns": "hidden",
+    "returned_behind": "behind",
+    "returned_left": "left",
+}
 
 FindKeypoints = Callable[[NDArray[np.uint8]], Keypoints]
 
@@ -122,13 +130,14 @@ def _median_ms(runs: Sequence[_Run]) -> float:
 
 def _mean(results: Sequence[TrackAccuracy]) -> TrackAccuracy:
     values = {f.name: [getattr(result, f.name) for result in results] for f in fields(TrackAccuracy)}
-    hidden = np.array(values["hidden"], float)
-    means = {name: float(np.mean(column)) for name, column in values.items()}
+    means: dict[str, Any] = {name: float(np.mean(column)) for name, column in values.items()}
     # Returns are weighted by the number of hidden points, of which clips without an occluder have few.
-    for name in ("returned", "wrong_returns"):
-        means[name] = float(np.average(values[name], weights=hidden)) if hidden.sum() else 0.0
-    counts = {name: sum(values[name]) for name in ("steps", "hidden")}
-    return TrackAccuracy(**{**means, **counts})
+    for name, counts in _WEIGHTED_BY.items():
+        weights = np.array(values[counts], float)
+        means[name] = float(np.average(values[name], weights=weights)) if weights.sum() else 0.0
+    means["tap_within"] = tuple(np.mean(values["tap_within"], axis=0).tolist())
+    sums = {name: sum(values[name]) for name in ("steps", "hidden", "behind", "left")}
+    return TrackAccuracy(**{**means, **sums})
 
 
 def _by_step(item: tuple[tuple[int, str], list[_Run]]) -> int:

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.evaluation.followed_points import FollowedPoints, PositionRecord
+from realtime_kp.evaluation.occlusions import RIGHT_PX, find_occlusions
+from realtime_kp.evaluation.tap_vid import tap_vid
 from realtime_kp.keypoints import TrackedFrame, Tracks
 from realtime_kp.sources import KnownScene
 
-FloatArray = NDArray[np.float32]
-
 MAX_HIDDEN_FRAMES = 30
 _SURVIVAL_FRAMES = 30
-_RETURN_WITHIN = 5
-_RIGHT_PX = 2.0
 
 
 class NothingTrackedError(ValueError):
@@ -41,9 +40,17 @@ class TrackAccuracy:
         hidden: Number of tracks whose point was hidden for 1 to 30 frames and became visible again.
         returned: Share of those that were seen again with their id within five frames, within 2 px.
         wrong_returns: Share of all returns with a larger error.
+        behind: Number of the hidden tracks whose point stayed inside the picture, behind something.
+        returned_behind: Share of those that returned.
+        left: Number of the hidden tracks whose point left the picture.
+        returned_left: Share of those that returned.
         survived: Share of the tracks seen in a frame that are seen 30 frames of the scene later, within 2 px
             since birth, of those whose point is visible then; 0 where the clip is too short.
         seen_hidden: Share of the positions at which a track was seen although its point was hidden.
+        tap_within: Share of the visible points predicted within 1, 2, 4, 8 and 16 px in a picture of 256×256
+            px, as in TAP-Vid; see `tap_vid`.
+        tap_occlusion_accuracy: Share of the points whose visibility is predicted right.
+        tap_average_jaccard: Average Jaccard of TAP-Vid.
     """
 
     steps: int
@@ -57,8 +64,15 @@ class TrackAccuracy:
     hidden: int
     returned: float
     wrong_returns: float
+    behind: int
+    returned_behind: float
+    left: int
+    returned_left: float
     survived: float
     seen_hidden: float
+    tap_within: tuple[float, ...]
+    tap_occlusion_accuracy: float
+    tap_average_jaccard: float
 
 
 def track_accuracy(frames: Iterable[TrackedFrame], scene: KnownScene, every: int = 1) -> TrackAccuracy:
@@ -89,15 +103,13 @@ class TrackRecord:
     def __init__(self, scene: KnownScene, every: int = 1) -> None:
         self._scene = scene
         self._every = every
-        self._ids: list[NDArray[np.int64]] = []
-        self._xy: list[FloatArray] = []
+        self._positions = PositionRecord()
         self._lengths: dict[int, int] = {}
 
     def add(self, tracks: Tracks) -> None:
         """Add the tracks of the next frame."""
+        self._positions.add(tracks)
         seen = tracks.seen_confirmed
-        self._ids.append(seen.ids)
-        self._xy.append(seen.xy)
         self._lengths.update(zip(seen.ids.tolist(), seen.lengths.tolist(), strict=True))
 
     def accuracy(self) -> TrackAccuracy:
@@ -109,13 +121,15 @@ class TrackRecord:
         steps = self._step_errors()
         if len(steps) == 0:
             raise NothingTrackedError("no track was seen in two successive frames")
-        errors_px, visible = self._since_birth()
+        points = self.points()
+        errors_px = points.errors_px
         lengths = np.array(list(self._lengths.values()))
-        known = ~np.isnan(errors_px)
-        older = known & (np.cumsum(known, axis=1) > 1)
-        right = errors_px[older] <= _RIGHT_PX
-        hidden, returned, wrong = count_returns(errors_px, visible, MAX_HIDDEN_FRAMES // self._every)
-        frames = len(self._ids)
+        older = points.seen & (np.cumsum(points.seen, axis=1) > 1)
+        right = errors_px[older] <= RIGHT_PX
+        hidden = find_occlusions(errors_px, points.visible, MAX_HIDDEN_FRAMES // self._every)
+        left = hidden.outside(points.inside)
+        seen_again = int((hidden.returned | hidden.wrong).sum())
+        benchmark = tap_vid(points)
         return TrackAccuracy(
             steps=len(steps),
             within_1px=float((steps <= 1).mean()),
@@ -123,52 +137,44 @@ class TrackRecord:
             median_px=float(np.median(steps)),
             since_birth=float(right.mean()) if len(right) else 0.0,
             mean_length=float(lengths[lengths > 1].mean()) if (lengths > 1).any() else 0.0,
-            tracks_per_frame=float(known.sum() / frames),
-            correct_per_frame=float(right.sum() / frames),
-            hidden=hidden,
-            returned=returned / hidden if hidden else 0.0,
-            wrong_returns=wrong / (returned + wrong) if returned + wrong else 0.0,
-            survived=surviving_share(errors_px, visible, max(1, _SURVIVAL_FRAMES // self._every)),
-            seen_hidden=float((known & ~visible).sum() / known.sum()),
+            tracks_per_frame=float(points.seen.sum() / len(self._positions)),
+            correct_per_frame=float(right.sum() / len(self._positions)),
+            hidden=len(hidden),
+            returned=share(hidden.returned),
+            wrong_returns=float(hidden.wrong.sum()) / seen_again if seen_again else 0.0,
+            behind=int((~left).sum()),
+            returned_behind=share(hidden.returned[~left]),
+            left=int(left.sum()),
+            returned_left=share(hidden.returned[left]),
+            survived=surviving_share(errors_px, points.visible, max(1, _SURVIVAL_FRAMES // self._every)),
+            seen_hidden=float((points.seen & ~points.visible).sum() / points.seen.sum()),
+            tap_within=benchmark.within,
+            tap_occlusion_accuracy=benchmark.occlusion_accuracy,
+            tap_average_jaccard=benchmark.average_jaccard,
         )
 
-    def _truth(self, i: int, j: int, xy: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-        return self._scene.truth(i * self._every, j * self._every, xy)
+    def points(self) -> FollowedPoints:
+        """The tracks beside the true positions of their points."""
+        return self._positions.against(self._scene, self._every)
 
     def _step_errors(self) -> NDArray[np.float64]:
         """Errors of all steps between successive frames whose points are visible in both."""
         errors = [np.zeros(0)]
-        for j in range(1, len(self._ids)):
-            _, before, now = np.intersect1d(self._ids[j - 1], self._ids[j], return_indices=True)
-            truth, visible = self._truth(j - 1, j, self._xy[j - 1][before])
-            errors.append(np.linalg.norm(truth - self._xy[j][now], axis=1)[visible])
+        for j in range(1, len(self._positions)):
+            (ids_before, xy_before), (ids, xy) = (self._positions.seen_in(k) for k in (j - 1, j))
+            _, before, now = np.intersect1d(ids_before, ids, return_indices=True)
+            start, end = (j - 1) * self._every, j * self._every
+            truth, visible = self._scene.truth(start, end, xy_before[before])
+            errors.append(np.linalg.norm(truth - xy[now], axis=1)[visible])
         return np.concatenate(errors)
 
-    def _since_birth(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Errors relative to the truth that starts at the first position of each track.
 
-        Returns:
-            `(T, F)` errors in pixels, NaN where the track was not seen, and `(T, F) bool`, whether its point
-            was visible; both start at the frame in which the track was first seen.
-        """
-        frames = np.repeat(np.arange(len(self._ids)), [len(ids) for ids in self._ids])
-        _, first, rows = np.unique(np.concatenate(self._ids), return_index=True, return_inverse=True)
-        xy = np.concatenate(self._xy)
-        births, start_xy = frames[first], xy[first]
-        places = np.full((len(first), len(self._ids), 2), np.nan, np.float32)
-        places[rows, frames] = xy
-        errors_px = np.full(places.shape[:2], np.nan)
-        visible = np.zeros(places.shape[:2], np.bool_)
-        for born in np.unique(births).tolist():
-            same = np.flatnonzero(births == born)
-            for j in range(born, len(self._ids)):
-                truth, seen = self._truth(born, j, start_xy[same])
-                errors_px[same, j] = np.linalg.norm(truth - places[same, j], axis=1)
-                visible[same, j] = seen
-        return errors_px, visible
+def share(mask: NDArray[np.bool_]) -> float:
+    """Share of True, 0 where there is nothing."""
+    return float(mask.mean()) if len(mask) else 0.0
 
 
-def surviving_share(errors_px: NDArray[np.float64], visible: NDArray[np.bool_], ahead: int) -> float:
+def surviving_share(errors_px: NDArray[np.floating], visible: NDArray[np.bool_], ahead: int) -> float:
     """Share of the tracks seen in a frame that are seen some frames later, within 2 px since birth.
 
     Only tracks whose point is visible in the later frame count; all pairs of frames have equal weight per
@@ -183,42 +189,5 @@ def surviving_share(errors_px: NDArray[np.float64], visible: NDArray[np.bool_], 
         The share; 0 where there is no such track.
     """
     asked = ~np.isnan(errors_px[:, :-ahead]) & visible[:, ahead:]
-    right = errors_px[:, ahead:] <= _RIGHT_PX
+    right = errors_px[:, ahead:] <= RIGHT_PX
     return float(right[asked].mean()) if asked.any() else 0.0
-
-
-def count_returns(
-    errors_px: NDArray[np.float64], visible: NDArray[np.bool_], max_hidden: int
-) -> tuple[int, int, int]:
-    """Count tracks that were hidden for a while, and their returns.
-
-    A track counts as hidden if it was seen in one of the two frames before its point disappeared.
-
-    Args:
-        errors_px: `(T, F)`, NaN where the track was not seen.
-        visible: `(T, F)`, whether its point was visible.
-        max_hidden: Longest occlusion that counts, in frames.
-
-    Returns:
-        Number of occlusions of at most `max_hidden` frames that end at least five frames before the clip;
-        number of those tracks that were seen again within these five frames within 2 px; number with a larger
-        error.
-    """
-    hidden = right = wrong = 0
-    change = np.diff(visible.astype(np.int8), axis=1)
-    for row in np.flatnonzero((change == -1).any(axis=1)):
-        for gone in (np.flatnonzero(change[row] == -1) + 1).tolist():
-            later = np.flatnonzero(change[row, gone:] == 1)
-            if len(later) == 0 or later[0] + 1 > max_hidden:
-                continue
-            back = gone + int(later[0]) + 1
-            seen_before = ~np.isnan(errors_px[row, max(0, gone - 2) : gone])
-            if back + _RETURN_WITHIN > visible.shape[1] or not seen_before.any():
-                continue
-            hidden += 1
-            after = errors_px[row, back : back + _RETURN_WITHIN]
-            after = after[~np.isnan(after)]
-            if len(after):
-                right += bool(after[0] <= _RIGHT_PX)
-                wrong += bool(after[0] > _RIGHT_PX)
-    return hidden, right, wrong

@@ -92,6 +92,10 @@ class KnownScene(Protocol):
         """
         ...
 
+    def depth_edges(self, index: int, xy: NDArray[np.float32], reach_px: float) -> NDArray[np.bool_]:
+        """`(N,) bool`: which points `(N, 2)` of a frame have something at another depth within a distance."""
+        ...
+
 
 @runtime_checkable
 class ReturningSource(Protocol):

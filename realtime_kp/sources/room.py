@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.sources.quads import Float, Quad, cast_rays, inverse_projections, render
-from realtime_kp.sources.scene import PERIOD_FRAMES, procedural_picture
+from realtime_kp.sources.scene import PERIOD_FRAMES, around, procedural_picture
 
 RoomMotion = Literal["walk", "forward", "turn"]
 ROOM_MOTIONS: tuple[RoomMotion, ...] = ("walk", "forward", "turn")
@@ -27,6 +27,7 @@ _ROLLING = 0.8  # of the interval between frames, from the first row to the last
 _SHUTTER = 0.5  # of the interval between frames
 _BLUR_SAMPLES = 5
 _SAME_DEPTH = 1e-3
+_EDGE = 0.05  # relative change of depth
 _KEPT_MAPS = 1000
 # Amplitudes: metres in x, y and z; degrees of yaw, pitch and roll.
 _AMPLITUDES: dict[RoomMotion, tuple[float, ...]] = {
@@ -112,6 +113,14 @@ class RoomScene:
         _, _, nearest = cast_rays(self._maps(j, asked[:, 1]), asked)
         visible = on_surface & inside & (nearest * depth <= 1 + _SAME_DEPTH)
         return np.where(np.isfinite(moved), moved, 0).astype(np.float32), visible
+
+    def depth_edges(self, index: int, xy: NDArray[np.float32], reach_px: float) -> NDArray[np.bool_]:
+        """`(N,) bool`: points `(N, 2)` of a frame near which another surface is shown at another depth."""
+        places = around(xy, reach_px).reshape(-1, 2)
+        quad, _, inverse_depth = cast_rays(self._maps(index, places[:, 1]), places)
+        quad, depth = quad.reshape(-1, 9), 1 / np.maximum(inverse_depth, _SAME_DEPTH).reshape(-1, 9)
+        apart = np.abs(depth / depth[:, :1] - 1) > _EDGE
+        return np.asarray((apart & (quad != quad[:, :1])).any(axis=1))
 
     def render(self, index: int) -> NDArray[np.uint8]:
         """Render frame `index`: `(H, W, 3) uint8`, BGR."""

@@ -159,6 +159,12 @@ class Scene:
         visible &= ~self._occluded(i, points) & ~self._occluded(j, moved)
         return moved.astype(np.float32), visible
 
+    def depth_edges(self, index: int, xy: NDArray[np.float32], reach_px: float) -> NDArray[np.bool_]:
+        """`(N,) bool`: which points `(N, 2)` of a frame lie within a distance of the occluder, or on it."""
+        return np.asarray(
+            self._occluded(index, around(xy, reach_px).reshape(-1, 2)).reshape(-1, 9).any(axis=1)
+        )
+
     def render(self, index: int) -> NDArray[np.uint8]:
         """Render frame `index`: `(H, W, 3) uint8`, BGR."""
         image = cv2.warpPerspective(
@@ -213,6 +219,12 @@ class Scene:
             & (xy[:, 1] > top - 0.5)
             & (xy[:, 1] < bottom - 0.5)
         )
+
+
+def around(xy: NDArray[np.float32], reach_px: float) -> NDArray[np.float64]:
+    """`(N, 9, 2)`: points `(N, 2)`, each followed by eight at a distance along the axes and diagonals."""
+    steps = np.array([(0, 0), *((x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y)], np.float64)
+    return np.asarray(xy[:, None] + reach_px * steps)
 
 
 def procedural_picture(size_wh: tuple[int, int] = (928, 696), seed: int = 0) -> NDArray[np.uint8]:

@@ -11,11 +11,9 @@ from realtime_kp import Keypoints
 from realtime_kp.cli import main
 from realtime_kp.evaluation.known_motion import make_clips
 from realtime_kp.evaluation.reference_trackers import KltTracker, NearestNeighbourTracker
-from realtime_kp.evaluation.track_accuracy import TrackRecord, count_returns
+from realtime_kp.evaluation.track_accuracy import TrackRecord
 from realtime_kp.frame import Frame
 from realtime_kp.sources import DemoSpec
-
-NAN = np.nan
 
 
 def test_opencvs_tracker_follows_a_smooth_clip_to_a_tenth_of_a_pixel() -> None:
@@ -42,29 +40,6 @@ def test_nearest_neighbours_keep_ids_by_descriptor_alone() -> None:
         tracks = tracker.update(Frame(i, i / 30, 0.0, image), found)
     assert tracks.ids.tolist() == list(range(1, 31))
     assert (tracks.lengths == 3).all()
-
-
-@pytest.mark.parametrize(
-    ("errors", "visible", "counted"),
-    [
-        ([0, 0.1, NAN, NAN, 0.5, 0, 0, 0, 0], [1, 1, 0, 0, 1, 1, 1, 1, 1], (1, 1, 0)),
-        ([0, 0.1, NAN, NAN, 9.0, 0, 0, 0, 0], [1, 1, 0, 0, 1, 1, 1, 1, 1], (1, 0, 1)),
-        ([0, 0.1, NAN, NAN, NAN, NAN, NAN, NAN, NAN], [1, 1, 0, 0, 1, 1, 1, 1, 1], (1, 0, 0)),
-        ([0, NAN, NAN, NAN, 0.5, 0, 0, 0, 0], [1, 1, 1, 0, 1, 1, 1, 1, 1], (0, 0, 0)),
-        ([0, 0.1, NAN, NAN, 0.5, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0, 1, 1, 1], (0, 0, 0)),
-        ([0, 0.1, NAN, NAN, NAN, NAN, NAN, NAN, 0], [1, 1, 0, 0, 0, 0, 0, 0, 0], (0, 0, 0)),
-    ],
-    ids=["right", "wrong", "never", "lost before", "too near the end", "stays hidden"],
-)
-def test_returns_are_counted(errors: list[float], visible: list[int], counted: tuple[int, int, int]) -> None:
-    assert count_returns(np.array([errors]), np.array([visible], bool), max_hidden=30) == counted
-
-
-def test_spells_that_are_too_long_do_not_count() -> None:
-    visible = np.array([[1, 0, 0, 0, 0, 1, 1, 1, 1, 1]], bool)
-    errors = np.array([[0.0, NAN, NAN, NAN, NAN, 0, 0, 0, 0, 0]])
-    assert count_returns(errors, visible, max_hidden=4) == (1, 1, 0)
-    assert count_returns(errors, visible, max_hidden=3) == (0, 0, 0)
 
 
 def test_clips_have_fixed_seeds_and_half_of_them_the_occluder() -> None:
