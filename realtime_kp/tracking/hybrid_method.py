@@ -17,7 +17,7 @@ from realtime_kp.tracking.stages.alignment import adapt_affine_maps, align_to_ke
 from realtime_kp.tracking.stages.birth import start_tracks
 from realtime_kp.tracking.stages.confirmation import confirm_by_detection, end_contradicted, observe
 from realtime_kp.tracking.stages.flow_fallback import follow_by_optical_flow
-from realtime_kp.tracking.stages.global_motion import estimate_global_motion
+from realtime_kp.tracking.stages.global_motion import estimate_global_motion, refine_global_motion
 from realtime_kp.tracking.stages.life_cycle import end_tracks, extend_trails, record_history, update_tracks
 from realtime_kp.tracking.stages.outlier_rejection import (
     detect_scene_change,
@@ -30,6 +30,7 @@ from realtime_kp.tracking.stages.re_identification import re_identify
 from realtime_kp.tracking.stages.relocation import relocate_after_scene_change
 from realtime_kp.tracking.stages.return_by_prediction import find_lost_by_prediction
 from realtime_kp.tracking.stages.state import FrameState, Memory, Stage
+from realtime_kp.tracking.stages.structure import carry_structure, find_structure
 from realtime_kp.tracking.table import AlignedTable
 from realtime_kp.tracking.track_registry import TrackRegistry
 
@@ -40,11 +41,14 @@ ALIGNMENT: tuple[Stage, ...] = (
     align_to_key_patches,
     follow_by_optical_flow,
     reject_motion_outliers,
+    refine_global_motion,
     find_lost_by_prediction,
     reject_duplicates,
     adapt_affine_maps,
     detect_scene_change,
+    carry_structure,
     update_tracks,
+    find_structure,
     end_tracks,
 )
 # With a detection, of the current frame or of an earlier one.

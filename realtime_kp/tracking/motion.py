@@ -17,33 +17,71 @@ _INLIER_PX = 3.0
 _REFIT_POINTS = 250
 _POSITION_SIGMA_PX = 0.1
 _PERSPECTIVE_SIGMA = 2e-5  # of h31 and h32 between two frames, per pixel
+_LEAST_SCALE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class GlobalMotion:
-    """A homography from one frame to another.
+    """The motion of the scene from one frame to another: a homography, and parallax where depth is known.
 
     Attributes:
-        matrix: `(3, 3) float64`.
+        matrix: `(3, 3) float64`, homography.
         spread_px: Robust standard deviation of the residuals of the inliers.
         inlier_share: Share of the pairs that are inliers.
+        epipole: `(3,) float64`, homogeneous pixels, by which a point moves per unit of inverse depth; None
+            where the scene is taken for flat. See `realtime_kp.tracking.parallax`.
     """
 
     matrix: NDArray[np.float64]
     spread_px: float
     inlier_share: float
+    epipole: NDArray[np.float64] | None = None
 
-    def apply(self, xy: FloatArray) -> FloatArray:
-        """Map positions `(N, 2)` to the other frame."""
-        return warp(self.matrix, xy)
+    def apply(self, xy: FloatArray, inverse_depths: FloatArray | None = None) -> FloatArray:
+        """Map positions `(N, 2)` with inverse depths `(N,)` to the other frame."""
+        if self.epipole is None or inverse_depths is None:
+            return warp(self.matrix, xy)
+        mapped = xy @ self.matrix[:2, :2].T + self.matrix[:2, 2] + inverse_depths[:, None] * self.epipole[:2]
+        _, scale = self.depth_scales(xy, inverse_depths)
+        return np.asarray(mapped / scale[:, None], np.float32)
 
-    def jacobian(self, xy: FloatArray) -> FloatArray:
-        """`(N, 2, 2)`: Jacobians of the homography at positions `(N, 2)`."""
-        m = self.matrix
+    def jacobian(
+        self, xy: FloatArray, inverse_depths: FloatArray | None = None, slopes: FloatArray | None = None
+    ) -> FloatArray:
+        """Jacobians of the map.
+
+        Args:
+            xy: `(N, 2)`, positions.
+            inverse_depths: `(N,)`; None for a flat scene.
+            slopes: `(N, 2)`, change of the inverse depth per pixel on the surface; None for none.
+
+        Returns:
+            `(N, 2, 2)`.
+        """
+        m, e = self.matrix, self.epipole
+        if e is not None and inverse_depths is not None:
+            there, (_, depth) = self.apply(xy, inverse_depths), self.depth_scales(xy, inverse_depths)
+            linear = m[:2, :2] - there[:, :, None] * m[2, :2]
+            if slopes is not None:
+                linear = linear + (e[:2] - there * e[2])[:, :, None] * slopes[:, None, :]
+            return np.asarray(linear / depth[:, None, None], np.float32)
         depth = xy @ m[2, :2] + m[2, 2]
         depth = np.where(np.abs(depth) > 1e-6, depth, 1)
         mapped = (xy @ m[:2, :2].T + m[:2, 2]) / depth[:, None]
         return np.asarray((m[:2, :2] - mapped[:, :, None] * m[2, :2]) / depth[:, None, None], np.float32)
+
+    def depth_scales(self, xy: FloatArray, inverse_depths: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """How depths change: `(N,)` on the reference plane, and `(N,)` at the points, at least 0.5."""
+        plane = xy @ self.matrix[2, :2] + self.matrix[2, 2]
+        rise = 0.0 if self.epipole is None else inverse_depths * self.epipole[2]
+        return np.asarray(plane, np.float32), np.maximum(plane + rise, _LEAST_SCALE).astype(np.float32)
+
+    def parallax(self, xy: FloatArray, there: FloatArray, inverse_depths: FloatArray) -> FloatArray:
+        """`(N, 2)`: how far positions in the other frame move per unit of inverse depth, pixels."""
+        if self.epipole is None:
+            return np.zeros_like(there)
+        _, scale = self.depth_scales(xy, inverse_depths)
+        return np.asarray((self.epipole[:2] - there * self.epipole[2]) / scale[:, None], np.float32)
 
 
 STILL = GlobalMotion(np.eye(3), 1.0, 1.0)
@@ -117,7 +155,7 @@ def _least_squares_homography(before: NDArray[np.float64], after: NDArray[np.flo
         [
             np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=1),
             np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=1),
-            np.eye(2, 8, k=6) * (_POSITION_SIGMA_PX / scale) / (_PERSPECTIVE_SIGMA * scale),
+            np.eye(2, 8, k=6) * perspective_prior(scale),
         ]
     )
     values = np.concatenate([u, v, np.zeros(2)])
@@ -126,6 +164,11 @@ def _least_squares_homography(before: NDArray[np.float64], after: NDArray[np.flo
     into = np.array([[1, 0, -middle[0]], [0, 1, -middle[1]], [0, 0, scale]]) / scale
     matrix = np.linalg.inv(into) @ normalised @ into
     return np.asarray(matrix / matrix[2, 2])
+
+
+def perspective_prior(scale_px: float) -> float:
+    """Weight of a zero for h31 and h32 in positions divided by `scale_px`, relative to that of a position."""
+    return (_POSITION_SIGMA_PX / scale_px) / (_PERSPECTIVE_SIGMA * scale_px)
 
 
 def _affine(before: FloatArray, after: FloatArray) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_]]:

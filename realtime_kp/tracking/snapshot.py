@@ -23,7 +23,7 @@ _KNOWN = {
     "realtime_kp.tracking.hybrid_method": {"HybridMethod"},
     "realtime_kp.tracking.key_patches": {"PatchPool"},
     "realtime_kp.tracking.motion": {"GlobalMotion"},
-    "realtime_kp.tracking.stages.state": {"Memory"},
+    "realtime_kp.tracking.stages.state": {"Anchor", "Memory", "ReturnRate"},
     "realtime_kp.tracking.table": {"AlignedTable", "DescriptorTable"},
     "realtime_kp.tracking.track_registry": {"TrackRegistry"},
     "realtime_kp.tracking.tracker": {"Tracker"},

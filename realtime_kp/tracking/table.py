@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.config import TrackingConfig
 from realtime_kp.keypoints import Keypoints, Tracks, TrackState
+from realtime_kp.tracking.parallax import UNKNOWN
 
 FloatArray = NDArray[np.float32]
 
@@ -181,19 +182,31 @@ class AlignedTable(TrackTable):
 
     Attributes:
         affine: `(M, 2, 2) float32`, from pixels of the key patch to pixels of the newest frame.
+        sure_affine: `(M, 2, 2) float32`, the same, not adapted since the track last resembled its key patch:
+            what hides a point spoils the adaptation before the track is lost.
         slots: `(M,) int64`, slot of the key patch in the `PatchPool`.
         flow_only: `(M,) int32`, number of consecutive frames tracked by optical flow without agreement with
             the key patch.
         detections: `(M,) int32`, number of detections that confirmed it.
         contradictions: `(M,) int32`, number of consecutive detections with a different descriptor at its
             position.
+        inverse_depths: `(M,) float32`, relative inverse depths in the newest frame; see
+            `realtime_kp.tracking.parallax`.
+        depth_slopes: `(M, 2) float32`, change of the inverse depth per pixel on the surface of the track.
+        depth_variances: `(M,) float32`, their variances; `UNKNOWN` where nothing is known.
+        misfit_px: `(M,) float32`, running mean of the distance from where the inverse depth predicted it.
     """
 
     affine: FloatArray
+    sure_affine: FloatArray
     slots: NDArray[np.int64]
     flow_only: NDArray[np.int32]
     detections: NDArray[np.int32]
     contradictions: NDArray[np.int32]
+    inverse_depths: FloatArray
+    depth_slopes: FloatArray
+    depth_variances: FloatArray
+    misfit_px: FloatArray
 
     @classmethod
     def with_patches(
@@ -206,8 +219,13 @@ class AlignedTable(TrackTable):
             keypoints,
             trail_length,
             affine=np.tile(np.eye(2, dtype=np.float32), (m, 1, 1)),
+            sure_affine=np.tile(np.eye(2, dtype=np.float32), (m, 1, 1)),
             slots=slots,
             flow_only=np.zeros(m, np.int32),
             detections=np.ones(m, np.int32),
             contradictions=np.zeros(m, np.int32),
+            inverse_depths=np.zeros(m, np.float32),
+            depth_slopes=np.zeros((m, 2), np.float32),
+            depth_variances=np.full(m, UNKNOWN),
+            misfit_px=np.zeros(m, np.float32),
         )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from realtime_kp.tracking.history import GreyFrame
-from realtime_kp.tracking.stages.state import FloatArray, FrameState, IntArray, Mask
+from realtime_kp.tracking.stages.state import FloatArray, FrameState, IntArray, Mask, Memory
 
 EDGE_PX = 3.0
 MIN_CORRELATION = 0.8
 _MAX_SHIFT_PX = 3.0
 _ADAPT_EVERY = 12
+_UNLIKE = 0.95
+_SHAPE_ROUNDS = 3
 
 
 def align_to_key_patches(state: FrameState) -> None:
@@ -20,9 +22,17 @@ def align_to_key_patches(state: FrameState) -> None:
 
 
 def adapt_affine_maps(state: FrameState) -> None:
-    """Update the affine maps of every twelfth track, in turn, by one Gauss–Newton step."""
+    """Update affine maps by one Gauss–Newton step: of every twelfth track in turn.
+
+    In a scene with depth, where surfaces turn away from the global motion, also those of all tracks that have
+    become unlike their key patch.
+    """
     rows = np.flatnonzero(state.found & ~state.flow_only)
-    rows = rows[state.current.index % _ADAPT_EVERY :: _ADAPT_EVERY]
+    due = np.zeros(len(rows), np.bool_)
+    due[state.current.index % _ADAPT_EVERY :: _ADAPT_EVERY] = True
+    if state.memory.has_structure:
+        due |= state.correlation[rows] < _UNLIKE
+    rows = rows[due]
     state.affine[rows] = state.memory.patches.adapt(
         state.current.values, state.table.slots[rows], state.xy[rows], state.affine[rows]
     )
@@ -50,7 +60,48 @@ def align_rows(
     good = accept(state.current, start_xy, xy, correlation, min_correlation, max_shift_px)
     state.xy[rows[good]] = xy[good]
     state.found[rows[good]] = True
+    state.correlation[rows] = correlation
     return correlation
+
+
+def align_rows_with_shape(
+    state: FrameState, rows: IntArray, start_xy: FloatArray, min_correlation: float, max_shift_px: float
+) -> None:
+    """Align position and affine map of some tracks; those that are accepted are marked as found.
+
+    Their surface may have turned or come nearer since the affine map was last adapted. Arguments are those of
+    `align_rows`.
+    """
+    slots = state.table.slots[rows]
+    xy, affine, correlation = align_with_shape(
+        state.memory, state.current, slots, start_xy, state.affine[rows]
+    )
+    good = accept(state.current, start_xy, xy, correlation, min_correlation, max_shift_px)
+    rows = rows[good]
+    state.xy[rows], state.affine[rows], state.found[rows] = xy[good], affine[good], True
+    state.correlation[rows] = correlation[good]
+
+
+def align_with_shape(
+    memory: Memory, frame: GreyFrame, slots: IntArray, xy: FloatArray, affine: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Align positions and affine maps in turn.
+
+    Args:
+        memory: Holds the key patches.
+        frame: The frame.
+        slots: `(N,)`, slots of the key patches.
+        xy: `(N, 2)`, initial positions.
+        affine: `(N, 2, 2)`, initial affine maps.
+
+    Returns:
+        Positions, affine maps and `(N,)` normalised cross-correlations.
+    """
+    for _ in range(_SHAPE_ROUNDS):
+        xy, _ = memory.patches.align(frame.values, slots, xy, affine)
+        affine = memory.patches.adapt(frame.values, slots, xy, affine)
+    xy, correlation = memory.patches.align(frame.values, slots, xy, affine)
+    return xy, affine, correlation
 
 
 def accept(

@@ -11,11 +11,12 @@ from realtime_kp.tracking.stages.alignment import EDGE_PX
 from realtime_kp.tracking.stages.confirmation import SPACING_PX
 from realtime_kp.tracking.stages.late_detection import to_current_frame
 from realtime_kp.tracking.stages.patch_renewal import MIN_EIGENVALUE
-from realtime_kp.tracking.stages.state import FloatArray, FrameState, IntArray, Mask
+from realtime_kp.tracking.stages.state import FloatArray, FrameState, IntArray, Mask, hidden_rows
+from realtime_kp.tracking.stages.structure import guess_depths
 from realtime_kp.tracking.table import AlignedTable
 
 _MARGIN_PX = REACH_PX
-_HIDDEN_FRAMES = 30
+_SOON_FRAMES = 5
 _MAX_CANDIDATES = 128
 _MIN_SHARE = 64
 _CELLS = 8
@@ -50,17 +51,17 @@ def start_tracks(state: FrameState) -> None:
     ids, trail_length = memory.registry.new_ids(len(rows)), table.trails_xy.shape[1]
     born = AlignedTable.with_patches(ids, keypoints.rows(rows), slots, trail_length)
     born.xy = there.astype(np.float32)
+    born.inverse_depths, born.depth_variances = guess_depths(state, born.xy)
     if memory.config.confirm_after == 1:
         born.states[:] = TrackState.CONFIRMED
     table.append(born)
 
 
 def _room(state: FrameState) -> int:
-    """How many tracks may start; a part of the budget is reserved for tracks that are occluded now."""
+    """How many tracks may start; a part of the budget is reserved for hidden tracks that will soon return."""
     table, max_tracks = state.table, state.memory.config.max_tracks
-    hidden = ~table.active & state.current.inside(table.xy, 0) & (table.ids > state.memory.last_id_before_cut)
-    hidden &= table.missed <= _HIDDEN_FRAMES
-    reserved = min(int(hidden.sum()), max_tracks // 4)
+    hidden = int(hidden_rows(state).sum())
+    reserved = min(round(hidden * state.memory.returns.share_within(_SOON_FRAMES)), max_tracks // 4)
     return max_tracks - int(table.active.sum()) - reserved
 
 

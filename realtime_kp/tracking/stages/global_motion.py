@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.tracking.motion import STILL, GlobalMotion, estimate_motion
+from realtime_kp.tracking.motion import STILL, GlobalMotion, estimate_motion, refit
 from realtime_kp.tracking.optical_flow import coarse_flow, follow
+from realtime_kp.tracking.parallax import SETTLED, fit_motion
 from realtime_kp.tracking.stages.alignment import MIN_CORRELATION
 from realtime_kp.tracking.stages.relocation import motion_by_descriptors
 from realtime_kp.tracking.stages.state import FloatArray, FrameState, IntArray
@@ -51,13 +52,50 @@ def estimate_global_motion(state: FrameState) -> None:
             return
 
 
+def refine_global_motion(state: FrameState) -> None:
+    """Refine the global motion with all tracks found so far."""
+    if state.motion is None or not state.memory.use_descriptors:
+        return
+    rows = np.flatnonzero(state.found)
+    if state.motion.epipole is None:
+        state.motion = refit(state.motion, state.table.xy[rows], state.xy[rows])
+        return
+    refined = _with_parallax(state, rows, state.xy[rows], state.motion)
+    if refined is not None:
+        state.motion = refined
+
+
+def _estimate(
+    state: FrameState, rows: IntArray, there: FloatArray, start: GlobalMotion | None
+) -> GlobalMotion | None:
+    """The motion that brought some tracks to new positions, with parallax where depths are known."""
+    if state.memory.has_structure:
+        motion = _with_parallax(state, rows, there, start)
+        if motion is not None:
+            return motion
+    return estimate_motion(state.table.xy[rows], there)
+
+
+def _with_parallax(
+    state: FrameState, rows: IntArray, there: FloatArray, start: GlobalMotion | None
+) -> GlobalMotion | None:
+    table = state.table
+    settled = table.depth_variances[rows] < SETTLED
+    if settled.sum() < _SUFFICIENT_SHARE * len(rows):
+        settled[:] = True
+    rows, there = rows[settled], there[settled]
+    if start is not None and start.epipole is None:
+        start = None
+    return fit_motion(table.xy[rows], there, table.inverse_depths[rows], start)
+
+
 def _motion_by_flow(
     state: FrameState, flow: Flow, rows: IntArray, last: GlobalMotion | None
 ) -> GlobalMotion | None:
     xy = state.table.xy[rows]
-    guess = xy if last is None else last.apply(xy)
+    guess = xy if last is None else last.apply(xy, state.table.inverse_depths[rows])
     there, good = flow(state.previous_grey, state.current.grey, xy, guess)
-    return estimate_motion(xy[good], there[good])
+    return _estimate(state, rows[good], there[good], None)
 
 
 def _motion_by_descriptors(state: FrameState) -> GlobalMotion | None:
@@ -78,11 +116,12 @@ def _verify(
     """
     if motion is None:
         return None, 0.0
-    xy = state.table.xy[rows]
-    affine = np.matmul(motion.jacobian(xy), state.table.affine[rows])
-    start = motion.apply(xy)
+    xy, depths = state.table.xy[rows], state.table.inverse_depths[rows]
+    jacobian = motion.jacobian(xy, depths, state.table.depth_slopes[rows])
+    affine = np.matmul(jacobian, state.table.affine[rows])
+    start = motion.apply(xy, depths)
     there, correlation = state.memory.patches.align(
         state.current.values, state.table.slots[rows], start, affine
     )
     good = (correlation >= MIN_CORRELATION) & (np.abs(there - start).max(axis=1) <= _MAX_SHIFT_PX)
-    return estimate_motion(xy[good], there[good]), float(good.mean())
+    return _estimate(state, rows[good], there[good], motion), float(good.mean())

@@ -5,20 +5,26 @@ from __future__ import annotations
 import numpy as np
 
 from realtime_kp.tracking.history import PastFrame
-from realtime_kp.tracking.stages.state import FrameState
+from realtime_kp.tracking.stages.state import FrameState, hidden_rows
 
 _RESIDUAL_MOTION_GAIN = 0.5
+_FARTHEST_PX = 1e4
+_SURE = 0.93
 
 
 def update_tracks(state: FrameState) -> None:
     """Write positions, motion and counters into the table, and apply the life cycle."""
     table, elapsed = state.table, np.float32(state.elapsed)
     found, active = state.found[:, None], table.active[:, None]
+    returned = int((state.found & ~table.active).sum())
     residual = (state.xy - state.moved_xy) / elapsed - table.residual_motion
     residual = table.residual_motion + _RESIDUAL_MOTION_GAIN * residual
     table.residual_motion = np.where(found & active, residual, 0).astype(np.float32)
     table.velocity = np.where(found & active, (state.xy - table.xy) / elapsed, 0).astype(np.float32)
-    table.xy, table.affine = state.xy.astype(np.float32), state.affine.astype(np.float32)
+    table.xy = state.xy.astype(np.float32)
+    sure = (state.found & (state.correlation >= _SURE))[:, None, None]
+    table.sure_affine = np.where(sure, state.affine, state.sure_affine).astype(np.float32)
+    table.affine = np.where(found[..., None], state.affine, table.sure_affine).astype(np.float32)
     table.flow_only = np.where(state.flow_only, table.flow_only + 1, 0).astype(np.int32)
     table.seen = state.found
     table.missed = np.where(table.seen, 0, table.missed + state.elapsed).astype(np.int32)
@@ -26,11 +32,13 @@ def update_tracks(state: FrameState) -> None:
     table.lengths = table.lengths + table.seen
     table.update_states(state.memory.config.confirm_after)
     state.memory.motion = state.motion
+    state.memory.returns.add(int(hidden_rows(state).sum()) + returned, returned)
 
 
 def end_tracks(state: FrameState) -> None:
-    """Remove duplicates and tracks whose life is over; without descriptors, every lost track."""
+    """Remove duplicates, what is far outside, and tracks whose life is over; without descriptors all lost."""
     ended = state.table.ended(state.memory.config) | state.duplicate
+    ended |= ~(np.abs(state.table.xy) < _FARTHEST_PX).all(axis=1)
     if not state.memory.use_descriptors:
         ended |= ~state.table.active
     state.memory.end_tracks(ended)

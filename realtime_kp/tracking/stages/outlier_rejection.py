@@ -41,6 +41,7 @@ def detect_scene_change(state: FrameState) -> None:
     if len(state.active_rows) and state.found[state.active_rows].mean() < _MIN_SHARE_FOUND:
         state.found[:] = False
         state.memory.last_id_before_cut = int(state.table.ids[-1])
+        state.memory.drop_structure()
 
 
 def duplicates(xy: FloatArray, found: Mask) -> Mask:

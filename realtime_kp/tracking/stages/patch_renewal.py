@@ -19,5 +19,5 @@ def renew_key_patches(state: FrameState) -> None:
         return
     rows = rows[min_eigenvalue(values, table.xy[rows]) >= MIN_EIGENVALUE]
     state.memory.patches.replace(table.slots[rows], cut_patches(values, table.xy[rows]))
-    table.affine[rows] = np.eye(2, dtype=np.float32)
+    table.affine[rows] = table.sure_affine[rows] = np.eye(2, dtype=np.float32)
     table.flow_only[rows] = 0

@@ -19,8 +19,10 @@ def predict(state: FrameState) -> None:
         state.moved_xy = table.xy
         state.xy = table.xy + table.velocity * elapsed
         return
-    state.moved_xy = state.motion.apply(table.xy)
-    state.affine = np.matmul(state.motion.jacobian(table.xy), table.affine)
+    state.moved_xy = state.motion.apply(table.xy, table.inverse_depths)
+    jacobian = state.motion.jacobian(table.xy, table.inverse_depths, table.depth_slopes)
+    state.affine = np.matmul(jacobian, table.affine)
+    state.sure_affine = np.matmul(jacobian, table.sure_affine)
     residual = table.residual_motion * elapsed
     noticeable = np.abs(residual).max(axis=1, initial=0) > _MIN_RESIDUAL_MOTION_PX
     state.xy = state.moved_xy + np.where(noticeable[:, None], residual, 0)

@@ -13,7 +13,7 @@ from realtime_kp.tracking.matching import (
     runner_up,
     similarities,
 )
-from realtime_kp.tracking.stages.alignment import accept
+from realtime_kp.tracking.stages.alignment import accept, align_with_shape
 from realtime_kp.tracking.stages.late_detection import to_current_frame
 from realtime_kp.tracking.stages.return_by_prediction import MIN_CORRELATION_RETURNING
 from realtime_kp.tracking.stages.state import FloatArray, FrameState, IntArray
@@ -70,12 +70,13 @@ def return_tracks(state: FrameState, rows: IntArray, past_xy: FloatArray) -> Non
     rows, start_xy = rows[good], start_xy[good]
     if len(rows) == 0:
         return
-    xy, correlation = state.memory.patches.align(
-        current.values, table.slots[rows], start_xy, table.affine[rows]
+    xy, affine, correlation = align_with_shape(
+        state.memory, current, table.slots[rows], start_xy, table.affine[rows]
     )
     good = accept(current, start_xy, xy, correlation, MIN_CORRELATION_RETURNING, _MAX_SHIFT_PX)
     rows = rows[good]
     table.xy[rows] = xy[good]
+    table.affine[rows] = table.sure_affine[rows] = affine[good]
     table.states[rows] = TrackState.CONFIRMED
     table.seen[rows] = True
     table.missed[rows] = 0

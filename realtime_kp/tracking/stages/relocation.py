@@ -33,7 +33,7 @@ def relocate_after_scene_change(state: FrameState) -> None:
     if motion is None:
         return
     memory.last_id_before_cut = 0
-    table.affine[rows] = np.matmul(motion.jacobian(xy), table.affine[rows])
+    table.affine[rows] = np.matmul(motion.jacobian(xy), table.sure_affine[rows])
     table.xy[rows] = motion.apply(xy)
     return_tracks(state, rows, table.xy[rows])
 

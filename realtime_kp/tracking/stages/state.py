@@ -14,12 +14,56 @@ from realtime_kp.tracking.history import GreyFrame, History, PastFrame
 from realtime_kp.tracking.key_patches import PatchPool
 from realtime_kp.tracking.motion import GlobalMotion
 from realtime_kp.tracking.optical_flow import match_brightness
+from realtime_kp.tracking.parallax import UNKNOWN
 from realtime_kp.tracking.table import AlignedTable
 from realtime_kp.tracking.track_registry import TrackRegistry
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.intp]
 Mask = NDArray[np.bool_]
+
+_HIDDEN_FRAMES = 30
+_DECAY = 0.95
+_MIN_HIDDEN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A frame against which parallax is looked for.
+
+    Attributes:
+        index: Index of the frame.
+        ids: `(N,) int64`, tracks seen in it.
+        xy: `(N, 2) float32`, their positions.
+    """
+
+    index: int
+    ids: NDArray[np.int64]
+    xy: FloatArray
+
+
+@dataclass(slots=True)
+class ReturnRate:
+    """How often hidden tracks return, learned from those of the last second or so.
+
+    Attributes:
+        hidden: Decaying sum of the number of hidden tracks in each frame.
+        returned: Decaying sum of the number of those that returned.
+    """
+
+    hidden: float = 0.0
+    returned: float = 0.0
+
+    def add(self, hidden: int, returned: int) -> None:
+        """Add a frame."""
+        self.hidden = _DECAY * self.hidden + hidden
+        self.returned = _DECAY * self.returned + returned
+
+    def share_within(self, frames: int) -> float:
+        """Expected share of the hidden tracks that return within some frames; all while nothing is known."""
+        if self.hidden < _MIN_HIDDEN:
+            return 1.0
+        return 1.0 - (1.0 - min(1.0, self.returned / self.hidden)) ** frames
 
 
 @dataclass(slots=True)
@@ -34,7 +78,10 @@ class Memory:
         history: Past frames with track positions.
         use_descriptors: Whether lost tracks are kept and re-identified; else a lost track ends.
         motion: Global motion of the last frame; None where it is unknown.
+        returns: How often hidden tracks return.
         last_id_before_cut: Tracks with ids up to this one were lost at a scene change; 0 for none.
+        has_structure: Whether the inverse depths of the tracks are known.
+        anchor: The frame against which parallax is looked for while they are not.
     """
 
     config: TrackingConfig
@@ -44,7 +91,17 @@ class Memory:
     history: History
     use_descriptors: bool
     motion: GlobalMotion | None = None
+    returns: ReturnRate = field(default_factory=ReturnRate)
     last_id_before_cut: int = 0
+    has_structure: bool = False
+    anchor: Anchor | None = None
+
+    def drop_structure(self) -> None:
+        """Forget the inverse depths of all tracks."""
+        self.has_structure, self.anchor = False, None
+        self.table.inverse_depths[:] = 0
+        self.table.depth_slopes[:] = self.table.misfit_px[:] = 0
+        self.table.depth_variances[:] = UNKNOWN
 
     def end_tracks(self, ended: Mask) -> None:
         """Remove tracks from the table, record their lengths and free their key patches.
@@ -105,7 +162,9 @@ class FrameState:
         moved_xy: `(M, 2)`, positions predicted by the global motion alone.
         xy: `(M, 2)`, positions: first predicted, then found.
         affine: `(M, 2, 2)`, from the key patch to the current frame.
+        sure_affine: `(M, 2, 2)`, the same for the maps that tracks fall back to when they are lost.
         found: `(M,) bool`, whether the track was found in the current frame.
+        correlation: `(M,) float32`, normalised cross-correlation with the key patch, of the last alignment.
         flow_only: `(M,) bool`, found by optical flow but not confirmed by its key patch.
         duplicate: `(M,) bool`, at the position of an older track.
         observation: The detection in relation to the tracks; None where there is none.
@@ -128,7 +187,9 @@ class FrameState:
         self.motion: GlobalMotion | None = None
         self.moved_xy = self.xy = table.xy
         self.affine = table.affine
+        self.sure_affine = table.sure_affine
         self.found = np.zeros(len(table), np.bool_)
+        self.correlation = np.zeros(len(table), np.float32)
         self.flow_only = np.zeros(len(table), np.bool_)
         self.duplicate = np.zeros(len(table), np.bool_)
         self.observation: Observation | None = None
@@ -169,6 +230,13 @@ class FrameState:
         if self.observation is None:
             raise ValueError("this stage needs a detection whose frame is in the history")
         return self.observation
+
+
+def hidden_rows(state: FrameState) -> Mask:
+    """`(M,) bool`: tracks lost not long ago inside the picture, not at a scene change."""
+    table = state.table
+    hidden = ~table.active & state.current.inside(table.xy, 0)
+    return hidden & (table.ids > state.memory.last_id_before_cut) & (table.missed <= _HIDDEN_FRAMES)
 
 
 Stage = Callable[[FrameState], None]
