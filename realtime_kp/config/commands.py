@@ -223,6 +223,10 @@ class BenchConfig:
     known_motion: Annotated[bool, Parameter(name=["--known-motion", "known-motion"])] = False
     """Measure tracking accuracy under a known motion instead, on clips of pictures or the demo scene."""
 
+    why: Annotated[bool, Parameter(name=["--why", "why"])] = False
+    """With --known-motion: also print where tracks are lost: at depth edges, by ending although their point
+    is visible, by sliding off it, or by not returning."""
+
     real_motion: Annotated[bool, Parameter(name=["--real-motion", "real-motion"])] = False
     """Measure track survival and geometric consistency on real video instead."""
 
@@ -243,6 +247,7 @@ class BenchConfig:
             "give known_motion or real_motion, not both",
             self.real_motion,
         )
+        require(self.known_motion or not self.why, "why needs known_motion", self.why)
         if self.known_motion or self.real_motion:
             for name in _LOOP_ONLY_FIELDS:
                 value = getattr(self, name)

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from realtime_kp.evaluation.compared_trackers import PointTracker
 from realtime_kp.evaluation.one_core import one_core
-from realtime_kp.evaluation.track_accuracy import TrackAccuracy, TrackRecord
+from realtime_kp.evaluation.track_accuracy import MAX_HIDDEN_FRAMES, TrackAccuracy, TrackRecord
+from realtime_kp.evaluation.track_losses import TrackLosses, mean_losses, track_losses
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints
-from realtime_kp.sources import DemoSpec
+from realtime_kp.sources import DemoSpec, KnownScene
 
 CLIP_FRAMES = 90
 MIN_CLIPS = 6
@@ -40,12 +41,14 @@ class Row:
         every: Step between the frames of the scenes that the clips show.
         accuracy: Means over the clips; counts are sums.
         update_ms: Median time of an update on one core.
+        losses: Where its tracks are lost.
     """
 
     tracker: str
     every: int
     accuracy: TrackAccuracy
     update_ms: float
+    losses: TrackLosses
 
 
 def make_clips(scenes: Sequence[DemoSpec]) -> list[DemoSpec]:
@@ -86,10 +89,12 @@ def measure_known_motion(
             for key, run in _run_clip(clip, find, trackers).items():
                 runs.setdefault(key, []).append(run)
             progress()
-    return [
-        Row(name, every, _mean([run.record.accuracy() for run in done]), _median_ms(done))
-        for (every, name), done in sorted(runs.items(), key=_by_step)
-    ]
+    rows = []
+    for (every, name), done in sorted(runs.items(), key=_by_step):
+        found = [run.measure() for run in done]
+        accuracy, losses = _mean([one for one, _ in found]), mean_losses([one for _, one in found])
+        rows.append(Row(name, every, accuracy, _median_ms(done), losses))
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,8 @@ class _Run:
 
     tracker: PointTracker
     record: TrackRecord
+    scene: KnownScene
+    every: int
     took_ms: list[float] = field(default_factory=list)
 
     def show(self, frame: Frame, keypoints: Keypoints) -> None:
@@ -105,6 +112,11 @@ class _Run:
         tracks = self.tracker.update(frame, keypoints)
         self.took_ms.append((time.perf_counter() - started_s) * 1e3)
         self.record.add(tracks)
+
+    def measure(self) -> tuple[TrackAccuracy, TrackLosses]:
+        points = self.record.points()
+        losses = track_losses(points, self.scene, self.every, MAX_HIDDEN_FRAMES // self.every)
+        return self.record.accuracy(points), losses
 
 
 def _run_clip(
@@ -118,7 +130,8 @@ def _run_clip(
     runs = {}
     for every in STEPS:
         for name, make in trackers.items():
-            run = runs[every, name] = _Run(make(), TrackRecord(scene, every * clip.every))
+            step = every * clip.every
+            run = runs[every, name] = _Run(make(), TrackRecord(scene, step), scene, step)
             for index, number in enumerate(range(0, len(images), every)):
                 run.show(Frame(index, number / 30, 0.0, images[number]), keypoints[number])
     return runs

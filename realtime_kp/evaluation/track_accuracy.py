@@ -112,8 +112,11 @@ class TrackRecord:
         seen = tracks.seen_confirmed
         self._lengths.update(zip(seen.ids.tolist(), seen.lengths.tolist(), strict=True))
 
-    def accuracy(self) -> TrackAccuracy:
+    def accuracy(self, points: FollowedPoints | None = None) -> TrackAccuracy:
         """Accuracy over all frames so far.
+
+        Args:
+            points: What `points` returns, where it is known already.
 
         Raises:
             NothingTrackedError: No track was seen in two successive frames.
@@ -121,7 +124,7 @@ class TrackRecord:
         steps = self._step_errors()
         if len(steps) == 0:
             raise NothingTrackedError("no track was seen in two successive frames")
-        points = self.points()
+        points = self.points() if points is None else points
         errors_px = points.errors_px
         lengths = np.array(list(self._lengths.values()))
         older = points.seen & (np.cumsum(points.seen, axis=1) > 1)

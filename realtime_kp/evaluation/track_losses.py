@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +66,46 @@ class TrackLosses:
     seen_hidden: float
     behind: Returns
     left: Returns
+
+
+def mean_losses(clips: Sequence[TrackLosses]) -> TrackLosses:
+    """Mean over clips, each share weighted by what it is a share of; at least one clip."""
+    tracks = np.array([clip.tracks for clip in clips], float)
+    at_edges = np.array([clip.at_edges for clip in clips]) * tracks
+    ended = np.array([clip.ended_visible for clip in clips]) * tracks
+
+    def mean(name: str, weights: NDArray[np.float64]) -> float:
+        values = [getattr(clip, name) for clip in clips]
+        return float(np.average(values, weights=weights)) if weights.sum() else 0.0
+
+    return TrackLosses(
+        tracks=int(tracks.sum()),
+        at_edges=mean("at_edges", tracks),
+        right_at_edges=mean("right_at_edges", at_edges),
+        right_elsewhere=mean("right_elsewhere", tracks - at_edges),
+        ended_visible=mean("ended_visible", tracks),
+        ended_at_edges=mean("ended_at_edges", ended),
+        slid=mean("slid", tracks),
+        seen_hidden=mean("seen_hidden", tracks),
+        behind=_mean_returns([clip.behind for clip in clips]),
+        left=_mean_returns([clip.left for clip in clips]),
+    )
+
+
+def _mean_returns(clips: Sequence[Returns]) -> Returns:
+    counts = np.array([clip.count for clip in clips], float)
+    weights = counts if counts.sum() else np.ones_like(counts)
+
+    def mean(values: Sequence[Any]) -> Any:
+        return np.average(values, axis=0, weights=weights)
+
+    return Returns(
+        count=int(counts.sum()),
+        returned=float(mean([clip.returned for clip in clips])),
+        wrong=float(mean([clip.wrong for clip in clips])),
+        ended=float(mean([clip.ended for clip in clips])),
+        predicted=tuple(mean([clip.predicted for clip in clips]).tolist()),
+    )
 
 
 def track_losses(points: FollowedPoints, scene: KnownScene, every: int, max_hidden: int) -> TrackLosses:

@@ -15,7 +15,9 @@ from realtime_kp.config import AppConfig
 from realtime_kp.errors import ModelError
 from realtime_kp.evaluation.compared_trackers import make_trackers
 from realtime_kp.evaluation.known_motion import Row, make_clips, measure_known_motion
+from realtime_kp.evaluation.tap_vid import THRESHOLDS_PX
 from realtime_kp.evaluation.track_accuracy import NothingTrackedError
+from realtime_kp.evaluation.track_losses import NEAR_PX
 from realtime_kp.features import ModelInfo, SuperPoint
 from realtime_kp.machine import describe_machine
 from realtime_kp.sinks import check_output
@@ -60,7 +62,7 @@ def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *
     if summary is not None:
         write_json(summary, _to_dict(rows, len(clips), model, interrupted=signals.received))
     if not quiet:
-        _print(console, rows, clips)
+        _print(console, rows, clips, why=config.bench.why)
     return INTERRUPTED if signals.received else DONE
 
 
@@ -86,13 +88,22 @@ def _to_dict(rows: list[Row], clips: int, model: ModelInfo, *, interrupted: bool
                 "tracker": row.tracker,
                 "every": row.every,
                 "update_ms": round(row.update_ms, 3),
-                **{k: round(v, 4) for k, v in asdict(row.accuracy).items()},
+                **_rounded(asdict(row.accuracy)),
+                "losses": _rounded(asdict(row.losses)),
             }
             for row in rows
         ],
         "stopped_by": "signal" if interrupted else "end",
         "machine": describe_machine(),
     }
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return round(value, 4)
 
 
 _HEADS = (
@@ -102,6 +113,8 @@ _HEADS = (
     "≤ 2 px since birth",
     "right a frame",
     "returned",
+    "from behind",
+    "from outside",
     "wrongly",
     "alive and right, +30 frames",
     "seen though hidden",
@@ -109,7 +122,26 @@ _HEADS = (
 )
 
 
-def _print(console: Console, rows: list[Row], clips: list[DemoSpec]) -> None:
+_TAP_VID_HEADS = (
+    *(f"δ < {px} px" for px in THRESHOLDS_PX),
+    "δ mean",
+    "occlusion accuracy",
+    "average Jaccard",
+)
+_LOSS_HEADS = (
+    "tracks",
+    "born at depth edges",
+    "right of those",
+    "right of others",
+    "end though visible",
+    "of those at edges",
+    "slid off",
+    "seen though hidden",
+)
+_RETURN_HEADS = ("hidden", "returned", "wrongly", "ended", *(f"predicted ≤ {px:.0f} px" for px in NEAR_PX))
+
+
+def _print(console: Console, rows: list[Row], clips: list[DemoSpec], *, why: bool) -> None:
     photographs = len({clip.picture for clip in clips} - {None})
     shown = f"{photographs} photographs" if photographs else "the demo scene"
     for every in sorted({row.every for row in rows}):
@@ -125,9 +157,56 @@ def _print(console: Console, rows: list[Row], clips: list[DemoSpec]) -> None:
                 f"{found.since_birth:.1%}",
                 f"{found.correct_per_frame:.0f}",
                 f"{found.returned:.1%}",
+                f"{found.returned_behind:.1%}",
+                f"{found.returned_left:.1%}",
                 f"{found.wrong_returns:.1%}",
                 f"{found.survived:.1%}",
                 f"{found.seen_hidden:.1%}",
                 f"{row.update_ms:.1f}",
             )
+        console.print(table)
+        paced = [row for row in rows if row.every == every]
+        _print_tap_vid(console, paced, pace)
+        if why:
+            _print_losses(console, paced, pace)
+
+
+def _print_tap_vid(console: Console, rows: list[Row], pace: str) -> None:
+    table = figures_table(
+        f"TAP-Vid's measures at 256 by 256 px, query first, {pace}", "tracker", _TAP_VID_HEADS
+    )
+    for row in rows:
+        found = row.accuracy
+        shares = (
+            *found.tap_within,
+            sum(found.tap_within) / len(found.tap_within),
+            found.tap_occlusion_accuracy,
+            found.tap_average_jaccard,
+        )
+        table.add_row(row.tracker, *(f"{share:.1%}" for share in shares))
+    console.print(table)
+
+
+def _print_losses(console: Console, rows: list[Row], pace: str) -> None:
+    table = figures_table(f"Where tracks are lost, {pace}", "tracker", _LOSS_HEADS)
+    for row in rows:
+        lost = row.losses
+        shares = (
+            lost.at_edges,
+            lost.right_at_edges,
+            lost.right_elsewhere,
+            lost.ended_visible,
+            lost.ended_at_edges,
+            lost.slid,
+            lost.seen_hidden,
+        )
+        table.add_row(row.tracker, str(lost.tracks), *(f"{share:.1%}" for share in shares))
+    console.print(table)
+    for name in ("behind", "left"):
+        title = "Points that something was before" if name == "behind" else "Points that left the picture"
+        table = figures_table(f"{title}, {pace}", "tracker", _RETURN_HEADS)
+        for row in rows:
+            found = getattr(row.losses, name)
+            shares = (found.returned, found.wrong, found.ended, *found.predicted)
+            table.add_row(row.tracker, str(found.count), *(f"{share:.1%}" for share in shares))
         console.print(table)
