@@ -86,6 +86,7 @@ class Track:
         length: Number of frames in which it was seen so far.
         state: Tentative, confirmed or lost.
         seen: Whether it was seen in this frame; otherwise its position is a prediction.
+        sigma_px: Standard deviation of the position, NaN where unknown; see `Tracks`.
         trail_xy: `(L, 2) float32`, its last positions in source pixels, the current one last.
     """
 
@@ -97,6 +98,7 @@ class Track:
     state: TrackState
     seen: bool
     trail_xy: FloatArray = field(repr=False)
+    sigma_px: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ class Tracks:
         seen: `(M,) bool`, seen in this frame.
         trails_xy: `(M, L, 2) float32`, the last L positions, the current one last; NaN where the
             track has none: before it began, or while it was lost.
+        sigma_px: `(M,) float32`, how sure each is of its position: 68 % of the distances from the true
+            position are at most this, 95 % at most twice it; NaN where the method does not tell.
     """
 
     ids: NDArray[np.int64]
@@ -121,10 +125,13 @@ class Tracks:
     states: NDArray[np.int8]
     seen: NDArray[np.bool_]
     trails_xy: FloatArray
+    sigma_px: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def __post_init__(self) -> None:
         m = len(self.ids)
-        for name in ("xy", "scores", "lengths", "states", "seen", "trails_xy"):
+        if len(self.sigma_px) == 0:
+            object.__setattr__(self, "sigma_px", np.full(m, np.nan, np.float32))
+        for name in ("xy", "scores", "lengths", "states", "seen", "trails_xy", "sigma_px"):
             if len(getattr(self, name)) != m:
                 raise ValueError(f"{name} must have {m} rows like ids, got {len(getattr(self, name))}")
 
@@ -143,6 +150,7 @@ class Tracks:
                 state=TrackState(int(self.states[i])),
                 seen=bool(self.seen[i]),
                 trail_xy=trail[~np.isnan(trail[:, 0])],
+                sigma_px=float(self.sigma_px[i]),
             )
 
     def where(self, mask: NDArray[np.bool_]) -> Tracks:
@@ -155,6 +163,7 @@ class Tracks:
             self.states[mask],
             self.seen[mask],
             self.trails_xy[mask],
+            self.sigma_px[mask],
         )
 
     @property

@@ -71,7 +71,8 @@ class Tables:
         tracks, lines = (None, None) if self._resume is None else (self._resume.tracks, self._resume.log)
         sinks: list[FrameSink] = []
         if output.tracks is not None:
-            self._tracks = self._stack.enter_context(TracksTableSink(output.tracks, tracks))
+            table = TracksTableSink(output.tracks, tracks, with_lost=output.lost_tracks)
+            self._tracks = self._stack.enter_context(table)
             sinks.append(self._tracks)
         if output.features is not None:
             model = self._pipeline.model_info

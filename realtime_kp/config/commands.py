@@ -97,6 +97,9 @@ class OutputConfig:
     tracks: Annotated[Path | None, Parameter(name=["--tracks", "tracks"])] = None
     """Write the tracks to this table: .csv, .jsonl or .parquet."""
 
+    lost_tracks: Annotated[bool, Parameter(name=["--lost-tracks", "lost-tracks"])] = False
+    """Write lost tracks to the table too, where they are predicted."""
+
     features: Annotated[Path | None, Parameter(name=["--features", "features"])] = None
     """Write keypoints, scores and descriptors of every frame to this .safetensors file."""
 

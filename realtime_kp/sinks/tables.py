@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -15,25 +16,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.errors import ConfigError, SinkError
-from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.keypoints import TrackedFrame, TrackState
 from realtime_kp.sinks.base import PartialFile, reopen_at, write_error
 
-COLUMNS = ("frame", "time_s", "track_id", "x", "y", "score", "length")
+COLUMNS = ("frame", "time_s", "track_id", "x", "y", "score", "length", "sigma_px", "state")
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
 class TrackRow:
-    """One confirmed track in one frame in which it was seen.
+    """One track in one frame.
 
     Attributes:
         frame: Index of the frame.
         time_s: Timestamp of the frame.
         track_id: Id of the track.
-        x: Source pixels, rounded to 0.001.
+        x: Source pixels, rounded to 0.001; predicted where the track is lost.
         y: Source pixels, rounded to 0.001.
         score: Score of its last detection.
         length: Number of frames in which the track was seen so far.
+        sigma_px: Standard deviation of the position, rounded to 0.001; None where unknown.
+        state: `confirmed`, seen in this frame, or `lost`.
     """
 
     frame: int
@@ -43,17 +46,37 @@ class TrackRow:
     y: float
     score: float
     length: int
+    sigma_px: float | None
+    state: str
 
 
-def track_rows(tracked: TrackedFrame) -> list[TrackRow]:
-    """The rows of one frame, by ascending id."""
-    tracks = tracked.tracks.seen_confirmed
+def track_rows(tracked: TrackedFrame, *, with_lost: bool = False) -> list[TrackRow]:
+    """The rows of one frame, by ascending id: confirmed tracks that were seen in it.
+
+    Args:
+        tracked: The frame.
+        with_lost: Lost tracks too, where they are predicted.
+    """
+    every = tracked.tracks
+    seen = (every.states == TrackState.CONFIRMED) & every.seen
+    tracks = every.where(seen | (with_lost & (every.states == TrackState.LOST)))
     frame, time_s = tracked.frame.index, round(tracked.frame.time_s, 6)
-    columns = (tracks.ids, tracks.xy.astype(np.float64).round(3), tracks.scores.astype(np.float64).round(5))
+    columns = (
+        tracks.ids,
+        tracks.xy.astype(np.float64).round(3),
+        tracks.scores.astype(np.float64).round(5),
+        tracks.lengths,
+        tracks.sigma_px.astype(np.float64).round(3),
+        tracks.states,
+    )
     return [
-        TrackRow(frame, time_s, track_id, x, y, score, length)
-        for track_id, (x, y), score, length in zip(
-            *(column.tolist() for column in columns), tracks.lengths.tolist(), strict=True
+        TrackRow(
+            *(frame, time_s, track_id, x, y, score, length),
+            sigma_px=None if math.isnan(sigma_px) else sigma_px,
+            state=TrackState(state).name.lower(),
+        )
+        for track_id, (x, y), score, length, sigma_px, state in zip(
+            *(column.tolist() for column in columns), strict=True
         )
     ]
 
@@ -64,13 +87,15 @@ class TracksTableSink:
     Args:
         path: `.csv`, `.jsonl` or `.parquet`; the last needs pyarrow (`pip install 'realtime-kp[parquet]'`).
         resume: Size in bytes, from `mark`, after which the file of an earlier run is continued.
+        with_lost: Write lost tracks too, where they are predicted.
 
     Raises:
         ConfigError: The suffix is unknown, or pyarrow is missing.
     """
 
-    def __init__(self, path: Path, resume: int | None = None) -> None:
+    def __init__(self, path: Path, resume: int | None = None, *, with_lost: bool = False) -> None:
         check_table_name(path)
+        self._with_lost = with_lost
         self.path = path
         self._kind = path.suffix.lower()
         self._file = PartialFile(path, _make_parquet if self._kind == ".parquet" else None)
@@ -122,7 +147,7 @@ class TracksTableSink:
             SinkError: The file cannot be written.
         """
         assert self._out is not None
-        rows = track_rows(tracked)
+        rows = track_rows(tracked, with_lost=self._with_lost)
         try:
             if self._kind == ".jsonl":
                 self._out.writelines(json.dumps(asdict(row)) + "\n" for row in rows)
@@ -164,7 +189,11 @@ def check_table_name(path: Path) -> None:
 
 def _write_csv(out: IO[str], rows: Iterable[TrackRow]) -> None:
     csv.writer(out, lineterminator="\n").writerows(
-        (r.frame, f"{r.time_s:.6f}", r.track_id, f"{r.x:.3f}", f"{r.y:.3f}", f"{r.score:.5f}", r.length)
+        (
+            *(r.frame, f"{r.time_s:.6f}", r.track_id, f"{r.x:.3f}", f"{r.y:.3f}", f"{r.score:.5f}", r.length),
+            "" if r.sigma_px is None else f"{r.sigma_px:.3f}",
+            r.state,
+        )
         for r in rows
     )
 
@@ -175,7 +204,10 @@ def _make_parquet(grown: Path, target: Path) -> None:
     import pyarrow.csv as pc
     import pyarrow.parquet as pq
 
-    types = (pa.int64(), pa.float64(), pa.int64(), pa.float64(), pa.float64(), pa.float64(), pa.int32())
+    types = (
+        *(pa.int64(), pa.float64(), pa.int64(), pa.float64(), pa.float64(), pa.float64(), pa.int32()),
+        *(pa.float64(), pa.string()),
+    )
     schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
     options = pc.ConvertOptions(column_types=schema)
     with (

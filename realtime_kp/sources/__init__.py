@@ -15,9 +15,10 @@ from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec, is_demo_
 from realtime_kp.sources.fake_camera import FakeCamera
 from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, is_picture_file, read_picture
 from realtime_kp.sources.pictures import PicturesSource, list_pictures
+from realtime_kp.sources.procedural import procedural_picture
 from realtime_kp.sources.reconnect import ReconnectingSource
 from realtime_kp.sources.room import RoomScene
-from realtime_kp.sources.scene import Scene, procedural_picture
+from realtime_kp.sources.scene import Scene
 from realtime_kp.sources.video import STREAM_SCHEMES, VideoSource, display_name
 
 __all__ = [

@@ -16,8 +16,9 @@ from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.base import KnownScene, SourceInfo
 from realtime_kp.sources.picture_file import read_picture
+from realtime_kp.sources.procedural import procedural_picture
 from realtime_kp.sources.room import ROOM_MOTIONS, RoomMotion, RoomScene
-from realtime_kp.sources.scene import MOTIONS, Motion, Scene, procedural_picture
+from realtime_kp.sources.scene import MOTIONS, Motion, Scene
 
 DEMO_FRAMES = 300
 DEMO_FPS = 30.0

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.sources.procedural import procedural_picture
 from realtime_kp.sources.quads import Float, Quad, cast_rays, inverse_projections, render
-from realtime_kp.sources.scene import PERIOD_FRAMES, around, procedural_picture
+from realtime_kp.sources.scene import PERIOD_FRAMES, around
 
 RoomMotion = Literal["walk", "forward", "turn"]
 ROOM_MOTIONS: tuple[RoomMotion, ...] = ("walk", "forward", "turn")

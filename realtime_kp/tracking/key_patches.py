@@ -34,6 +34,7 @@ _RIDGE = 1e-6
 _MAX_ITERATIONS = 6
 _CONVERGED_PX = 0.12
 _DIVERGED = 0.3
+_LEAST_RESIDUAL = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,7 @@ class PatchPool:
     def __init__(self, capacity: int = 512) -> None:
         self._steps = np.zeros((capacity, 3, SAMPLES), np.float32)
         self._shapes = np.zeros((capacity, 4, SAMPLES), np.float32)
+        self._radii = np.zeros(capacity, np.float32)
         self._free = list(range(capacity - 1, -1, -1))
 
     def put(self, keys: KeyPatches) -> IntArray:
@@ -166,6 +168,9 @@ class PatchPool:
     def replace(self, slots: IntArray, keys: KeyPatches) -> None:
         """Replace the key patches in some slots."""
         self._steps[slots], self._shapes[slots] = keys.steps, keys.shapes
+        # With noise of unit variance in each sample, the covariance of the shift is the inverse Hessian, and
+        # that is the product of the first two rows with themselves.
+        self._radii[slots] = np.linalg.norm(keys.steps[:, :2], axis=(1, 2))
 
     def release(self, slots: IntArray) -> None:
         """Free some slots."""
@@ -199,6 +204,21 @@ class PatchPool:
                 break
         return xy, correlation
 
+    def noise_px(self, slots: IntArray, affine: FloatArray, correlation: FloatArray) -> FloatArray:
+        """Standard deviation of alignments, from the inverse Hessian and the residual.
+
+        Args:
+            slots: `(N,)`, slots of the key patches.
+            affine: `(N, 2, 2)`, from pixels of the key patch to pixels of the image.
+            correlation: `(N,)`, normalised cross-correlation after alignment.
+
+        Returns:
+            `(N,)`, of the distance, pixels of the image.
+        """
+        sample_sigma = np.sqrt(2 * np.maximum(1 - correlation, _LEAST_RESIDUAL) / SAMPLES)
+        area = affine[:, 0, 0] * affine[:, 1, 1] - affine[:, 0, 1] * affine[:, 1, 0]
+        return np.asarray(self._radii[slots] * sample_sigma * np.sqrt(np.abs(area)), np.float32)
+
     def adapt(self, grey: FloatArray, slots: IntArray, xy: FloatArray, affine: FloatArray) -> FloatArray:
         """One Gauss–Newton step of the affine maps, at positions that are aligned already.
 
@@ -220,6 +240,7 @@ class PatchPool:
         capacity = len(self._steps)
         self._steps = np.concatenate([self._steps, np.zeros_like(self._steps)])
         self._shapes = np.concatenate([self._shapes, np.zeros_like(self._shapes)])
+        self._radii = np.concatenate([self._radii, np.zeros_like(self._radii)])
         self._free = list(range(2 * capacity - 1, capacity - 1, -1)) + self._free
 
 

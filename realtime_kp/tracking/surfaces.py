@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from realtime_kp.tracking.matching import near_pairs
 from realtime_kp.tracking.motion import FloatArray
 
 _NEIGHBOURS = 5
@@ -51,20 +53,24 @@ def slopes_from_neighbours(
     Returns:
         `(N, 2)`: change of the inverse depth per pixel along x and y.
     """
-    near = np.exp(-_squared_gaps(xy, known_xy) / np.float32(2 * _REACH_PX**2))
-    dx, dy = known_xy[:, 0] - xy[:, :1], known_xy[:, 1] - xy[:, 1:]
-    rise = known - depths[:, None]
+    pairs = near_pairs(xy, known_xy, 2 * _REACH_PX)
+    dx, dy = (known_xy[pairs.b] - xy[pairs.a]).T
+    rise = known[pairs.b] - depths[pairs.a]
+    near = np.exp(-(dx * dx + dy * dy) / np.float32(2 * _REACH_PX**2))
+
+    def total(values: FloatArray) -> NDArray[np.float64]:
+        return np.bincount(pairs.a, values, minlength=len(xy)).astype(np.float64)
+
     weights = near / (1 + (rise / np.float32(_FIRST_SCALE)) ** 2) ** 2
+    slope_x = slope_y = np.zeros(len(xy))
     for _ in range(_ITERATIONS):
         wx, wy = weights * dx, weights * dy
-        xx, xy_, yy = ((a * b).sum(axis=1) for a, b in ((wx, dx), (wx, dy), (wy, dy)))
-        xr, yr = (wx * rise).sum(axis=1), (wy * rise).sum(axis=1)
-        ridge = np.float32(_RIDGE)
-        xx, yy = xx + ridge, yy + ridge
-        determinant = xx * yy - xy_ * xy_
-        slope_x = (yy * xr - xy_ * yr) / determinant
-        slope_y = (xx * yr - xy_ * xr) / determinant
-        misfit = rise - slope_x[:, None] * dx - slope_y[:, None] * dy
+        xx, cross, yy = total(wx * dx) + _RIDGE, total(wx * dy), total(wy * dy) + _RIDGE
+        x_rise, y_rise = total(wx * rise), total(wy * rise)
+        determinant = xx * yy - cross * cross
+        slope_x = (yy * x_rise - cross * y_rise) / determinant
+        slope_y = (xx * y_rise - cross * x_rise) / determinant
+        misfit = rise - slope_x[pairs.a] * dx - slope_y[pairs.a] * dy
         weights = near / (1 + (misfit / np.float32(_SCALE)) ** 2) ** 2
     return np.stack([slope_x, slope_y], axis=1).astype(np.float32)
 

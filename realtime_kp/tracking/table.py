@@ -34,6 +34,7 @@ class TrackTable:
         seen: `(M,) bool`, whether it was seen in the newest frame.
         descriptors: `(M, D) float32`, running mean of the detections, unit length.
         trails_xy: `(M, L, 2) float32`, last L positions, newest last; NaN where there was none.
+        sigma_px: `(M,) float32`, standard deviation of the position; NaN where unknown.
     """
 
     ids: NDArray[np.int64]
@@ -48,6 +49,7 @@ class TrackTable:
     seen: NDArray[np.bool_]
     descriptors: FloatArray
     trails_xy: FloatArray
+    sigma_px: FloatArray
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -76,6 +78,7 @@ class TrackTable:
             seen=np.ones(m, np.bool_),
             descriptors=keypoints.descriptors.astype(np.float32),
             trails_xy=np.full((m, trail_length, 2), np.nan, np.float32),
+            sigma_px=np.full(m, np.nan, np.float32),
             **columns,
         )
 
@@ -162,6 +165,7 @@ class TrackTable:
             self.states.copy(),
             self.seen.copy(),
             self.trails_xy.copy(),
+            self.sigma_px.copy(),
         )
 
 

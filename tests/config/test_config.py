@@ -152,7 +152,13 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "max_pixels": 1_000_000,
     },
     "report": {"summary": "s.json", "log": "l.jsonl", "overwrite": True},
-    "output": {"tracks": "t.csv", "features": "f.safetensors", "crf": 30, "preset": "slow"},
+    "output": {
+        "tracks": "t.csv",
+        "lost_tracks": True,
+        "features": "f.safetensors",
+        "crf": 30,
+        "preset": "slow",
+    },
     "live": {"window": False, "duration_s": 2.5, "record": "r.mp4", "loop": True, "mirror": True},
     "video": {
         "audio": False,
@@ -167,6 +173,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "frames": 50,
         "warmup": 3,
         "known_motion": True,
+        "why": True,
         "real_motion": True,
         "rate": 30.0,
         "encode": True,

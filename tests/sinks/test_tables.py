@@ -14,7 +14,7 @@ from realtime_kp.keypoints import TrackedFrame, Tracks, TrackState
 from realtime_kp.sinks import TracksTableSink, check_table_name, write_track_rows
 from tests.conftest import make_frame
 
-COLUMNS = ["frame", "time_s", "track_id", "x", "y", "score", "length"]
+COLUMNS = ["frame", "time_s", "track_id", "x", "y", "score", "length", "sigma_px", "state"]
 GROWS_AS = {".csv": ".csv", ".jsonl": ".jsonl", ".parquet": ".csv"}
 SUFFIXES = [".csv", ".jsonl", ".parquet"]
 
@@ -33,6 +33,7 @@ def tracks(*given: tuple[int, TrackState, bool]) -> Tracks:
         np.array([each[1] for each in given], np.int8),
         np.array([each[2] for each in given], np.bool_),
         xy[:, None],
+        np.where(ids % 2, ids / 64, np.nan).astype(np.float32),
     )
 
 
@@ -40,7 +41,7 @@ def tracked(index: int, time_s: float, *given: tuple[int, TrackState, bool]) -> 
     return TrackedFrame(make_frame(index, time_s=time_s), None, tracks(*given))
 
 
-def row(frame: int, time_s: float, track_id: int) -> dict[str, float]:
+def row(frame: int, time_s: float, track_id: int, state: str = "confirmed") -> dict[str, Any]:
     return {
         "frame": frame,
         "time_s": time_s,
@@ -49,6 +50,8 @@ def row(frame: int, time_s: float, track_id: int) -> dict[str, float]:
         "y": track_id * 2.5,
         "score": round(track_id / 128, 5),
         "length": track_id + 2,
+        "sigma_px": round(track_id / 64, 3) if track_id % 2 else None,
+        "state": state,
     }
 
 
@@ -74,16 +77,18 @@ def write(path: Path, frames: Sequence[TrackedFrame] = FRAMES) -> Path:
     return path
 
 
+def _parsed(key: str, value: str) -> int | float | str | None:
+    if key == "state":
+        return value
+    if value == "":
+        return None
+    return int(value) if key in ("frame", "track_id", "length") else float(value)
+
+
 def read(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".csv":
         with path.open(newline="", encoding="utf-8") as file:
-            return [
-                {
-                    key: int(value) if key in ("frame", "track_id", "length") else float(value)
-                    for key, value in r.items()
-                }
-                for r in csv.DictReader(file)
-            ]
+            return [{key: _parsed(key, value) for key, value in r.items()} for r in csv.DictReader(file)]
     if path.suffix == ".jsonl":
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     import pyarrow.parquet as pq
@@ -105,6 +110,15 @@ def test_rows_are_the_confirmed_tracks_that_were_seen(tmp_path: Path, suffix: st
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+def test_lost_tracks_are_written_if_asked(tmp_path: Path, suffix: str) -> None:
+    with TracksTableSink(tmp_path / f"t{suffix}", with_lost=True) as sink:
+        sink.write(None, FRAMES[2])
+    lost, *seen = read(tmp_path / f"t{suffix}")
+    assert lost == row(3, 0.1, 1, "lost")
+    assert seen == ROWS[2:]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_rows_are_ordered_by_frame_then_id(tmp_path: Path, suffix: str) -> None:
     frames = [tracked(i, i / 30, *((n, CONFIRMED, True) for n in range(1, 9))) for i in range(4)]
     keys = [(each["frame"], each["track_id"]) for each in read(write(tmp_path / f"t{suffix}", frames))]
@@ -114,8 +128,8 @@ def test_rows_are_ordered_by_frame_then_id(tmp_path: Path, suffix: str) -> None:
 def test_csv_is_plain(tmp_path: Path) -> None:
     text = write(tmp_path / "t.csv").read_bytes().decode()
     assert text.splitlines()[:2] == [
-        "frame,time_s,track_id,x,y,score,length",
-        "1,0.033333,1,1.250,2.500,0.00781,3",
+        "frame,time_s,track_id,x,y,score,length,sigma_px,state",
+        "1,0.033333,1,1.250,2.500,0.00781,3,0.016,confirmed",
     ]
     assert "\r" not in text
 
@@ -133,6 +147,8 @@ def test_parquet_types(tmp_path: Path) -> None:
         "double",
         "double",
         "int32",
+        "double",
+        "string",
     ]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp import Frame, Keypoints, Tracks
-from realtime_kp.sources.scene import procedural_picture
+from realtime_kp.sources.procedural import procedural_picture
 
 SIZE_WH = (320, 240)
 ORIGIN = (100.0, 100.0)

@@ -7,6 +7,7 @@ import numpy as np
 from realtime_kp.keypoints import Keypoints, TrackState
 from realtime_kp.tracking.key_patches import REACH_PX, cut_patches, min_eigenvalue
 from realtime_kp.tracking.matching import near_pairs
+from realtime_kp.tracking.position_sigma import seen_sigma_px
 from realtime_kp.tracking.stages.alignment import EDGE_PX
 from realtime_kp.tracking.stages.confirmation import SPACING_PX
 from realtime_kp.tracking.stages.late_detection import to_current_frame
@@ -51,6 +52,11 @@ def start_tracks(state: FrameState) -> None:
     ids, trail_length = memory.registry.new_ids(len(rows)), table.trails_xy.shape[1]
     born = AlignedTable.with_patches(ids, keypoints.rows(rows), slots, trail_length)
     born.xy = there.astype(np.float32)
+    born.sigma_px[:] = seen_sigma_px(
+        memory.patches.noise_px(slots, born.affine, np.ones(len(born), np.float32)),
+        born.misfit_px,
+        np.zeros(len(born), np.bool_),
+    )
     born.inverse_depths, born.depth_variances = guess_depths(state, born.xy)
     if memory.config.confirm_after == 1:
         born.states[:] = TrackState.CONFIRMED

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from realtime_kp.tracking.history import PastFrame
-from realtime_kp.tracking.stages.state import FrameState, hidden_rows
+from realtime_kp.tracking.position_sigma import predicted_sigma_px, seen_sigma_px
+from realtime_kp.tracking.stages.state import FloatArray, FrameState, hidden_rows
 
 _RESIDUAL_MOTION_GAIN = 0.5
 _FARTHEST_PX = 1e4
@@ -21,6 +22,7 @@ def update_tracks(state: FrameState) -> None:
     residual = table.residual_motion + _RESIDUAL_MOTION_GAIN * residual
     table.residual_motion = np.where(found & active, residual, 0).astype(np.float32)
     table.velocity = np.where(found & active, (state.xy - table.xy) / elapsed, 0).astype(np.float32)
+    table.sigma_px = _sigma_px(state)
     table.xy = state.xy.astype(np.float32)
     sure = (state.found & (state.correlation >= _SURE))[:, None, None]
     table.sure_affine = np.where(sure, state.affine, state.sure_affine).astype(np.float32)
@@ -33,6 +35,13 @@ def update_tracks(state: FrameState) -> None:
     table.update_states(state.memory.config.confirm_after)
     state.memory.motion = state.motion
     state.memory.returns.add(int(hidden_rows(state).sum()) + returned, returned)
+
+
+def _sigma_px(state: FrameState) -> FloatArray:
+    table = state.table
+    noise_px = state.memory.patches.noise_px(table.slots, state.affine, state.correlation)
+    seen = seen_sigma_px(noise_px, table.misfit_px, state.flow_only)
+    return np.where(state.found, seen, predicted_sigma_px(table.sigma_px, state.elapsed)).astype(np.float32)
 
 
 def end_tracks(state: FrameState) -> None:

@@ -13,6 +13,7 @@ from realtime_kp.tracking.matching import (
     runner_up,
     similarities,
 )
+from realtime_kp.tracking.position_sigma import seen_sigma_px
 from realtime_kp.tracking.stages.alignment import accept, align_with_shape
 from realtime_kp.tracking.stages.late_detection import to_current_frame
 from realtime_kp.tracking.stages.return_by_prediction import MIN_CORRELATION_RETURNING
@@ -74,7 +75,9 @@ def return_tracks(state: FrameState, rows: IntArray, past_xy: FloatArray) -> Non
         state.memory, current, table.slots[rows], start_xy, table.affine[rows]
     )
     good = accept(current, start_xy, xy, correlation, MIN_CORRELATION_RETURNING, _MAX_SHIFT_PX)
-    rows = rows[good]
+    rows, slots = rows[good], table.slots[rows[good]]
+    noise_px = state.memory.patches.noise_px(slots, affine[good], correlation[good])
+    table.sigma_px[rows] = seen_sigma_px(noise_px, table.misfit_px[rows], np.zeros(len(rows), np.bool_))
     table.xy[rows] = xy[good]
     table.affine[rows] = table.sure_affine[rows] = affine[good]
     table.states[rows] = TrackState.CONFIRMED
