@@ -133,6 +133,8 @@ class Commands:
             return 0
         if report.log is not None:
             raise ConfigError("bench writes no frame log; use --summary for its figures")
+        if bench.why and not bench.known_motion:
+            raise ConfigError("--why tells where the tracks of --known-motion are lost: give both")
         if bench.known_motion:
             from realtime_kp.apps.bench.known_motion import run_known_motion
 

@@ -250,7 +250,6 @@ class BenchConfig:
             "give known_motion or real_motion, not both",
             self.real_motion,
         )
-        require(self.known_motion or not self.why, "why needs known_motion", self.why)
         if self.known_motion or self.real_motion:
             for name in _LOOP_ONLY_FIELDS:
                 value = getattr(self, name)
