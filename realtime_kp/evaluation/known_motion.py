@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,12 +142,11 @@ def _median_ms(runs: Sequence[_Run]) -> float:
 
 def _mean(results: Sequence[TrackAccuracy]) -> TrackAccuracy:
     values = {f.name: [getattr(result, f.name) for result in results] for f in fields(TrackAccuracy)}
-    means: dict[str, Any] = {name: float(np.mean(column)) for name, column in values.items()}
+    means = {name: float(np.mean(column)) for name, column in values.items()}
     # Returns are weighted by the number of hidden points, of which clips without an occluder have few.
     for name, counts in _WEIGHTED_BY.items():
         weights = np.array(values[counts], float)
         means[name] = float(np.average(values[name], weights=weights)) if weights.sum() else 0.0
-    means["tap_within"] = tuple(np.mean(values["tap_within"], axis=0).tolist())
     sums = {name: sum(values[name]) for name in ("steps", "hidden", "behind", "left")}
     return TrackAccuracy(**{**means, **sums})
 

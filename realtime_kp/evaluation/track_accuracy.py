@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.evaluation.followed_points import FollowedPoints, PositionRecord
 from realtime_kp.evaluation.occlusions import RIGHT_PX, find_occlusions
-from realtime_kp.evaluation.tap_vid import tap_vid
+from realtime_kp.evaluation.tap_vid import THRESHOLDS_PX, tap_vid
 from realtime_kp.keypoints import TrackedFrame, Tracks
 from realtime_kp.sources import KnownScene
 
@@ -47,8 +47,12 @@ class TrackAccuracy:
         survived: Share of the tracks seen in a frame that are seen 30 frames of the scene later, within 2 px
             since birth, of those whose point is visible then; 0 where the clip is too short.
         seen_hidden: Share of the positions at which a track was seen although its point was hidden.
-        tap_within: Share of the visible points predicted within 1, 2, 4, 8 and 16 px in a picture of 256×256
-            px, as in TAP-Vid; see `tap_vid`.
+        tap_within_1px: Share of the visible points predicted within 1 px in a picture of 256×256 px, as in
+            TAP-Vid; see `tap_vid`.
+        tap_within_2px: The same for 2 px.
+        tap_within_4px: The same for 4 px.
+        tap_within_8px: The same for 8 px.
+        tap_within_16px: The same for 16 px.
         tap_occlusion_accuracy: Share of the points whose visibility is predicted right.
         tap_average_jaccard: Average Jaccard of TAP-Vid.
     """
@@ -70,7 +74,11 @@ class TrackAccuracy:
     returned_left: float
     survived: float
     seen_hidden: float
-    tap_within: tuple[float, ...]
+    tap_within_1px: float
+    tap_within_2px: float
+    tap_within_4px: float
+    tap_within_8px: float
+    tap_within_16px: float
     tap_occlusion_accuracy: float
     tap_average_jaccard: float
 
@@ -151,7 +159,7 @@ class TrackRecord:
             returned_left=share(hidden.returned[left]),
             survived=surviving_share(errors_px, points.visible, max(1, _SURVIVAL_FRAMES // self._every)),
             seen_hidden=float((points.seen & ~points.visible).sum() / points.seen.sum()),
-            tap_within=benchmark.within,
+            **{f"tap_within_{px}px": part for px, part in zip(THRESHOLDS_PX, benchmark.within, strict=True)},
             tap_occlusion_accuracy=benchmark.occlusion_accuracy,
             tap_average_jaccard=benchmark.average_jaccard,
         )

@@ -177,9 +177,10 @@ def _print_tap_vid(console: Console, rows: list[Row], pace: str) -> None:
     )
     for row in rows:
         found = row.accuracy
+        within = [getattr(found, f"tap_within_{px}px") for px in THRESHOLDS_PX]
         shares = (
-            *found.tap_within,
-            sum(found.tap_within) / len(found.tap_within),
+            *within,
+            sum(within) / len(within),
             found.tap_occlusion_accuracy,
             found.tap_average_jaccard,
         )
