@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from realtime_kp.evaluation.compared_trackers import PointTracker
 from realtime_kp.evaluation.one_core import one_core
+from realtime_kp.evaluation.there_and_back import FRAMES, ThereAndBack, there_and_back
 from realtime_kp.features import Extractor
 from realtime_kp.frame import Frame
-from realtime_kp.keypoints import Tracks
+from realtime_kp.keypoints import Keypoints, Tracks
 
 SURVIVAL_FRAMES = 30
 GEOMETRY_FRAMES = 10
@@ -39,6 +40,7 @@ class RealMotionScores:
             within 2 px of their first position; None where no track is seen in all of them.
         tracks_per_frame: Mean number of tracks seen in a frame.
         mean_length: Mean number of frames in which a track was seen, without tracks seen once.
+        there_and_back: The first frames forwards and then backwards; None where they have no tracks.
     """
 
     alive: float
@@ -47,6 +49,7 @@ class RealMotionScores:
     jitter_px: float | None
     tracks_per_frame: float
     mean_length: float
+    there_and_back: ThereAndBack | None = None
 
 
 class RealMotionRecord:
@@ -111,7 +114,10 @@ def inlier_share(before: FloatArray, after: FloatArray) -> float:
     shares = []
     fits: tuple[Any, ...] = (cv2.findHomography, cv2.findFundamentalMat)
     for fit in fits:
-        found, mask = fit(before, after, cv2.USAC_MAGSAC, _INLIER_PX, confidence=0.999, maxIters=2000)
+        try:
+            found, mask = fit(before, after, cv2.USAC_MAGSAC, _INLIER_PX, confidence=0.999, maxIters=2000)
+        except cv2.error:  # OpenCV's own check of a degenerate model
+            found = None
         shares.append(0.0 if found is None else float(mask.astype(bool).mean()))
     return max(shares)
 
@@ -138,16 +144,25 @@ def measure_real_motion(
     """
     runs = {name: (make(), RealMotionRecord()) for name, make in trackers.items()}
     seen = 0
+    first: list[tuple[Frame, Keypoints]] = []
     with one_core():
         for frame in frames:
             if stopped():
                 break
             keypoints = superpoint.submit([frame.image_bgr])()[0].keypoints
+            if len(first) < FRAMES:
+                first.append((frame, keypoints))
             for tracker, record in runs.values():
                 record.add(tracker.update(frame, keypoints))
             seen += 1
             progress()
-    return {name: record.scores() for name, (_, record) in runs.items()} if seen else {}
+        if not seen:
+            return {}
+        clip, found = [frame for frame, _ in first], [keypoints for _, keypoints in first]
+        return {
+            name: replace(record.scores(), there_and_back=there_and_back(clip, found, trackers[name]))
+            for name, (_, record) in runs.items()
+        }
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -51,7 +53,7 @@ def has_parallax(before: FloatArray, after: FloatArray) -> bool:
     if len(before) < _MIN_POINTS:
         return False
     step = max(1, len(before) // _MAX_POINTS)
-    matrix, _ = cv2.findHomography(before[::step], after[::step], _usac(_PLANE_PX))
+    matrix, _ = _fit(cv2.findHomography, before[::step], after[::step], _PLANE_PX)
     if matrix is None:
         return False
     moved = GlobalMotion(matrix, 1.0, 1.0).apply(before[::step])
@@ -98,11 +100,10 @@ def _epipolar(before: FloatArray, after: FloatArray) -> tuple[GlobalMotion, Mask
     """A homography of the family that belongs to the fundamental matrix, and its epipole."""
     step = max(1, len(before) // _MAX_POINTS)
     some, there = before[::step], after[::step]
-    _, on_plane = cv2.findHomography(some, there, _usac(_PLANE_PX))
-    matrix, on_lines = cv2.findFundamentalMat(some, there, _usac(_EPIPOLAR_PX))
-    if matrix is None or matrix.shape != (3, 3) or on_plane is None:
+    _, plane = _fit(cv2.findHomography, some, there, _PLANE_PX)
+    matrix, lines = _fit(cv2.findFundamentalMat, some, there, _EPIPOLAR_PX)
+    if matrix is None or matrix.shape != (3, 3):
         return None
-    plane, lines = on_plane.ravel() > 0, on_lines.ravel() > 0
     if lines.mean() < _MIN_EPIPOLAR_SHARE or lines.mean() < plane.mean() + _MIN_GAIN:
         return None
     middle = some.mean(axis=0)
@@ -139,11 +140,20 @@ def _near_epipolar_lines(fundamental: Float64, before: FloatArray, after: FloatA
     return np.asarray(gap <= _EPIPOLAR_PX * np.maximum(length, 1e-12))
 
 
-def _usac(threshold_px: float) -> cv2.UsacParams:
+def _fit(
+    method: Callable[..., Any], before: FloatArray, after: FloatArray, threshold_px: float
+) -> tuple[Float64 | None, Mask]:
+    """A robust fit of OpenCV: the matrix, None where there is none, and `(N,) bool`, its inliers."""
     params = cv2.UsacParams()
     params.threshold = threshold_px
     params.confidence = 0.999
     params.maxIterations = 1000
     params.sampler = cv2.SAMPLING_UNIFORM
     params.score = cv2.SCORE_METHOD_MAGSAC
-    return params
+    try:
+        matrix, inliers = method(before, after, params)
+    except cv2.error:  # its own check of a degenerate model
+        matrix = None
+    if matrix is None:
+        return None, np.zeros(len(before), np.bool_)
+    return matrix, np.asarray(inliers.ravel() > 0)

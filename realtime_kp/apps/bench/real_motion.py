@@ -68,6 +68,7 @@ def run_real_motion(videos: list[str], config: AppConfig, console: Console, *, q
     if not quiet:
         for name, rows in results.items():
             console.print(_table(name, rows))
+            console.print(_there_and_back_table(name, rows))
     return INTERRUPTED if signals.received else DONE
 
 
@@ -96,5 +97,25 @@ def _table(name: str, rows: dict[str, RealMotionScores]) -> Table:
             f"{found.mean_length:.1f}",
             f"{found.tracks_per_frame:.0f}",
             "-" if found.jitter_px is None else f"{found.jitter_px:.3f}",
+        )
+    return table
+
+
+def _there_and_back_table(name: str, rows: dict[str, RealMotionScores]) -> Table:
+    heads = ("points", "frames there", "survived", "≤ 1 px", "≤ 3 px", "median px", "seen all the way")
+    table = figures_table(f"{name}, forwards and then backwards: of all points", "tracker", heads)
+    for tracker, scores in rows.items():
+        found = scores.there_and_back
+        if found is None:
+            continue
+        table.add_row(
+            tracker,
+            str(found.points),
+            str(found.frames),
+            f"{found.survived:.1%}",
+            f"{found.within_1px:.1%}",
+            f"{found.within_3px:.1%}",
+            "-" if found.median_px is None else f"{found.median_px:.2f}",
+            f"{found.unbroken:.1%}",
         )
     return table
