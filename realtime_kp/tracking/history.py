@@ -51,8 +51,9 @@ class GreyFrame:
     def inside(self, xy: FloatArray, margin_px: float) -> NDArray[np.bool_]:
         """`(N,) bool`: which of the positions `(N, 2)` lie at least `margin_px` from every edge."""
         width, height = self.size_wh
-        far = (width - 1 - margin_px, height - 1 - margin_px)
-        return np.asarray(((xy >= margin_px) & (xy <= far)).all(axis=1))
+        x, y = xy[:, 0], xy[:, 1]
+        across = (x >= margin_px) & (x <= width - 1 - margin_px)
+        return np.asarray(across & (y >= margin_px) & (y <= height - 1 - margin_px))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ SAMPLES = SIDE * SIDE
 _OFFSETS = (np.arange(SIDE, dtype=np.float32) - SIDE // 2) * np.float32(STEP_PX)
 _GRID_X = np.tile(_OFFSETS, SIDE)
 _GRID_Y = np.repeat(_OFFSETS, SIDE)
+_ONES = np.ones(SAMPLES, np.float32)
 _GRID = np.stack([_GRID_X, _GRID_Y, np.ones_like(_GRID_X)])
 _REMAP_ROWS = 30_000  # OpenCV counts them in 16 bits
 _AFFINE_PRIOR = 0.3
@@ -191,15 +192,16 @@ class PatchPool:
             `(N, 2)` positions, and `(N,)` normalised cross-correlation before the last step.
         """
         xy, correlation = xy.copy(), np.zeros(len(xy), np.float32)
-        rows, steps = np.arange(len(xy)), self._steps[slots]
+        rows, steps = np.arange(len(xy)), self._steps.take(slots, axis=0)
         for _ in range(_MAX_ITERATIONS):
             found = _project(steps, sample(grey, xy[rows], affine[rows]))
             shift = _apply(affine[rows], found)
             xy[rows] -= shift
             correlation[rows] = found[:, 2]
             # Most converge in the first iteration; only the others are iterated further.
-            moving = (np.abs(shift).max(axis=1, initial=0) > _CONVERGED_PX) & (found[:, 2] > _DIVERGED)
-            rows, steps = rows[moving], steps[moving]
+            moving = (np.abs(shift[:, 0]) > _CONVERGED_PX) | (np.abs(shift[:, 1]) > _CONVERGED_PX)
+            kept = np.flatnonzero(moving & (found[:, 2] > _DIVERGED))
+            rows, steps = rows[kept], steps.take(kept, axis=0)
             if len(rows) == 0:
                 break
         return xy, correlation
@@ -231,7 +233,7 @@ class PatchPool:
         Returns:
             `(N, 2, 2)` affine maps.
         """
-        change = _project(self._shapes[slots], sample(grey, xy, affine)).reshape(-1, 2, 2)
+        change = _project(self._shapes.take(slots, axis=0), sample(grey, xy, affine)).reshape(-1, 2, 2)
         largest = np.float32(_LARGEST_CHANGE)
         change = np.clip(change, -largest, largest)
         return np.asarray(affine - np.matmul(affine, change), np.float32)
@@ -253,7 +255,7 @@ def cross_correlation(a: FloatArray, b: FloatArray) -> FloatArray:
 
 def _project(rows: FloatArray, patches: FloatArray) -> FloatArray:
     """`(N, R)`: products of `(N, R, P)` rows of zero mean with patches of zero mean and unit norm."""
-    total = patches.sum(axis=1)
+    total = patches @ _ONES
     spread = np.einsum("np,np->n", patches, patches) - total * total / SAMPLES
     norm = np.sqrt(np.maximum(spread, _SMALLEST_NORM))
     return np.asarray(np.matmul(rows, patches[..., None])[..., 0] / norm[:, None], np.float32)

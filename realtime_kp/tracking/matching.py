@@ -60,8 +60,9 @@ def near_pairs(a_xy: FloatArray, b_xy: FloatArray, radius: float) -> Pairs:
     end = np.cumsum(count)
     a_rows = np.repeat(rows, count)
     b_rows = order[np.arange(len(a_rows)) + np.repeat(start + count - end, count)]
-    gap = a_xy[a_rows] - b_xy[b_rows]
-    return Pairs(a_rows, b_rows).where((gap * gap).sum(axis=1) <= radius * radius)
+    dx = a_xy[:, 0].take(a_rows) - b_xy[:, 0].take(b_rows)
+    dy = a_xy[:, 1].take(a_rows) - b_xy[:, 1].take(b_rows)
+    return Pairs(a_rows, b_rows).where(dx * dx + dy * dy <= radius * radius)
 
 
 def _lower_bound(keys: IntArray, bound: int) -> Callable[[IntArray], IntArray]:

@@ -46,6 +46,7 @@ def fit_motion(
         return None
     step = max(1, len(before) // _MAX_POINTS)
     before, after, inverse_depths = before[::step], after[::step], inverse_depths[::step]
+    equations = _Equations(before, after, inverse_depths)
     weights, motion = np.ones(len(before)), start
     for number in range(_ITERATIONS + 1):
         if motion is not None:
@@ -55,7 +56,7 @@ def fit_motion(
         if number == _ITERATIONS:
             break
         try:
-            homography, epipole = _weighted_fit(before, after, inverse_depths, weights)
+            homography, epipole = equations.solve(weights)
         except np.linalg.LinAlgError:
             return None
         if not np.isfinite(homography).all() or not np.isfinite(epipole).all():
@@ -65,29 +66,36 @@ def fit_motion(
     return GlobalMotion(homography, float(1.4826 * np.median(gap)), float(near.mean()), epipole)
 
 
-def _weighted_fit(
-    before: FloatArray, after: FloatArray, inverse_depths: FloatArray, weights: Float64
-) -> tuple[Float64, Float64]:
+class _Equations:
     """Direct linear transform with h33 = 1 and Gaussian priors on perspective and epipole."""
-    middle = before.mean(axis=0)
-    scale = max(float(np.abs(before - middle).max()), 1.0)
-    (x, y), (u, v) = ((before - middle) / scale).T.astype(np.float64), ((after - middle) / scale).T
-    depth, zero, one = inverse_depths.astype(np.float64), np.zeros(len(x)), np.ones(len(x))
-    equations = np.concatenate(
-        [
-            np.stack([x, y, one, zero, zero, zero, -u * x, -u * y, depth, zero, -u * depth], axis=1),
-            np.stack([zero, zero, zero, x, y, one, -v * x, -v * y, zero, depth, -v * depth], axis=1),
-        ]
-    )
-    weighted = equations.T * np.concatenate([weights, weights])
-    normal = weighted @ equations
-    prior = np.zeros(11)
-    prior[6:8] = perspective_prior(scale)
-    prior[8:] = _POSITION_SIGMA_PX / _PARALLAX_SIGMA_PX
-    solution = np.linalg.solve(normal + np.diag(prior**2), weighted @ np.concatenate([u, v]))
-    back = np.array([[scale, 0, middle[0]], [0, scale, middle[1]], [0, 0, 1]])
-    homography = back @ np.append(solution[:8], 1.0).reshape(3, 3) @ np.linalg.inv(back)
-    return homography, back @ solution[8:]
+
+    def __init__(self, before: FloatArray, after: FloatArray, inverse_depths: FloatArray) -> None:
+        self._middle = before.mean(axis=0)
+        self._scale = max(float(np.abs(before - self._middle).max()), 1.0)
+        (x, y), (u, v) = (((xy - self._middle) / self._scale).T.astype(np.float64) for xy in (before, after))
+        rows = np.zeros((2, len(x), 11))
+        for row in rows:
+            row[:, 6:8] = np.stack([x, y], axis=1)
+            row[:, 10] = inverse_depths
+        rows[0, :, 6:] *= -u[:, None]
+        rows[1, :, 6:] *= -v[:, None]
+        for number, row in enumerate(rows):
+            row[:, 3 * number : 3 * number + 3] = np.stack([x, y, np.ones(len(x))], axis=1)
+            row[:, 8 + number] = inverse_depths
+        self._rows, self._values = rows.reshape(-1, 11), np.concatenate([u, v])
+        prior = np.zeros(11)
+        prior[6:8] = perspective_prior(self._scale)
+        prior[8:] = _POSITION_SIGMA_PX / _PARALLAX_SIGMA_PX
+        self._prior = np.diag(prior**2)
+
+    def solve(self, weights: Float64) -> tuple[Float64, Float64]:
+        """Homography and epipole for weights `(N,)` of the points."""
+        weighted = self._rows.T * np.concatenate([weights, weights])
+        solution = np.linalg.solve(weighted @ self._rows + self._prior, weighted @ self._values)
+        scale, (x, y) = self._scale, self._middle
+        back = np.array([[scale, 0, x], [0, scale, y], [0, 0, 1]])
+        homography = back @ np.append(solution[:8], 1.0).reshape(3, 3) @ np.linalg.inv(back)
+        return homography, back @ solution[8:]
 
 
 def observe_depths(

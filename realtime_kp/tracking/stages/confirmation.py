@@ -66,7 +66,9 @@ def end_contradicted(state: FrameState) -> None:
     """End tracks that several detections contradicted, and duplicates that returned tracks have made."""
     if state.memory.use_descriptors:
         table = state.table
-        ended = duplicates(table.xy, table.seen) | (table.contradictions >= _MAX_CONTRADICTIONS)
+        ended = table.contradictions >= _MAX_CONTRADICTIONS
+        if state.require_observation().returned:
+            ended = ended | duplicates(table.xy, table.seen)
         state.memory.end_tracks(ended)
 
 

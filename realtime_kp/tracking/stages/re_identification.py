@@ -80,6 +80,7 @@ def return_tracks(state: FrameState, rows: IntArray, past_xy: FloatArray) -> Non
     table.sigma_px[rows] = seen_sigma_px(noise_px, table.misfit_px[rows], np.zeros(len(rows), np.bool_))
     table.xy[rows] = xy[good]
     table.affine[rows] = table.sure_affine[rows] = affine[good]
+    state.require_observation().returned += len(rows)
     table.states[rows] = TrackState.CONFIRMED
     table.seen[rows] = True
     table.missed[rows] = 0

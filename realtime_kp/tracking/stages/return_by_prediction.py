@@ -10,7 +10,8 @@ from realtime_kp.tracking.stages.state import FrameState
 MIN_CORRELATION_RETURNING = 0.9
 _MAX_SHIFT_PX = 2.5
 _SIMILAR = 0.4
-_MAX_TRACKS = 512
+_MAX_TRACKS = 448
+_JUST_LOST = 4
 
 
 def find_lost_by_prediction(state: FrameState) -> None:
@@ -27,8 +28,9 @@ def find_lost_by_prediction(state: FrameState) -> None:
     else:
         state.xy[lost] = table.xy[lost]
     rows = lost[state.current.inside(state.xy[lost], EDGE_PX)]
-    if len(rows) > _MAX_TRACKS:
-        rows = np.sort(rows[np.argsort(table.missed[rows], kind="stable")[:_MAX_TRACKS]])
+    # What has just been lost is tried in every frame, the others in turn.
+    turns = max(1, -(-len(rows) // _MAX_TRACKS))
+    rows = rows[(table.missed[rows] < _JUST_LOST) | ((rows + state.current.index) % turns == 0)]
     start_xy = state.xy[rows]
     correlation = align_rows(state, rows, start_xy, MIN_CORRELATION_RETURNING, _MAX_SHIFT_PX)
     similar = ~state.found[rows] & (correlation >= _SIMILAR)

@@ -128,6 +128,7 @@ class Observation:
         seen: `(R,) bool`, whether they were seen there.
         free: `(N,) bool`, keypoints that are not close to any track.
         confirmed_rows: Rows of the table that a keypoint confirmed.
+        returned: Number of lost tracks that returned by it.
     """
 
     keypoints: Keypoints
@@ -137,6 +138,7 @@ class Observation:
     seen: Mask
     free: Mask = field(init=False)
     confirmed_rows: IntArray = field(init=False)
+    returned: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.free = np.ones(len(self.keypoints), np.bool_)

@@ -20,7 +20,7 @@ from realtime_kp.tracking.surfaces import depths_from_neighbours, slopes_from_ne
 from realtime_kp.tracking.two_views import has_parallax, structure_from_two_views
 
 _TRY_EVERY = 3
-_SLOPES_EVERY = 8
+_SLOPES_EVERY = 12
 _MISFIT_GAIN = 0.3
 MOVES_PX = 0.6
 _FOLLOWING = np.float32(0.04)
@@ -52,6 +52,8 @@ def carry_structure(state: FrameState) -> None:
     depths[rows], variances[rows] = observe_depths(
         motion, table.xy[rows], state.xy[rows], depths[rows], variances[rows]
     )
+    # What the new inverse depth explains is no motion of the track's own.
+    state.moved_xy[rows] = motion.apply(table.xy[rows], depths[rows])
     slopes = _updated_slopes(state, depths, variances)
     table.inverse_depths, table.depth_slopes, table.depth_variances = carry_depths(
         motion, table.xy, depths, slopes, variances
