@@ -26,6 +26,7 @@ _MIN_EPIPOLAR_SHARE = 0.75
 _MIN_GAIN = 0.1
 _MAX_RESIDUAL_PX = 0.5
 _ALTERNATIONS = 6
+_SPREAD_QUANTILE, _SPREAD_SIGMAS = 0.9, 1.645
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Structure:
     """Relative structure of N points.
 
     Attributes:
-        inverse_depths: `(N,) float32`, in the later view; their robust standard deviation is about 1.
+        inverse_depths: `(N,) float32`, in the later view; their standard deviation is about 1.
         variances: `(N,) float32`.
         good: `(N,) bool`: which points agree with the motion of a rigid scene.
     """
@@ -90,9 +91,11 @@ def structure_from_two_views(before: FloatArray, after: FloatArray) -> Structure
     if good.mean() < _MIN_EPIPOLAR_SHARE or np.median(gap[good]) > _MAX_RESIDUAL_PX:
         return None
     depths, _, variances = carry_depths(motion, before, depths, np.zeros_like(before), variances)
-    spread = np.float32(1.4826) * np.median(np.abs(depths[good] - np.median(depths[good])))
+    # Most points may lie in one plane: the quantile is that of those that do not.
+    spread = np.quantile(np.abs(depths[good] - np.median(depths[good])), _SPREAD_QUANTILE) / _SPREAD_SIGMAS
     if not spread > 0:
         return None
+    spread = np.float32(spread)
     return Structure(depths / spread, np.minimum(variances / spread**2, UNKNOWN), good)
 
 
