@@ -24,7 +24,8 @@ _PARALLAX_SIGMA_PX = 20.0
 _MAX_POINTS = 300
 _GROWTH = 1e-5  # of the variance of an inverse depth, per frame
 UNKNOWN = np.float32(1e6)
-SETTLED = 0.05
+SETTLED = 0.05  # largest variance of an inverse depth that is relied on
+MOVES_PX = 0.6  # mean misfit above which a track moves by itself
 _LEAST_TURN = 0.5
 
 

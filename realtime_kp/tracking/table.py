@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.config import TrackingConfig
 from realtime_kp.keypoints import Keypoints, Tracks, TrackState
-from realtime_kp.tracking.parallax import UNKNOWN
+from realtime_kp.tracking.parallax import MOVES_PX, SETTLED, UNKNOWN
 
 FloatArray = NDArray[np.float32]
 
@@ -211,6 +211,11 @@ class AlignedTable(TrackTable):
     depth_slopes: FloatArray
     depth_variances: FloatArray
     misfit_px: FloatArray
+
+    @property
+    def placed(self) -> NDArray[np.bool_]:
+        """`(M,) bool`: tracks whose inverse depth is known, and that move as it says."""
+        return np.asarray((self.depth_variances < SETTLED) & (self.misfit_px <= MOVES_PX))
 
     @classmethod
     def with_patches(

@@ -91,12 +91,19 @@ def structure_from_two_views(before: FloatArray, after: FloatArray) -> Structure
     if good.mean() < _MIN_EPIPOLAR_SHARE or np.median(gap[good]) > _MAX_RESIDUAL_PX:
         return None
     depths, _, variances = carry_depths(motion, before, depths, np.zeros_like(before), variances)
-    # Most points may lie in one plane: the quantile is that of those that do not.
-    spread = np.quantile(np.abs(depths[good] - np.median(depths[good])), _SPREAD_QUANTILE) / _SPREAD_SIGMAS
+    spread = np.float32(depth_spread(depths[good]))
     if not spread > 0:
         return None
-    spread = np.float32(spread)
     return Structure(depths / spread, np.minimum(variances / spread**2, UNKNOWN), good)
+
+
+def depth_spread(inverse_depths: FloatArray) -> float:
+    """Standard deviation of inverse depths `(N,)`, N at least 1.
+
+    It is estimated from a high quantile: most points may lie in one plane, which says nothing of the others.
+    """
+    gap = np.abs(inverse_depths - np.median(inverse_depths))
+    return float(np.quantile(gap, _SPREAD_QUANTILE) / _SPREAD_SIGMAS)
 
 
 def _epipolar(before: FloatArray, after: FloatArray) -> tuple[GlobalMotion, Mask] | None:

@@ -6,14 +6,12 @@ import numpy as np
 
 from realtime_kp.tracking.key_patches import cross_correlation, sample
 from realtime_kp.tracking.optical_flow import follow
-from realtime_kp.tracking.parallax import SETTLED
 from realtime_kp.tracking.stages.alignment import (
     EDGE_PX,
     align_rows,
     align_rows_with_shape,
 )
 from realtime_kp.tracking.stages.state import FrameState, IntArray
-from realtime_kp.tracking.stages.structure import MOVES_PX
 
 _LEAVING_PX = 6.0
 _MIN_CORRELATION = 0.7
@@ -62,8 +60,7 @@ def _align_placed(state: FrameState, rows: IntArray) -> IntArray:
     table = state.table
     if not state.memory.has_structure or state.motion is None:
         return rows
-    placed = (table.depth_variances[rows] < SETTLED) & (table.misfit_px[rows] <= MOVES_PX)
-    placed &= table.flow_only[rows] == 0
+    placed = table.placed[rows] & (table.flow_only[rows] == 0)
     similar = rows[placed & (state.correlation[rows] >= _SIMILAR)]
     align_rows_with_shape(state, similar, state.xy[similar], _MIN_CORRELATION_PLACED, _MAX_SHIFT_PLACED_PX)
     return np.asarray(rows[~placed])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.tracking.motion import STILL, GlobalMotion, estimate_motion, refit
 from realtime_kp.tracking.optical_flow import coarse_flow, follow
-from realtime_kp.tracking.parallax import SETTLED, fit_motion
+from realtime_kp.tracking.parallax import fit_motion
 from realtime_kp.tracking.stages.alignment import MIN_CORRELATION
 from realtime_kp.tracking.stages.relocation import motion_by_descriptors
 from realtime_kp.tracking.stages.state import FloatArray, FrameState, IntArray
@@ -80,10 +80,10 @@ def _with_parallax(
     state: FrameState, rows: IntArray, there: FloatArray, start: GlobalMotion | None
 ) -> GlobalMotion | None:
     table = state.table
-    settled = table.depth_variances[rows] < SETTLED
-    if settled.sum() < _SUFFICIENT_SHARE * len(rows):
-        settled[:] = True
-    rows, there = rows[settled], there[settled]
+    placed = table.placed[rows]
+    if placed.sum() < _SUFFICIENT_SHARE * len(rows):
+        placed[:] = True
+    rows, there = rows[placed], there[placed]
     if start is not None and start.epipole is None:
         start = None
     return fit_motion(table.xy[rows], there, table.inverse_depths[rows], start)

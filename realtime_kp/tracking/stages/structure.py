@@ -5,10 +5,13 @@ With it, tracks are predicted where their surface moves, also while they are hid
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from realtime_kp.tracking.motion import GlobalMotion
 from realtime_kp.tracking.parallax import (
+    MOVES_PX,
     SETTLED,
     UNKNOWN,
     carry_depths,
@@ -17,12 +20,13 @@ from realtime_kp.tracking.parallax import (
 )
 from realtime_kp.tracking.stages.state import Anchor, FloatArray, FrameState, IntArray, Mask
 from realtime_kp.tracking.surfaces import depths_from_neighbours, slopes_from_neighbours
-from realtime_kp.tracking.two_views import has_parallax, structure_from_two_views
+from realtime_kp.tracking.two_views import depth_spread, has_parallax, structure_from_two_views
 
 _TRY_EVERY = 3
 _SLOPES_EVERY = 12
 _MISFIT_GAIN = 0.3
-MOVES_PX = 0.6
+_NORMALISE_EVERY = 15
+_LEAST_SPREAD, _MAX_SPREAD = 0.02, 2.0
 _FOLLOWING = np.float32(0.04)
 _MIN_SHARE_KEPT = 0.6
 _MAX_SPREAD_PX = 1.5
@@ -58,6 +62,22 @@ def carry_structure(state: FrameState) -> None:
     table.inverse_depths, table.depth_slopes, table.depth_variances = carry_depths(
         motion, table.xy, depths, slopes, variances
     )
+    if state.current.index % _NORMALISE_EVERY == 0:
+        _normalise(state, motion)
+
+
+def _normalise(state: FrameState, motion: GlobalMotion) -> None:
+    """Keep the spread of the inverse depths near 1, on which thresholds rely; it grows as things come near."""
+    table = state.table
+    placed = table.placed & state.found
+    spread = depth_spread(table.inverse_depths[placed]) if placed.any() else 1.0
+    if spread < _LEAST_SPREAD or 1 / _MAX_SPREAD <= spread <= _MAX_SPREAD:
+        return
+    scale = np.float32(spread)
+    table.inverse_depths /= scale
+    table.depth_slopes /= scale
+    table.depth_variances = np.minimum(table.depth_variances / scale**2, UNKNOWN)
+    state.motion = replace(motion, epipole=None if motion.epipole is None else motion.epipole * spread)
 
 
 def _update_misfits(state: FrameState, motion: GlobalMotion, rows: IntArray) -> None:
@@ -120,7 +140,7 @@ def find_structure(state: FrameState) -> None:
 def guess_depths(state: FrameState, xy: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Inverse depths and variances `(N,)` of new tracks at positions `(N, 2)`: those of their neighbours."""
     table = state.table
-    known = np.flatnonzero(table.seen & (table.depth_variances < SETTLED))
+    known = np.flatnonzero(table.seen & table.placed)
     if not state.memory.has_structure or len(known) == 0 or len(xy) == 0:
         return np.zeros(len(xy), np.float32), np.full(len(xy), UNKNOWN)
     return depths_from_neighbours(xy, table.xy[known], table.inverse_depths[known])

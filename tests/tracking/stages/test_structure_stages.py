@@ -125,6 +125,20 @@ def test_structure_that_does_not_fit_any_more_is_dropped() -> None:
     assert (memory.table.inverse_depths == 0).all()
 
 
+def test_the_scale_of_inverse_depths_is_kept_as_things_come_nearer() -> None:
+    points = cloud(250)
+    memory = run(points, 12)
+    table = memory.table
+    table.inverse_depths *= 8
+    table.depth_variances *= 64
+    assert memory.motion is not None
+    for frame in range(12, 27):
+        advance(memory, points, frame, np.arange(len(points)) % 5 > 0)
+    assert 0.5 <= np.std(memory.table.inverse_depths) <= 2.5
+    gap = np.linalg.norm(memory.table.xy - CAMERAS[26].see(points)[0], axis=1)
+    assert np.quantile(gap, 0.9) < 1.5
+
+
 def test_a_track_that_moves_by_itself_is_told() -> None:
     points = cloud(250)
     memory = run(points, 12)
