@@ -89,14 +89,16 @@ def test_cut_off_again_and_again_it_gives_what_an_undisturbed_run_gives(
         assert rows(folder / f"t{suffix}") == rows(whole / "t.csv")
 
 
-def rows(path: Path) -> list[tuple[float, ...]]:
+def rows(path: Path) -> list[tuple[float | str, ...]]:
     if path.suffix == ".csv":
-        return [tuple(map(float, line.split(","))) for line in path.read_text().splitlines()[1:]]
-    if path.suffix == ".jsonl":
-        return [tuple(map(float, json.loads(line).values())) for line in path.read_text().splitlines()]
-    import pyarrow.parquet as pq
+        found = [line.split(",") for line in path.read_text().splitlines()[1:]]
+    elif path.suffix == ".jsonl":
+        found = [list(json.loads(line).values()) for line in path.read_text().splitlines()]
+    else:
+        import pyarrow.parquet as pq
 
-    return [tuple(map(float, row.values())) for row in pq.read_table(path).to_pylist()]
+        found = [list(row.values()) for row in pq.read_table(path).to_pylist()]
+    return [(*map(float, numbers), state) for *numbers, state in found]
 
 
 def test_killed_it_leaves_all_but_the_last_moment(whole: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from realtime_kp.keypoints import TrackState
+from realtime_kp.tracking.key_patches import cut_patches, min_eigenvalue
 from realtime_kp.tracking.matching import (
     Pairs,
     distance_to_similarity,
@@ -14,15 +15,18 @@ from realtime_kp.tracking.matching import (
     similarities,
 )
 from realtime_kp.tracking.position_sigma import seen_sigma_px
-from realtime_kp.tracking.stages.alignment import accept, align_with_shape
+from realtime_kp.tracking.stages.alignment import EDGE_PX, accept, align_with_shape
 from realtime_kp.tracking.stages.late_detection import to_current_frame
+from realtime_kp.tracking.stages.patch_renewal import MIN_EIGENVALUE
 from realtime_kp.tracking.stages.return_by_prediction import MIN_CORRELATION_RETURNING
-from realtime_kp.tracking.stages.state import FloatArray, FrameState, IntArray
+from realtime_kp.tracking.stages.state import FloatArray, FrameState, IntArray, Mask
 
 _STRICTER = 0.75
 _MARGIN = 0.05
 _MAX_TRACKS = 512
 _MAX_SHIFT_PX = 3.0
+_SAME_PLACE_PX = 2.0
+_KEYPOINT_SIGMA_PX = 0.8
 
 
 def re_identify(state: FrameState) -> None:
@@ -59,14 +63,17 @@ def match_lost(state: FrameState) -> Pairs:
 
 
 def return_tracks(state: FrameState, rows: IntArray, past_xy: FloatArray) -> None:
-    """Confirm lost tracks again that align to their key patch where a descriptor was matched.
+    """Confirm lost tracks again where a descriptor was matched and the key patch agrees.
+
+    Where the structure of the scene puts a track at the keypoint, the descriptor is enough: the track gets a
+    new key patch.
 
     Args:
         state: Holds the observation.
         rows: `(R,)` rows of the table.
         past_xy: `(R, 2)`, their positions in the frame of the detection.
     """
-    table, current = state.table, state.current
+    table, current, patches = state.table, state.current, state.memory.patches
     start_xy, good = to_current_frame(state, past_xy)
     rows, start_xy = rows[good], start_xy[good]
     if len(rows) == 0:
@@ -74,11 +81,15 @@ def return_tracks(state: FrameState, rows: IntArray, past_xy: FloatArray) -> Non
     xy, affine, correlation = align_with_shape(
         state.memory, current, table.slots[rows], start_xy, table.affine[rows]
     )
-    good = accept(current, start_xy, xy, correlation, MIN_CORRELATION_RETURNING, _MAX_SHIFT_PX)
-    rows, slots = rows[good], table.slots[rows[good]]
-    noise_px = state.memory.patches.noise_px(slots, affine[good], correlation[good])
-    table.sigma_px[rows] = seen_sigma_px(noise_px, table.misfit_px[rows], np.zeros(len(rows), np.bool_))
-    table.xy[rows] = xy[good]
+    alike = accept(current, start_xy, xy, correlation, MIN_CORRELATION_RETURNING, _MAX_SHIFT_PX)
+    noise_px = patches.noise_px(table.slots[rows], affine, correlation)
+    sigma_px = seen_sigma_px(noise_px, table.misfit_px[rows], np.zeros(len(rows), np.bool_))
+    changed = ~alike & _at_its_place(state, rows, start_xy)
+    xy[changed], affine[changed], sigma_px[changed] = start_xy[changed], np.eye(2), _KEYPOINT_SIGMA_PX
+    patches.replace(table.slots[rows[changed]], cut_patches(current.values, start_xy[changed]))
+    good = alike | changed
+    rows = rows[good]
+    table.xy[rows], table.sigma_px[rows] = xy[good], sigma_px[good]
     table.affine[rows] = table.sure_affine[rows] = affine[good]
     state.require_observation().returned += len(rows)
     table.states[rows] = TrackState.CONFIRMED
@@ -86,3 +97,13 @@ def return_tracks(state: FrameState, rows: IntArray, past_xy: FloatArray) -> Non
     table.missed[rows] = 0
     table.streaks[rows] = 1
     table.lengths[rows] += 1
+
+
+def _at_its_place(state: FrameState, rows: IntArray, xy: FloatArray) -> Mask:
+    """Whether the structure of the scene predicts tracks at positions, on which a track may start."""
+    table, current = state.table, state.current
+    if not state.memory.has_structure:
+        return np.zeros(len(rows), np.bool_)
+    there = table.placed[rows] & current.inside(xy, EDGE_PX)
+    there &= np.linalg.norm(xy - table.xy[rows], axis=1) <= _SAME_PLACE_PX
+    return np.asarray(there & (min_eigenvalue(current.values, xy) >= MIN_EIGENVALUE))

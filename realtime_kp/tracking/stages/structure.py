@@ -67,7 +67,7 @@ def carry_structure(state: FrameState) -> None:
 
 
 def _normalise(state: FrameState, motion: GlobalMotion) -> None:
-    """Keep the spread of the inverse depths near 1, on which thresholds rely; it grows as things come near."""
+    """Keep the spread of the inverse depths near 1, as thresholds rely on: it grows as things come near."""
     table = state.table
     placed = table.placed & state.found
     spread = depth_spread(table.inverse_depths[placed]) if placed.any() else 1.0
