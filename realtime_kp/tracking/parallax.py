@@ -147,6 +147,9 @@ def carry_depths(
         inverse_depths: `(N,)`.
         slopes: `(N, 2)`, change of the inverse depth per pixel along x and y, on the surface of the point.
         variances: `(N,)`.
+
+    Returns:
+        `(N,)` inverse depths, `(N, 2)` slopes and `(N,)` variances in the later frame.
     """
     if motion.epipole is None:
         return inverse_depths, slopes, variances

@@ -16,8 +16,8 @@ from realtime_kp.errors import ModelError
 from realtime_kp.evaluation.compared_trackers import make_trackers
 from realtime_kp.evaluation.known_motion import Row, make_clips, measure_known_motion
 from realtime_kp.evaluation.tap_vid import THRESHOLDS_PX
-from realtime_kp.evaluation.track_accuracy import NothingTrackedError
-from realtime_kp.evaluation.track_losses import NEAR_PX
+from realtime_kp.evaluation.track_accuracy import NothingTrackedError, TrackAccuracy
+from realtime_kp.evaluation.track_losses import NEAR_PX, TrackLosses
 from realtime_kp.features import ModelInfo, SuperPoint
 from realtime_kp.machine import describe_machine
 from realtime_kp.sinks import check_output
@@ -106,108 +106,60 @@ def _rounded(value: Any) -> Any:
     return round(value, 4)
 
 
-_HEADS = (
-    "mean length",
-    "≤ 1 px",
-    "median px",
-    "≤ 2 px since birth",
-    "right a frame",
-    "returned",
-    "from behind",
-    "from outside",
-    "wrongly",
-    "alive and right, +30 frames",
-    "seen though hidden",
-    "ms",
-)
-
-
-_TAP_VID_HEADS = (
-    *(f"δ < {px} px" for px in THRESHOLDS_PX),
-    "δ mean",
-    "occlusion accuracy",
-    "average Jaccard",
-)
-_LOSS_HEADS = (
-    "tracks",
-    "born at depth edges",
-    "right of those",
-    "right of others",
-    "end though visible",
-    "of those at edges",
-    "slid off",
-    "seen though hidden",
-)
-_RETURN_HEADS = ("hidden", "returned", "wrongly", "ended", *(f"predicted ≤ {px:.0f} px" for px in NEAR_PX))
-
-
 def _print(console: Console, rows: list[Row], clips: list[DemoSpec], *, why: bool) -> None:
+    """One table a pace, with a column for each tracker: the figures are too many for columns."""
     photographs = len({clip.picture for clip in clips} - {None})
     shown = f"{photographs} photographs" if photographs else "the demo scene"
     for every in sorted({row.every for row in rows}):
         pace = "every frame" if every == 1 else f"every {every}th frame"
-        table = figures_table(f"{len(clips)} clips of {shown}, {pace}", "tracker", _HEADS)
-        for row in (row for row in rows if row.every == every):
-            found = row.accuracy
-            table.add_row(
-                row.tracker,
-                f"{found.mean_length:.1f}",
-                f"{found.within_1px:.1%}",
-                f"{found.median_px:.2f}",
-                f"{found.since_birth:.1%}",
-                f"{found.correct_per_frame:.0f}",
-                f"{found.returned:.1%}",
-                f"{found.returned_behind:.1%}",
-                f"{found.returned_left:.1%}",
-                f"{found.wrong_returns:.1%}",
-                f"{found.survived:.1%}",
-                f"{found.seen_hidden:.1%}",
-                f"{row.update_ms:.1f}",
-            )
-        console.print(table)
         paced = [row for row in rows if row.every == every]
-        _print_tap_vid(console, paced, pace)
+        names = tuple(row.tracker for row in paced)
+        table = figures_table(f"{len(clips)} clips of {shown}, {pace}", "", names)
+        columns = [_figures(row.accuracy, row.update_ms) for row in paced]
         if why:
-            _print_losses(console, paced, pace)
-
-
-def _print_tap_vid(console: Console, rows: list[Row], pace: str) -> None:
-    table = figures_table(
-        f"TAP-Vid's measures at 256 by 256 px, query first, {pace}", "tracker", _TAP_VID_HEADS
-    )
-    for row in rows:
-        found = row.accuracy
-        within = [getattr(found, f"tap_within_{px}px") for px in THRESHOLDS_PX]
-        shares = (
-            *within,
-            sum(within) / len(within),
-            found.tap_occlusion_accuracy,
-            found.tap_average_jaccard,
-        )
-        table.add_row(row.tracker, *(f"{share:.1%}" for share in shares))
-    console.print(table)
-
-
-def _print_losses(console: Console, rows: list[Row], pace: str) -> None:
-    table = figures_table(f"Where tracks are lost, {pace}", "tracker", _LOSS_HEADS)
-    for row in rows:
-        lost = row.losses
-        shares = (
-            lost.at_edges,
-            lost.right_at_edges,
-            lost.right_elsewhere,
-            lost.ended_visible,
-            lost.ended_at_edges,
-            lost.slid,
-            lost.seen_hidden,
-        )
-        table.add_row(row.tracker, str(lost.tracks), *(f"{share:.1%}" for share in shares))
-    console.print(table)
-    for name in ("behind", "left"):
-        title = "Points that something was before" if name == "behind" else "Points that left the picture"
-        table = figures_table(f"{title}, {pace}", "tracker", _RETURN_HEADS)
-        for row in rows:
-            found = getattr(row.losses, name)
-            shares = (found.returned, found.wrong, found.ended, *found.predicted)
-            table.add_row(row.tracker, str(found.count), *(f"{share:.1%}" for share in shares))
+            columns = [found | _losses(row.losses) for found, row in zip(columns, paced, strict=True)]
+        for name in columns[0]:
+            table.add_row(name, *(found[name] for found in columns))
         console.print(table)
+
+
+def _figures(found: TrackAccuracy, update_ms: float) -> dict[str, str]:
+    within = [getattr(found, f"tap_within_{px}px") for px in THRESHOLDS_PX]
+    return {
+        "mean length, frames": f"{found.mean_length:.1f}",
+        "steps ≤ 1 px": f"{found.within_1px:.1%}",
+        "median step error, px": f"{found.median_px:.2f}",
+        "≤ 2 px since birth": f"{found.since_birth:.1%}",
+        "right in a frame": f"{found.correct_per_frame:.0f}",
+        "alive and right, +30 frames": f"{found.survived:.1%}",
+        "seen though hidden": f"{found.seen_hidden:.1%}",
+        "hidden points that return": f"{found.returned:.1%}",
+        "  from behind something": f"{found.returned_behind:.1%}",
+        "  from outside the picture": f"{found.returned_left:.1%}",
+        "returns that are wrong": f"{found.wrong_returns:.1%}",
+        **{f"TAP-Vid δ < {px} px": f"{share:.1%}" for px, share in zip(THRESHOLDS_PX, within, strict=True)},
+        "TAP-Vid δ, mean": f"{sum(within) / len(within):.1%}",
+        "TAP-Vid occlusion accuracy": f"{found.tap_occlusion_accuracy:.1%}",
+        "TAP-Vid average Jaccard": f"{found.tap_average_jaccard:.1%}",
+        "ms a frame": f"{update_ms:.1f}",
+    }
+
+
+def _losses(lost: TrackLosses) -> dict[str, str]:
+    told = {
+        "tracks": str(lost.tracks),
+        "born at depth edges": f"{lost.at_edges:.1%}",
+        "  right of those": f"{lost.right_at_edges:.1%}",
+        "  right of the others": f"{lost.right_elsewhere:.1%}",
+        "ended though visible": f"{lost.ended_visible:.1%}",
+        "  of those born at edges": f"{lost.ended_at_edges:.1%}",
+        "slid off": f"{lost.slid:.1%}",
+    }
+    for name, found in (("hidden behind something", lost.behind), ("left the picture", lost.left)):
+        told[name] = str(found.count)
+        told[f"{name}: returned"] = f"{found.returned:.1%}"
+        told[f"{name}: wrongly"] = f"{found.wrong:.1%}"
+        told[f"{name}: ended"] = f"{found.ended:.1%}"
+        for px, share in zip(NEAR_PX, found.predicted, strict=True):
+            told[f"{name}: predicted ≤ {px:.0f} px"] = f"{share:.1%}"
+    return told

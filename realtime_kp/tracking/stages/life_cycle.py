@@ -19,7 +19,8 @@ def update_tracks(state: FrameState) -> None:
     found, active = state.found[:, None], table.active[:, None]
     returned = int((state.found & ~table.active).sum())
     residual = (state.xy - state.moved_xy) / elapsed - table.residual_motion
-    residual = table.residual_motion + _RESIDUAL_MOTION_GAIN * residual
+    first = state.memory.has_structure & (table.lengths == 1)
+    residual = table.residual_motion + np.where(first, 1, _RESIDUAL_MOTION_GAIN)[:, None] * residual
     table.residual_motion = np.where(found & active, residual, 0).astype(np.float32)
     table.velocity = np.where(found & active, (state.xy - table.xy) / elapsed, 0).astype(np.float32)
     table.sigma_px = _sigma_px(state)

@@ -6,6 +6,7 @@ import numpy as np
 
 from realtime_kp.tracking.association import moving_together
 from realtime_kp.tracking.matching import near_pairs
+from realtime_kp.tracking.parallax import MOVES_PX
 from realtime_kp.tracking.stages.state import FloatArray, FrameState, Mask
 
 _MAX_DEVIATION_PX = 2.0
@@ -21,10 +22,14 @@ def reject_motion_outliers(state: FrameState) -> None:
     """
     if state.motion is None:
         return
-    deviation = state.xy - state.moved_xy
-    outliers = np.flatnonzero(state.found & (np.abs(deviation).max(axis=1, initial=0) > _MAX_DEVIATION_PX))
-    together = moving_together(state.xy[outliers], deviation[outliers], _NEIGHBOUR_REACH_PX)
-    state.found[outliers[~together]] = False
+    table = state.table
+    outlier = np.abs(state.xy - state.moved_xy).max(axis=1, initial=0) > _MAX_DEVIATION_PX
+    # The inverse depths of a moving object follow its motion, some sooner than others: what its points have
+    # in common is their motion against the reference plane.
+    moving = np.flatnonzero(state.found & (outlier | (table.misfit_px > MOVES_PX)))
+    against_plane = state.xy[moving] - state.motion.apply(table.xy[moving])
+    together = moving_together(state.xy[moving], against_plane, _NEIGHBOUR_REACH_PX)
+    state.found[moving[outlier[moving] & ~together]] = False
 
 
 def reject_duplicates(state: FrameState) -> None:

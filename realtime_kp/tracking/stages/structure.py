@@ -27,7 +27,8 @@ _SLOPES_EVERY = 12
 _MISFIT_GAIN = 0.3
 _NORMALISE_EVERY = 15
 _LEAST_SPREAD, _MAX_SPREAD = 0.02, 2.0
-_FOLLOWING = np.float32(0.04)
+_FARTHEST_DEPTH = 8.0
+_MAX_UNEXPLAINED_PX = 1.5
 _MIN_SHARE_KEPT = 0.6
 _MAX_SPREAD_PX = 1.5
 _MIN_INLIER_SHARE = 0.4
@@ -49,15 +50,7 @@ def carry_structure(state: FrameState) -> None:
     ):
         memory.drop_structure()
         return
-    depths, variances = table.inverse_depths.copy(), table.depth_variances.copy()
-    rows = np.flatnonzero(state.found & table.active)
-    _update_misfits(state, motion, rows)
-    variances[table.misfit_px > MOVES_PX] = _FOLLOWING
-    depths[rows], variances[rows] = observe_depths(
-        motion, table.xy[rows], state.xy[rows], depths[rows], variances[rows]
-    )
-    # What the new inverse depth explains is no motion of the track's own.
-    state.moved_xy[rows] = motion.apply(table.xy[rows], depths[rows])
+    depths, variances = _observed_depths(state, motion)
     slopes = _updated_slopes(state, depths, variances)
     table.inverse_depths, table.depth_slopes, table.depth_variances = carry_depths(
         motion, table.xy, depths, slopes, variances
@@ -78,6 +71,30 @@ def _normalise(state: FrameState, motion: GlobalMotion) -> None:
     table.depth_slopes /= scale
     table.depth_variances = np.minimum(table.depth_variances / scale**2, UNKNOWN)
     state.motion = replace(motion, epipole=None if motion.epipole is None else motion.epipole * spread)
+
+
+def _observed_depths(state: FrameState, motion: GlobalMotion) -> tuple[FloatArray, FloatArray]:
+    """Inverse depths and variances in the previous frame, updated for the tracks that were found.
+
+    A track that no plausible inverse depth explains moves by itself, and keeps the one that it has.
+    """
+    table = state.table
+    depths, variances = table.inverse_depths.copy(), table.depth_variances.copy()
+    rows = np.flatnonzero(state.found & table.active)
+    _update_misfits(state, motion, rows)
+    rows = rows[table.misfit_px[rows] <= MOVES_PX]
+    observed = observe_depths(motion, table.xy[rows], state.xy[rows], depths[rows], variances[rows])
+    there = motion.apply(table.xy[rows], observed[0])
+    settled = variances[rows] < SETTLED
+    middle = np.median(depths[table.placed]) if table.placed.any() else np.float32(0)
+    wild = np.abs(observed[0] - middle) > _FARTHEST_DEPTH
+    wild |= ~settled & (np.linalg.norm(state.xy[rows] - there, axis=1) > _MAX_UNEXPLAINED_PX)
+    table.misfit_px[rows[wild]] = 2 * MOVES_PX
+    known = rows[~wild]
+    depths[known], variances[known] = observed[0][~wild], observed[1][~wild]
+    # What the new inverse depth explains is no motion of the track's own.
+    state.moved_xy[known] = there[~wild]
+    return depths, variances
 
 
 def _update_misfits(state: FrameState, motion: GlobalMotion, rows: IntArray) -> None:
