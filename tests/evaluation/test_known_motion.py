@@ -53,7 +53,9 @@ def test_clips_have_fixed_seeds_and_half_of_them_the_occluder() -> None:
 
 
 @pytest.mark.slow
-def test_the_command_prints_a_row_a_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_prints_a_column_a_tracker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     picture = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
     cv2.imwrite("noise.png", cv2.resize(picture, (320, 240), interpolation=cv2.INTER_CUBIC))
@@ -64,7 +66,7 @@ def test_the_command_prints_a_row_a_tracker(tmp_path: Path, monkeypatch: pytest.
         "160",
         "--summary",
         "s.json",
-        "-q",
+        "--why",
     ]
     assert main(["bench", *arguments]) == 0
     rows = json.loads(Path("s.json").read_text())["rows"]
@@ -74,6 +76,15 @@ def test_the_command_prints_a_row_a_tracker(tmp_path: Path, monkeypatch: pytest.
         for every in (1, 6)
     }
     assert all(0 <= row["within_1px"] <= 1 for row in rows)
+    assert all(row["losses"]["tracks"] > 0 for row in rows)
+    printed = capsys.readouterr().out
+    for figure in ("steps ≤ 1 px", "TAP-Vid", "Jaccard", "ended though", "from outside"):
+        assert figure in printed
+
+
+def test_why_needs_known_motion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--why"]) == 2
+    assert "--known-motion" in capsys.readouterr().err
 
 
 def test_bench_takes_one_source() -> None:
