@@ -24,6 +24,7 @@ from realtime_kp.tracking.stages.outlier_rejection import (
     reject_duplicates,
     reject_motion_outliers,
 )
+from realtime_kp.tracking.stages.partial_alignment import align_partly_visible
 from realtime_kp.tracking.stages.patch_renewal import renew_key_patches
 from realtime_kp.tracking.stages.prediction import predict
 from realtime_kp.tracking.stages.re_identification import re_identify
@@ -43,6 +44,7 @@ ALIGNMENT: tuple[Stage, ...] = (
     reject_motion_outliers,
     refine_global_motion,
     find_lost_by_prediction,
+    align_partly_visible,
     reject_duplicates,
     adapt_affine_maps,
     detect_scene_change,

@@ -2,32 +2,30 @@
 
 Inverse compositional Lucas–Kanade (Baker and Matthews, Lucas-Kanade 20 Years On, IJCV 2004) on patches of
 zero mean and unit norm, which makes it invariant to gain and offset. Gradients and Hessian are those of the
-key
-patch: they are computed once per track, and alignment does not accumulate drift.
+key patch: they are computed once per track, and alignment does not accumulate drift.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from realtime_kp.tracking.patch_sampling import (
+    GRID_X,
+    GRID_Y,
+    REACH_PX,
+    SAMPLES,
+    identity_maps,
+    sample,
+    slopes_at,
+)
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.intp]
 
-SIDE = 11
-STEP_PX = 1.75
-REACH_PX = (SIDE // 2) * STEP_PX
-SAMPLES = SIDE * SIDE
-
-_OFFSETS = (np.arange(SIDE, dtype=np.float32) - SIDE // 2) * np.float32(STEP_PX)
-_GRID_X = np.tile(_OFFSETS, SIDE)
-_GRID_Y = np.repeat(_OFFSETS, SIDE)
 _ONES = np.ones(SAMPLES, np.float32)
-_GRID = np.stack([_GRID_X, _GRID_Y, np.ones_like(_GRID_X)])
-_REMAP_ROWS = 30_000  # OpenCV counts them in 16 bits
 _AFFINE_PRIOR = 0.3
 _LARGEST_CHANGE = 0.05
 _SMALLEST_NORM = 1e-3
@@ -36,6 +34,8 @@ _MAX_ITERATIONS = 6
 _CONVERGED_PX = 0.12
 _DIVERGED = 0.3
 _LEAST_RESIDUAL = 1e-4
+_PART_ITERATIONS = 3
+_MAX_PART_VARIANCE = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,55 +55,6 @@ class KeyPatches:
         return len(self.steps)
 
 
-def sample(grey: FloatArray, xy: FloatArray, affine: FloatArray) -> FloatArray:
-    """Sample patches from an image, bilinearly.
-
-    Args:
-        grey: `(H, W) float32`; edge pixels are repeated beyond the edges.
-        xy: `(N, 2)`, centres of the patches, pixels.
-        affine: `(N, 2, 2)`, from pixels of the patch to pixels of the image.
-
-    Returns:
-        `(N, 121) float32`.
-    """
-    if len(xy) == 0:
-        return np.zeros((0, SAMPLES), np.float32)
-    maps = np.matmul(np.concatenate([affine, xy[:, :, None]], axis=2).transpose(1, 0, 2), _GRID)
-    patches = np.empty((len(xy), SAMPLES), np.float32)
-    for start in range(0, len(xy), _REMAP_ROWS):
-        part = slice(start, start + _REMAP_ROWS)
-        cv2.remap(
-            grey,
-            maps[0, part],
-            maps[1, part],
-            cv2.INTER_LINEAR,
-            patches[part],
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    return patches
-
-
-def min_eigenvalue(grey: FloatArray, xy: FloatArray) -> FloatArray:
-    """How well positions are determined by the image around them.
-
-    The smaller eigenvalue of the structure tensor (Shi and Tomasi, Good features to track, CVPR 1994)
-    summed over the patch, in grey levels² per pixel²: noise of σ grey levels shifts an alignment by about
-    `σ / sqrt(eigenvalue)` pixels.
-
-    Args:
-        grey: `(H, W) float32`.
-        xy: `(N, 2)`, positions, pixels.
-
-    Returns:
-        `(N,) float32`.
-    """
-    dx, dy = _slopes(grey, xy)
-    dx -= dx.mean(axis=1, keepdims=True)
-    dy -= dy.mean(axis=1, keepdims=True)
-    xx, yy, cross = (np.einsum("np,np->n", a, b) for a, b in ((dx, dx), (dy, dy), (dx, dy)))
-    return np.asarray((xx + yy) / 2 - np.hypot((xx - yy) / 2, cross), np.float32)
-
-
 def cut_patches(grey: FloatArray, xy: FloatArray) -> KeyPatches:
     """Make key patches at positions in an image.
 
@@ -111,12 +62,12 @@ def cut_patches(grey: FloatArray, xy: FloatArray) -> KeyPatches:
         grey: `(H, W) float32`.
         xy: `(N, 2)`, positions, pixels.
     """
-    patch = sample(grey, xy, _identity_maps(len(xy)))
+    patch = sample(grey, xy, identity_maps(len(xy)))
     patch -= patch.mean(axis=1, keepdims=True)
     norm = np.maximum(np.linalg.norm(patch, axis=1, keepdims=True), _SMALLEST_NORM)
     patch /= norm
-    dx, dy = _slopes(grey, xy)
-    slopes = np.stack([dx, dy, dx * _GRID_X, dx * _GRID_Y, dy * _GRID_X, dy * _GRID_Y], axis=1)
+    dx, dy = slopes_at(grey, xy)
+    slopes = np.stack([dx, dy, dx * GRID_X, dx * GRID_Y, dy * GRID_X, dy * GRID_Y], axis=1)
     slopes /= norm[:, None]
     # Components along gain and offset are projected out: alignment must be invariant to both.
     slopes -= slopes.mean(axis=2, keepdims=True)
@@ -130,19 +81,6 @@ def cut_patches(grey: FloatArray, xy: FloatArray) -> KeyPatches:
     steps = np.matmul(np.linalg.inv(shift), slopes[:, :2])
     shapes = np.matmul(np.linalg.inv(whole)[:, 2:], slopes)
     return KeyPatches(np.concatenate([steps, patch[:, None]], axis=1), shapes)
-
-
-def _identity_maps(count: int) -> FloatArray:
-    return np.tile(np.eye(2, dtype=np.float32), (count, 1, 1))
-
-
-def _slopes(grey: FloatArray, xy: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """`(N, 121)` derivatives along x and y, by central differences."""
-    upright = _identity_maps(len(xy))
-    right, down = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
-    dx = sample(grey, xy + right, upright) - sample(grey, xy - right, upright)
-    dy = sample(grey, xy + down, upright) - sample(grey, xy - down, upright)
-    return np.asarray(dx / 2, np.float32), np.asarray(dy / 2, np.float32)
 
 
 class PatchPool:
@@ -206,6 +144,32 @@ class PatchPool:
                 break
         return xy, correlation
 
+    def align_parts(
+        self, grey: FloatArray, slots: IntArray, xy: FloatArray, affine: FloatArray, parts: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Align by a part of the patch, of points that something else covers or the border cuts.
+
+        Args:
+            grey: `(H, W) float32`.
+            slots: `(N,)`, slots of the key patches.
+            xy: `(N, 2)`, initial positions, at most about a pixel off.
+            affine: `(N, 2, 2)`, from pixels of the key patch to pixels of the image.
+            parts: `(N, 121) float32`, 1 for the samples to use, 0 for the others.
+
+        Returns:
+            `(N, 2)` positions, and `(N,)` normalised cross-correlation of the parts before the last step; 0
+            where the part determines the position much less than the whole patch does.
+        """
+        keys = self._steps.take(slots, axis=0)
+        steps, conditioned = _steps_of_parts(keys[:, :2], parts)
+        key, size = _within(keys[:, 2], parts)
+        xy, correlation = xy.copy(), np.zeros(len(xy), np.float32)
+        for _ in range(_PART_ITERATIONS):
+            patch, _ = _within(sample(grey, xy, affine), parts)
+            correlation = np.einsum("np,np->n", patch, key)
+            xy -= _apply(affine, np.matmul(steps, ((patch - key) * size)[..., None])[..., 0])
+        return xy, np.where(conditioned, correlation, 0).astype(np.float32)
+
     def noise_px(self, slots: IntArray, affine: FloatArray, correlation: FloatArray) -> FloatArray:
         """Standard deviation of alignments, from the inverse Hessian and the residual.
 
@@ -259,6 +223,31 @@ def _project(rows: FloatArray, patches: FloatArray) -> FloatArray:
     spread = np.einsum("np,np->n", patches, patches) - total * total / SAMPLES
     norm = np.sqrt(np.maximum(spread, _SMALLEST_NORM))
     return np.asarray(np.matmul(rows, patches[..., None])[..., 0] / norm[:, None], np.float32)
+
+
+def _steps_of_parts(steps: FloatArray, parts: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Rows like the first two of a key patch, for parts of it; and whether those determine the position.
+
+    Args:
+        steps: `(N, 2, 121)`, of the whole patches: the inverse Hessian times the slopes.
+        parts: `(N, 121)`.
+    """
+    covariance = np.matmul(steps, steps.transpose(0, 2, 1))
+    slopes = np.matmul(np.linalg.inv(covariance), steps) * parts[:, None]
+    hessian = np.matmul(slopes, slopes.transpose(0, 2, 1))
+    variance = np.trace(covariance, axis1=1, axis2=2)
+    ridge = np.float32(_RIDGE) / variance[:, None, None] * np.eye(2, dtype=np.float32)
+    inverse = np.linalg.inv(hessian + ridge)
+    conditioned = np.trace(inverse, axis1=1, axis2=2) <= _MAX_PART_VARIANCE * variance
+    return np.asarray(np.matmul(inverse, slopes), np.float32), np.asarray(conditioned)
+
+
+def _within(patches: FloatArray, parts: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Parts of patches `(N, 121)`, of zero mean and unit norm, and the norms `(N, 1)` that they had."""
+    mean = (patches * parts).sum(axis=1, keepdims=True) / np.maximum(parts.sum(axis=1, keepdims=True), 1)
+    centred = (patches - mean) * parts
+    norm = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), _SMALLEST_NORM)
+    return centred / norm, norm
 
 
 def _apply(affine: FloatArray, shift: FloatArray) -> FloatArray:

@@ -27,7 +27,7 @@ def adapt_affine_maps(state: FrameState) -> None:
     In a scene with depth, where surfaces turn away from the global motion, also those of all tracks that have
     become unlike their key patch.
     """
-    rows = np.flatnonzero(state.found & ~state.flow_only)
+    rows = np.flatnonzero(state.found & ~state.flow_only & ~state.partial)
     due = np.zeros(len(rows), np.bool_)
     due[state.current.index % _ADAPT_EVERY :: _ADAPT_EVERY] = True
     if state.memory.has_structure:

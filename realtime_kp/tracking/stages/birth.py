@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from realtime_kp.keypoints import Keypoints, TrackState
-from realtime_kp.tracking.key_patches import REACH_PX, cut_patches, min_eigenvalue
+from realtime_kp.tracking.key_patches import cut_patches
 from realtime_kp.tracking.matching import near_pairs
+from realtime_kp.tracking.patch_sampling import REACH_PX, min_eigenvalue
 from realtime_kp.tracking.position_sigma import seen_sigma_px
 from realtime_kp.tracking.stages.alignment import EDGE_PX
 from realtime_kp.tracking.stages.confirmation import SPACING_PX

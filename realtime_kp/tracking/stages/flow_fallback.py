@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from realtime_kp.tracking.key_patches import cross_correlation, sample
+from realtime_kp.tracking.key_patches import cross_correlation
 from realtime_kp.tracking.optical_flow import follow
+from realtime_kp.tracking.patch_sampling import sample
 from realtime_kp.tracking.stages.alignment import (
     EDGE_PX,
     align_rows,

@@ -11,6 +11,7 @@ from realtime_kp.tracking.stages.state import FloatArray, FrameState, hidden_row
 _RESIDUAL_MOTION_GAIN = 0.5
 _FARTHEST_PX = 1e4
 _SURE = 0.93
+_PARTIAL = 2.0  # how much noisier an alignment by a part of the patch is
 
 
 def update_tracks(state: FrameState) -> None:
@@ -25,7 +26,7 @@ def update_tracks(state: FrameState) -> None:
     table.velocity = np.where(found & active, (state.xy - table.xy) / elapsed, 0).astype(np.float32)
     table.sigma_px = _sigma_px(state)
     table.xy = state.xy.astype(np.float32)
-    sure = (state.found & (state.correlation >= _SURE))[:, None, None]
+    sure = (state.found & ~state.partial & (state.correlation >= _SURE))[:, None, None]
     table.sure_affine = np.where(sure, state.affine, state.sure_affine).astype(np.float32)
     table.affine = np.where(found[..., None], state.affine, table.sure_affine).astype(np.float32)
     table.flow_only = np.where(state.flow_only, table.flow_only + 1, 0).astype(np.int32)
@@ -41,6 +42,7 @@ def update_tracks(state: FrameState) -> None:
 def _sigma_px(state: FrameState) -> FloatArray:
     table = state.table
     noise_px = state.memory.patches.noise_px(table.slots, state.affine, state.correlation)
+    noise_px[state.partial] *= np.float32(_PARTIAL)
     seen = seen_sigma_px(noise_px, table.misfit_px, state.flow_only)
     return np.where(state.found, seen, predicted_sigma_px(table.sigma_px, state.elapsed)).astype(np.float32)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from realtime_kp.tracking.key_patches import cut_patches, min_eigenvalue
+from realtime_kp.tracking.key_patches import cut_patches
+from realtime_kp.tracking.patch_sampling import min_eigenvalue
 from realtime_kp.tracking.stages.state import FrameState
 
 MIN_EIGENVALUE = 600.0

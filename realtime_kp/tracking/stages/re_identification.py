@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from realtime_kp.keypoints import TrackState
-from realtime_kp.tracking.key_patches import cut_patches, min_eigenvalue
+from realtime_kp.tracking.key_patches import cut_patches
 from realtime_kp.tracking.matching import (
     Pairs,
     distance_to_similarity,
@@ -14,6 +14,7 @@ from realtime_kp.tracking.matching import (
     runner_up,
     similarities,
 )
+from realtime_kp.tracking.patch_sampling import min_eigenvalue
 from realtime_kp.tracking.position_sigma import seen_sigma_px
 from realtime_kp.tracking.stages.alignment import EDGE_PX, accept, align_with_shape
 from realtime_kp.tracking.stages.late_detection import to_current_frame

@@ -168,6 +168,7 @@ class FrameState:
         found: `(M,) bool`, whether the track was found in the current frame.
         correlation: `(M,) float32`, normalised cross-correlation with the key patch, of the last alignment.
         flow_only: `(M,) bool`, found by optical flow but not confirmed by its key patch.
+        partial: `(M,) bool`, aligned by a part of the key patch.
         duplicate: `(M,) bool`, at the position of an older track.
         observation: The detection in relation to the tracks; None where there is none.
     """
@@ -193,6 +194,7 @@ class FrameState:
         self.found = np.zeros(len(table), np.bool_)
         self.correlation = np.zeros(len(table), np.float32)
         self.flow_only = np.zeros(len(table), np.bool_)
+        self.partial = np.zeros(len(table), np.bool_)
         self.duplicate = np.zeros(len(table), np.bool_)
         self.observation: Observation | None = None
         self._previous_grey: NDArray[np.uint8] | None = None
