@@ -57,6 +57,7 @@ def start_tracks(state: FrameState) -> None:
         memory.patches.noise_px(slots, born.affine, np.ones(len(born), np.float32)),
         born.misfit_px,
         np.zeros(len(born), np.bool_),
+        in_depth=memory.has_structure,
     )
     born.inverse_depths, born.depth_variances = guess_depths(state, born.xy)
     if memory.config.confirm_after == 1:

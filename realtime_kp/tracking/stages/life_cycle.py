@@ -43,7 +43,8 @@ def _sigma_px(state: FrameState) -> FloatArray:
     table = state.table
     noise_px = state.memory.patches.noise_px(table.slots, state.affine, state.correlation)
     noise_px[state.partial] *= np.float32(_PARTIAL)
-    seen = seen_sigma_px(noise_px, table.misfit_px, state.flow_only)
+    in_depth = state.memory.has_structure
+    seen = seen_sigma_px(noise_px, table.misfit_px, state.flow_only, in_depth=in_depth)
     return np.where(state.found, seen, predicted_sigma_px(table.sigma_px, state.elapsed)).astype(np.float32)
 
 

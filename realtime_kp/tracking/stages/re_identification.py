@@ -84,7 +84,8 @@ def return_tracks(state: FrameState, rows: IntArray, past_xy: FloatArray) -> Non
     )
     alike = accept(current, start_xy, xy, correlation, MIN_CORRELATION_RETURNING, _MAX_SHIFT_PX)
     noise_px = patches.noise_px(table.slots[rows], affine, correlation)
-    sigma_px = seen_sigma_px(noise_px, table.misfit_px[rows], np.zeros(len(rows), np.bool_))
+    aligned = np.zeros(len(rows), np.bool_)
+    sigma_px = seen_sigma_px(noise_px, table.misfit_px[rows], aligned, in_depth=state.memory.has_structure)
     changed = ~alike & _at_its_place(state, rows, start_xy)
     xy[changed], affine[changed], sigma_px[changed] = start_xy[changed], np.eye(2), _KEYPOINT_SIGMA_PX
     patches.replace(table.slots[rows[changed]], cut_patches(current.values, start_xy[changed]))
