@@ -170,6 +170,28 @@ class PatchPool:
             xy -= _apply(affine, np.matmul(steps, ((patch - key) * size)[..., None])[..., 0])
         return xy, np.where(conditioned, correlation, 0).astype(np.float32)
 
+    def most_similar_part(
+        self, grey: FloatArray, slots: IntArray, xy: FloatArray, affine: FloatArray, parts: FloatArray
+    ) -> IntArray:
+        """Which part of each patch resembles its key patch most, before any alignment.
+
+        Args:
+            grey: `(H, W) float32`.
+            slots: `(N,)`, slots of the key patches.
+            xy: `(N, 2)`, positions, pixels.
+            affine: `(N, 2, 2)`, from pixels of the key patch to pixels of the image.
+            parts: `(P, 121) float32`, 1 for the samples of a part, 0 for the others.
+
+        Returns:
+            `(N,)`, row of `parts`.
+        """
+        keys, patches = self._steps[slots, 2], sample(grey, xy, affine)
+        similar = [
+            np.einsum("np,np->n", _within(patches, part[None])[0], _within(keys, part[None])[0])
+            for part in parts
+        ]
+        return np.asarray(np.argmax(similar, axis=0), np.intp)
+
     def noise_px(self, slots: IntArray, affine: FloatArray, correlation: FloatArray) -> FloatArray:
         """Standard deviation of alignments, from the inverse Hessian and the residual.
 

@@ -8,7 +8,7 @@ from realtime_kp.tracking.patch_sampling import SIDE, positions_of_samples
 from realtime_kp.tracking.stages.alignment import EDGE_PX, accept
 from realtime_kp.tracking.stages.state import FloatArray, FrameState, IntArray, Mask
 
-_SIMILAR = 0.1
+_SIMILAR = 0.35
 _MIN_CORRELATION = 0.87
 _MAX_SHIFT_PX = 1.5
 _MIN_SHARE = 0.45
@@ -19,7 +19,8 @@ _OVERLAP = 1  # samples of the other half that belong to a half
 def align_partly_visible(state: FrameState) -> None:
     """Align tracks that were not found, where the structure of the scene puts them, by a part of their patch.
 
-    At the border of the picture that is the part inside; elsewhere each half in turn, with the middle.
+    At the border of the picture that is the part inside; elsewhere the half, with the middle, that resembles
+    its key patch most.
     """
     table, current = state.table, state.current
     if not state.memory.has_structure or state.motion is None:
@@ -31,10 +32,11 @@ def align_partly_visible(state: FrameState) -> None:
     inside = _inside(state, rows)
     cut = ~inside.all(axis=1)
     _align(state, rows[cut], inside[cut].astype(np.float32))
-    rows = rows[~cut]
-    for half in _halves():
-        rows = rows[~state.found[rows]]
-        _align(state, rows, np.tile(half, (len(rows), 1)))
+    rows, halves = rows[~cut], _halves()
+    chosen = state.memory.patches.most_similar_part(
+        current.values, table.slots[rows], state.xy[rows], state.affine[rows], halves
+    )
+    _align(state, rows, halves[chosen])
 
 
 def _align(state: FrameState, rows: IntArray, parts: FloatArray) -> None:

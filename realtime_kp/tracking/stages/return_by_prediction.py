@@ -9,7 +9,7 @@ from realtime_kp.tracking.stages.state import FrameState
 
 MIN_CORRELATION_RETURNING = 0.9
 _MAX_SHIFT_PX = 2.5
-_SIMILAR = 0.4
+_SIMILAR = 0.6
 _MAX_TRACKS = 448
 _JUST_LOST = 4
 
