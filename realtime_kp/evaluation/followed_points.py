@@ -94,3 +94,8 @@ class PositionRecord:
             for j in range(born, count):
                 truth_xy[same, j], visible[same, j] = scene.truth(born * every, j * every, xy[same, born])
         return FollowedPoints(xy, seen, truth_xy, visible, births, scene.size_wh)
+
+
+def share(mask: Mask) -> float:
+    """Share of True, 0 where there is nothing."""
+    return float(mask.mean()) if mask.size else 0.0

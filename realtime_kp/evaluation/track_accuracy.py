@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.evaluation.followed_points import FollowedPoints, PositionRecord
+from realtime_kp.evaluation.followed_points import FollowedPoints, PositionRecord, share
 from realtime_kp.evaluation.occlusions import RIGHT_PX, find_occlusions
 from realtime_kp.evaluation.tap_vid import THRESHOLDS_PX, tap_vid
 from realtime_kp.keypoints import TrackedFrame, Tracks
@@ -178,11 +178,6 @@ class TrackRecord:
             truth, visible = self._scene.truth(start, end, xy_before[before])
             errors.append(np.linalg.norm(truth - xy[now], axis=1)[visible])
         return np.concatenate(errors)
-
-
-def share(mask: NDArray[np.bool_]) -> float:
-    """Share of True, 0 where there is nothing."""
-    return float(mask.mean()) if len(mask) else 0.0
 
 
 def surviving_share(errors_px: NDArray[np.floating], visible: NDArray[np.bool_], ahead: int) -> float:

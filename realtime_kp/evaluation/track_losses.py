@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.evaluation.followed_points import FollowedPoints
+from realtime_kp.evaluation.followed_points import FollowedPoints, share
 from realtime_kp.evaluation.occlusions import RIGHT_PX, Occlusions, find_occlusions
 from realtime_kp.sources import KnownScene
 
@@ -126,13 +126,13 @@ def track_losses(points: FollowedPoints, scene: KnownScene, every: int, max_hidd
     left = hidden.outside(points.inside)
     return TrackLosses(
         tracks=len(seen),
-        at_edges=_share(edges),
-        right_at_edges=_share(right[edges][later[edges]]),
-        right_elsewhere=_share(right[~edges][later[~edges]]),
-        ended_visible=_share(ended),
-        ended_at_edges=_share(edges[ended]),
-        slid=_share((~right & points.visible)[later]),
-        seen_hidden=_share(~points.visible[later]),
+        at_edges=share(edges),
+        right_at_edges=share(right[edges][later[edges]]),
+        right_elsewhere=share(right[~edges][later[~edges]]),
+        ended_visible=share(ended),
+        ended_at_edges=share(edges[ended]),
+        slid=share((~right & points.visible)[later]),
+        seen_hidden=share(~points.visible[later]),
         behind=_returns(points, hidden, ~left),
         left=_returns(points, hidden, left),
     )
@@ -163,12 +163,8 @@ def _returns(points: FollowedPoints, hidden: Occlusions, which: NDArray[np.bool_
     gap_px = np.fmin(gaps_px[rows, back], gaps_px[rows, back - 1])
     return Returns(
         count=int(which.sum()),
-        returned=_share(hidden.returned[which]),
-        wrong=_share(hidden.wrong[which]),
-        ended=_share(~known),
-        predicted=tuple(_share(gap_px <= near) for near in NEAR_PX),
+        returned=share(hidden.returned[which]),
+        wrong=share(hidden.wrong[which]),
+        ended=share(~known),
+        predicted=tuple(share(gap_px <= near) for near in NEAR_PX),
     )
-
-
-def _share(mask: NDArray[np.bool_]) -> float:
-    return float(mask.mean()) if mask.size else 0.0

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.tracking.usac import usac_fit
+
 FloatArray = NDArray[np.float32]
 
 _MIN_PAIRS = 8
@@ -185,18 +187,11 @@ def _affine(before: FloatArray, after: FloatArray) -> tuple[NDArray[np.float64] 
 def _homography(
     before: FloatArray, after: FloatArray, seed: int
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_]]:
-    params = cv2.UsacParams()
-    params.randomGeneratorState = seed
-    params.threshold = _INLIER_PX
-    params.confidence = 0.99
-    params.maxIterations = 500
-    params.sampler = cv2.SAMPLING_UNIFORM
-    params.score = cv2.SCORE_METHOD_MAGSAC
-    found, mask = cv2.findHomography(before, after, params)
-    if found is None or not np.isfinite(found).all():
-        return None, np.zeros(len(before), np.bool_)
-    inliers = mask.ravel().astype(np.bool_)
-    return (np.asarray(found, np.float64), inliers) if _plausible(found, after[inliers]) else (None, inliers)
+    found, inliers = usac_fit(
+        cv2.findHomography, before, after, _INLIER_PX, confidence=0.99, iterations=500, seed=seed
+    )
+    plausible = found is not None and _plausible(found, after[inliers])
+    return (found if plausible else None), inliers
 
 
 def _plausible(matrix: NDArray[np.float64], near: FloatArray) -> bool:

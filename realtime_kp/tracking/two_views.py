@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.tracking.motion import FloatArray, GlobalMotion
 from realtime_kp.tracking.parallax import UNKNOWN, carry_depths, fit_motion, observe_depths
+from realtime_kp.tracking.usac import usac_fit
 
 Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -154,16 +155,4 @@ def _fit(
     method: Callable[..., Any], before: FloatArray, after: FloatArray, threshold_px: float
 ) -> tuple[Float64 | None, Mask]:
     """A robust fit of OpenCV: the matrix, None where there is none, and `(N,) bool`, its inliers."""
-    params = cv2.UsacParams()
-    params.threshold = threshold_px
-    params.confidence = 0.999
-    params.maxIterations = 1000
-    params.sampler = cv2.SAMPLING_UNIFORM
-    params.score = cv2.SCORE_METHOD_MAGSAC
-    try:
-        matrix, inliers = method(before, after, params)
-    except cv2.error:  # its own check of a degenerate model
-        matrix = None
-    if matrix is None:
-        return None, np.zeros(len(before), np.bool_)
-    return matrix, np.asarray(inliers.ravel() > 0)
+    return usac_fit(method, before, after, threshold_px, confidence=0.999, iterations=1000)
