@@ -12,7 +12,7 @@ from realtime_kp.config import TrackingConfig
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Tracks
 from realtime_kp.tracking.history import GreyFrame, History, PastFrame
-from realtime_kp.tracking.key_patches import PatchPool
+from realtime_kp.tracking.patch_pool import PatchPool
 from realtime_kp.tracking.stages.alignment import adapt_affine_maps, align_to_key_patches
 from realtime_kp.tracking.stages.birth import start_tracks
 from realtime_kp.tracking.stages.confirmation import confirm_by_detection, end_contradicted, observe

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ IntArray = NDArray[np.intp]
 FloatArray = NDArray[np.float32]
 
 _CHUNK_PAIRS = 32_768
-_MAX_TABLE = 20_000  # filling a larger one takes longer than searching
+_MAX_CELLS = 16_384  # more take longer to fill than they save
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +32,9 @@ class Pairs:
 def near_pairs(a_xy: FloatArray, b_xy: FloatArray, radius: float) -> Pairs:
     """All pairs that lie within `radius` of each other.
 
-    The second set is binned into square cells as wide as the radius and sorted by cell; the three cells
-    beside each other in a row are then one slice. Time grows with the number of neighbours, not with N × M.
+    The second set is binned into square cells at least as wide as the radius and sorted by cell; the three
+    cells beside each other in a row are then one slice. Time grows with the number of neighbours, not with
+    N × M.
 
     Args:
         a_xy: `(N, 2)`, positions.
@@ -44,34 +44,28 @@ def near_pairs(a_xy: FloatArray, b_xy: FloatArray, radius: float) -> Pairs:
     if len(a_xy) == 0 or len(b_xy) == 0:
         return Pairs(np.zeros(0, np.intp), np.zeros(0, np.intp))
     origin = b_xy.min(axis=0)
-    b_column, b_line = ((b_xy - origin) / radius).astype(np.int64).T
-    a_column, a_line = np.floor((a_xy - origin) / radius).astype(np.int64).T
+    width, height = (float(extent) for extent in b_xy.max(axis=0) - origin)
+    cell = max(radius, (width * height / _MAX_CELLS) ** 0.5, max(width, height) / _MAX_CELLS)
+    b_column, b_line = ((b_xy - origin) / cell).astype(np.int64).T
+    a_column, a_line = np.floor((a_xy - origin) / cell).astype(np.int64).T
     columns = int(b_column.max()) + 3  # one empty column on each side keeps rows apart
     lines = int(b_line.max()) + 3
     keys = (b_line + 1) * columns + b_column + 1
     order = np.argsort(keys, kind="stable")
-    first = _lower_bound(keys[order], columns * lines)
+    starts = np.zeros(columns * lines + 1, np.intp)
+    np.cumsum(np.bincount(keys, minlength=columns * lines), out=starts[1:])
     # Far away points would reach into other rows of cells.
     line = a_line + np.array([[0], [1], [2]])
     _, rows = there = np.nonzero((line >= 0) & (line < lines) & (a_column >= -1) & (a_column < columns - 1))
     left = line[there] * columns + a_column[rows]
-    start = first(np.maximum(left, 0))
-    count = first(np.minimum(left + 3, columns * lines)) - start
+    start = starts[np.maximum(left, 0)]
+    count = starts[np.minimum(left + 3, columns * lines)] - start
     end = np.cumsum(count)
     a_rows = np.repeat(rows, count)
     b_rows = order[np.arange(len(a_rows)) + np.repeat(start + count - end, count)]
     dx = a_xy[:, 0].take(a_rows) - b_xy[:, 0].take(b_rows)
     dy = a_xy[:, 1].take(a_rows) - b_xy[:, 1].take(b_rows)
     return Pairs(a_rows, b_rows).where(dx * dx + dy * dy <= radius * radius)
-
-
-def _lower_bound(keys: IntArray, bound: int) -> Callable[[IntArray], IntArray]:
-    """Look-up of the first index in sorted `keys` (all below `bound`) at which a key is not smaller."""
-    if bound > _MAX_TABLE:
-        return lambda wanted: np.searchsorted(keys, wanted, side="left")
-    starts = np.zeros(bound + 1, np.intp)
-    np.cumsum(np.bincount(keys, minlength=bound), out=starts[1:])
-    return lambda wanted: starts[wanted]
 
 
 def nearest(a_xy: FloatArray, b_xy: FloatArray) -> IntArray:

@@ -12,7 +12,7 @@ MIN_CORRELATION = 0.8
 _MAX_SHIFT_PX = 3.0
 _ADAPT_EVERY = 12
 _UNLIKE = 0.95
-_SHAPE_ROUNDS = 3
+_MAX_TURN_FLAT, _MAX_TURN_IN_DEPTH = 0.15, 1.0
 
 
 def align_to_key_patches(state: FrameState) -> None:
@@ -73,8 +73,8 @@ def align_rows_with_shape(
     `align_rows`.
     """
     slots = state.table.slots[rows]
-    xy, affine, correlation = align_with_shape(
-        state.memory, state.current, slots, start_xy, state.affine[rows]
+    xy, affine, correlation = state.memory.patches.align_with_shape(
+        state.current.values, slots, start_xy, state.affine[rows], max_turn(state.memory)
     )
     good = accept(state.current, start_xy, xy, correlation, min_correlation, max_shift_px)
     rows = rows[good]
@@ -82,26 +82,9 @@ def align_rows_with_shape(
     state.correlation[rows] = correlation[good]
 
 
-def align_with_shape(
-    memory: Memory, frame: GreyFrame, slots: IntArray, xy: FloatArray, affine: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Align positions and affine maps in turn.
-
-    Args:
-        memory: Holds the key patches.
-        frame: The frame.
-        slots: `(N,)`, slots of the key patches.
-        xy: `(N, 2)`, initial positions.
-        affine: `(N, 2, 2)`, initial affine maps.
-
-    Returns:
-        Positions, affine maps and `(N,)` normalised cross-correlations.
-    """
-    for _ in range(_SHAPE_ROUNDS):
-        xy, _ = memory.patches.align(frame.values, slots, xy, affine)
-        affine = memory.patches.adapt(frame.values, slots, xy, affine)
-    xy, correlation = memory.patches.align(frame.values, slots, xy, affine)
-    return xy, affine, correlation
+def max_turn(memory: Memory) -> float:
+    """How far an affine map may be from the predicted one: the motion of a flat scene predicts it well."""
+    return _MAX_TURN_IN_DEPTH if memory.has_structure else _MAX_TURN_FLAT
 
 
 def accept(

@@ -16,7 +16,7 @@ from realtime_kp.tracking.matching import (
 )
 from realtime_kp.tracking.patch_sampling import min_eigenvalue
 from realtime_kp.tracking.position_sigma import seen_sigma_px
-from realtime_kp.tracking.stages.alignment import EDGE_PX, accept, align_with_shape
+from realtime_kp.tracking.stages.alignment import EDGE_PX, accept, max_turn
 from realtime_kp.tracking.stages.late_detection import to_current_frame
 from realtime_kp.tracking.stages.patch_renewal import MIN_EIGENVALUE
 from realtime_kp.tracking.stages.return_by_prediction import MIN_CORRELATION_RETURNING
@@ -79,8 +79,8 @@ def return_tracks(state: FrameState, rows: IntArray, past_xy: FloatArray) -> Non
     rows, start_xy = rows[good], start_xy[good]
     if len(rows) == 0:
         return
-    xy, affine, correlation = align_with_shape(
-        state.memory, current, table.slots[rows], start_xy, table.affine[rows]
+    xy, affine, correlation = patches.align_with_shape(
+        current.values, table.slots[rows], start_xy, table.affine[rows], max_turn(state.memory)
     )
     alike = accept(current, start_xy, xy, correlation, MIN_CORRELATION_RETURNING, _MAX_SHIFT_PX)
     noise_px = patches.noise_px(table.slots[rows], affine, correlation)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from realtime_kp.config import TrackingConfig
 from realtime_kp.keypoints import Keypoints, TrackState
 from realtime_kp.tracking.history import GreyFrame, History, PastFrame
-from realtime_kp.tracking.key_patches import PatchPool
 from realtime_kp.tracking.motion import GlobalMotion
 from realtime_kp.tracking.optical_flow import match_brightness
 from realtime_kp.tracking.parallax import UNKNOWN
+from realtime_kp.tracking.patch_pool import PatchPool
 from realtime_kp.tracking.table import AlignedTable
 from realtime_kp.tracking.track_registry import TrackRegistry
 

@@ -7,7 +7,7 @@ import numpy as np
 from realtime_kp import Keypoints
 from realtime_kp.config import TrackingConfig
 from realtime_kp.tracking.history import GreyFrame, History
-from realtime_kp.tracking.key_patches import PatchPool
+from realtime_kp.tracking.patch_pool import PatchPool
 from realtime_kp.tracking.stages.birth import start_tracks
 from realtime_kp.tracking.stages.confirmation import observe
 from realtime_kp.tracking.stages.life_cycle import record_history
