@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.sinks import WRITABLE, check_features_name, check_output, check_table_name, picture_targets
-from realtime_kp.sources import is_demo_spec, is_picture_spec, list_pictures
+from realtime_kp.sources import SourceKind, list_pictures, source_kind
 
 log = logging.getLogger(__name__)
 
@@ -72,23 +72,25 @@ def _without_results(jobs: list[Job]) -> list[Job]:
 
 
 def output_stem(source: str) -> str:
-    """Base name of the outputs of a source: the stem of a file, the last part of an address."""
-    if is_demo_spec(source):
+    """Base name of the outputs of a source: a file's name without suffix, the last part of an address."""
+    kind = source_kind(source)
+    if kind is SourceKind.DEMO:
         return "demo"
     if source.isdecimal():
         return f"camera{source}"
-    path = Path(urlsplit(source).path if "://" in source else source)
-    if any(c in path.name for c in "*?["):
+    path = Path(urlsplit(source).path if kind is SourceKind.STREAM else source)
+    if kind is SourceKind.GLOB:
         path = path.parent
-    return (path.stem or path.resolve().name).strip("._") or "stream"
+    stem = path.name if kind in (SourceKind.FOLDER, SourceKind.GLOB) else path.stem
+    return (stem or path.resolve().name).strip("._") or "stream"
 
 
 def _target(source: str, stem: str, config: AppConfig, several: bool) -> tuple[Path | None, bool]:
     if not config.video.annotate:
         return None, False
     output = config.video.output
-    pictures = is_picture_spec(source)
-    single = pictures and Path(source).is_file()
+    kind = source_kind(source)
+    pictures, single = kind.pictures, kind is SourceKind.PICTURE
     if several:
         folder = output or Path()
         if output is not None and not folder.is_dir():

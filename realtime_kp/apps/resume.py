@@ -17,7 +17,7 @@ from realtime_kp.apps.jobs import Job, check_outputs
 from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.sinks import VideoMark
 from realtime_kp.sinks.base import write_error
-from realtime_kp.sources import is_demo_spec, is_picture_spec
+from realtime_kp.sources import SourceKind, is_picture_spec, source_kind
 
 _ENTRY, _TIMES, _TRACKER = "run.json", "times.i64", "tracker"
 # Settings that may change between the runs, since frames that are already written do not depend on them.
@@ -61,7 +61,7 @@ def state_path(job: Job) -> Path | None:
 
 
 def _rereadable(source: str) -> bool:
-    return is_demo_spec(source) or is_picture_spec(source) or Path(source).is_file()
+    return source_kind(source) not in (SourceKind.CAMERA, SourceKind.STREAM)
 
 
 def settings_of(job: Job) -> dict[str, Any]:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 from realtime_kp.config import InputConfig
-from realtime_kp.errors import SourceError
 from realtime_kp.sources.base import FrameSource, KnownScene, ReturningSource, SourceInfo
 from realtime_kp.sources.camera import CameraSource
 from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec, is_demo_spec
 from realtime_kp.sources.fake_camera import FakeCamera
-from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, is_picture_file, read_picture
+from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, read_picture
 from realtime_kp.sources.pictures import PicturesSource, list_pictures
 from realtime_kp.sources.procedural import procedural_picture
 from realtime_kp.sources.reconnect import ReconnectingSource
 from realtime_kp.sources.room import RoomScene
 from realtime_kp.sources.scene import Scene
-from realtime_kp.sources.video import STREAM_SCHEMES, VideoSource, display_name
+from realtime_kp.sources.specification import (
+    SourceKind,
+    is_picture_spec,
+    source_kind,
+    tell_of_hidden_file,
+)
+from realtime_kp.sources.video import VideoSource, display_name
 
 __all__ = [
     "DEMO_FRAMES",
@@ -36,6 +39,7 @@ __all__ = [
     "RoomScene",
     "Scene",
     "SourceInfo",
+    "SourceKind",
     "VideoSource",
     "display_name",
     "is_demo_spec",
@@ -44,6 +48,7 @@ __all__ = [
     "open_source",
     "procedural_picture",
     "read_picture",
+    "source_kind",
 ]
 
 
@@ -58,7 +63,8 @@ def open_source(
 
     Args:
         spec: A camera index or `/dev/videoN`, a video file, a picture, a folder or glob of pictures, an
-            `rtsp://`, `rtmp://` or `http(s)://` address, or `demo`.
+            `rtsp://`, `rtmp://` or `http(s)://` address, or `demo`. A `Path` is always a file
+            or a folder.
         config: Camera settings, time-outs, and the frame rate of pictures.
         start_s: Where to start, in seconds; not for cameras and live streams.
         demo_frames: Length of the demo where the specification has none; None is endless.
@@ -68,21 +74,18 @@ def open_source(
         SourceError: The scheme of the address is unknown.
     """
     config = config or InputConfig()
-    text = str(spec)
-    if is_demo_spec(text):
+    text, kind = str(spec), source_kind(spec)
+    tell_of_hidden_file(spec)
+    if kind is SourceKind.DEMO:
         return DemoSource(DemoSpec.parse(text), demo_frames, start_s)
-    if text.isdecimal() or re.fullmatch(r"/dev/video\d+", text):
+    if kind is SourceKind.CAMERA:
         device = int(text) if text.isdecimal() else text
         return _returning(lambda: CameraSource(device, config), config)
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
-    if scheme is not None:
-        if scheme[1].lower() not in STREAM_SCHEMES:
-            allowed = ", ".join(f"{s}://" for s in STREAM_SCHEMES)
-            raise SourceError(f"{scheme[1]}:// is not an address that can be opened; it takes {allowed}")
+    if kind is SourceKind.STREAM:
         return _returning(
             lambda: VideoSource(text, timeout_s=config.timeout_s, max_pixels=config.max_pixels), config
         )
-    if is_picture_spec(text):
+    if kind.pictures:
         return PicturesSource(text, fps=config.picture_fps, start_s=start_s, max_pixels=config.max_pixels)
     return VideoSource(Path(text), start_s=start_s, max_pixels=config.max_pixels)
 
@@ -90,18 +93,3 @@ def open_source(
 def _returning(make: Callable[[], FrameSource], config: InputConfig) -> FrameSource:
     attempts = config.reconnect_attempts
     return make() if attempts == 0 else ReconnectingSource(make, attempts)
-
-
-def is_picture_spec(spec: str) -> bool:
-    """Whether a specification names pictures: a folder, a picture, or a glob of files."""
-    path = Path(spec)
-    if "://" in spec or is_demo_spec(spec):
-        return False
-    if os.path.isdir(path) or is_picture_file(path):
-        return True
-    # A glob may have no suffix (frames/*, img_0?); a name with brackets that ends in .mp4 is a video.
-    return (
-        not os.path.exists(path)
-        and any(c in path.name for c in "*?[")
-        and (not path.suffix or "*" in path.suffix)
-    )

@@ -101,7 +101,9 @@ def list_pictures(location: str | Path) -> list[Path]:
             raise SourceError(f"{path} is not a regular file")
         found = [path]
     else:
-        matches = (Path(p) for p in glob.glob(str(location)))
+        # Of a folder that exists, brackets are part of the name.
+        folder = glob.escape(str(path.parent)) if path.parent.is_dir() else str(path.parent)
+        matches = (Path(p) for p in glob.glob(os.path.join(folder, path.name)))
         found = [p for p in matches if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
         if not found:
             raise SourceError(f"no picture matches {location}")

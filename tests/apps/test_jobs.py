@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from realtime_kp.apps.jobs import output_stem, plan_jobs
-from realtime_kp.config import AppConfig, VideoConfig
+from realtime_kp.config import AppConfig, OutputConfig, VideoConfig
 
 
 def planned(source: str, output: str | None = None) -> tuple[str | None, bool, bool]:
@@ -29,6 +29,26 @@ def planned(source: str, output: str | None = None) -> tuple[str | None, bool, b
 )
 def test_outputs_are_named_after_their_input(source: str, stem: str) -> None:
     assert output_stem(source) == stem
+
+
+def test_what_exists_is_a_file_whatever_its_name_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ("My cat [dQw4w9WgXcQ].mp4", "Why?.mkv", "a*b.mov", "take [1] [2].webm")
+    for name in names:
+        Path(name).touch()
+    Path("shots [1].v2").mkdir()
+    jobs = plan_jobs([*names, "shots [1].v2"], AppConfig(output=OutputConfig(tracks=Path("t.csv"))))
+    assert [str(job.target) for job in jobs] == [
+        "My cat [dQw4w9WgXcQ]_tracks.mp4",
+        "Why?_tracks.mp4",
+        "a*b_tracks.mp4",
+        "take [1] [2]_tracks.mp4",
+        "shots [1].v2_tracks",
+    ]
+    assert str(jobs[0].config.output.tracks) == "My cat [dQw4w9WgXcQ]_t.csv"
+    assert [job.pictures for job in jobs] == [False, False, False, False, True]
 
 
 def test_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

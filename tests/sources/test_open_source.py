@@ -144,3 +144,34 @@ def test_more_pixels_than_allowed_are_refused(tmp_path: Path, name: str) -> None
 def read_all(path: Path, config: InputConfig) -> list[Frame]:
     with open_source(path, config) as source:
         return list(source)
+
+
+def test_a_path_is_a_file_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("7", "demo", "0.png"):
+        Path(name).touch()
+    assert type(open_source(Path("7"))) is VideoSource
+    assert type(open_source(Path("demo"))) is VideoSource
+    assert type(open_source("./7")) is VideoSource
+    assert type(open_source(7)) is CameraSource
+    assert type(open_source("0.png")) is PicturesSource
+
+
+@pytest.mark.parametrize("name", ["7", "demo"])
+def test_a_file_that_a_camera_or_the_demo_hides_is_told(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_source(name)
+    assert not caplog.records
+    Path(name).touch()
+    open_source(name)
+    assert f"./{name} is the file of that name" in caplog.text
+
+
+def test_a_glob_below_a_folder_with_brackets_in_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "shots [1]"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.png"), numbered_image(0))
+    with open_source(str(folder / "*.png")) as source:
+        assert len(list(source)) == 1

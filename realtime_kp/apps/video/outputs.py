@@ -19,7 +19,7 @@ from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline, RunMeter
 from realtime_kp.render import render
 from realtime_kp.sinks import PicturesSink, VideoFileSink
-from realtime_kp.sources import is_picture_spec
+from realtime_kp.sources import SourceKind, source_kind
 
 # Transport streams start at an arbitrary time; a small offset of a file is kept.
 _LATE_S = 0.5
@@ -149,9 +149,8 @@ class Outputs:
 
     def _sound_file(self) -> Path | None:
         source = self._job.source
-        if not self._job.config.video.audio or "://" in source or is_picture_spec(source):
-            return None
-        return Path(source) if Path(source).is_file() else None
+        heard = self._job.config.video.audio and source_kind(source) is SourceKind.VIDEO
+        return Path(source) if heard else None
 
     def _draw(self, tracked: TrackedFrame) -> NDArray[np.uint8] | None:
         if self._job.target is None:

@@ -1,0 +1,85 @@
+"""What a specification of a source names."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from enum import Enum
+from pathlib import Path
+
+from realtime_kp.errors import SourceError
+from realtime_kp.sources.demo import is_demo_spec
+from realtime_kp.sources.picture_file import is_picture_file
+from realtime_kp.sources.video import STREAM_SCHEMES
+
+log = logging.getLogger(__name__)
+
+_GLOB_CHARACTERS = re.compile(r"[*?\[]")
+
+
+class SourceKind(Enum):
+    """Kinds of sources."""
+
+    DEMO = "demo"
+    CAMERA = "camera"
+    STREAM = "stream"
+    FOLDER = "folder of pictures"
+    GLOB = "glob of pictures"
+    PICTURE = "picture"
+    VIDEO = "video file"
+
+    @property
+    def pictures(self) -> bool:
+        """Whether it is a set of pictures, or one."""
+        return self in (SourceKind.FOLDER, SourceKind.GLOB, SourceKind.PICTURE)
+
+
+def source_kind(spec: str | int | Path) -> SourceKind:
+    """The kind of source that a specification names.
+
+    What exists is a file or a folder, whatever characters its name holds. Only `demo`, numbers and
+    `/dev/videoN` keep their meaning beside a file of that name; `./demo` and a `Path` name the file.
+
+    Args:
+        spec: Specification as for `open_source`. A `Path` names files only.
+
+    Raises:
+        SourceError: The scheme of the address is unknown.
+    """
+    text = str(spec)
+    if not isinstance(spec, Path):
+        if is_demo_spec(text):
+            return SourceKind.DEMO
+        if text.isdecimal() or re.fullmatch(r"/dev/video\d+", text):
+            return SourceKind.CAMERA
+        scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
+        if scheme is not None:
+            if scheme[1].lower() not in STREAM_SCHEMES:
+                allowed = ", ".join(f"{s}://" for s in STREAM_SCHEMES)
+                raise SourceError(f"{scheme[1]}:// is not an address that can be opened; it takes {allowed}")
+            return SourceKind.STREAM
+    path = Path(text)
+    if os.path.isdir(path):
+        return SourceKind.FOLDER
+    if os.path.exists(path):
+        return SourceKind.PICTURE if is_picture_file(path) else SourceKind.VIDEO
+    # A glob may have no suffix (frames/*, img_0?); a name with brackets that ends in .mp4 is a video.
+    if _GLOB_CHARACTERS.search(path.name) and (
+        not path.suffix or "*" in path.suffix or is_picture_file(path)
+    ):
+        return SourceKind.GLOB
+    return SourceKind.PICTURE if is_picture_file(path) else SourceKind.VIDEO
+
+
+def tell_of_hidden_file(spec: str | int | Path) -> None:
+    """Say where a file or folder bears the name of the demo or the number of a camera."""
+    kind = source_kind(spec)
+    named = kind in (SourceKind.DEMO, SourceKind.CAMERA) and not os.path.isabs(str(spec))
+    if named and os.path.lexists(str(spec)):
+        log.warning("%s is the %s here; ./%s is the file of that name", spec, kind.value, spec)
+
+
+def is_picture_spec(spec: str | int | Path) -> bool:
+    """Whether a specification names pictures: a folder, a picture, or a glob of files."""
+    return source_kind(spec).pictures
