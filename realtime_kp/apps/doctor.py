@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.text import Text
 
 from realtime_kp.apps.exit_codes import DONE, MODEL
 from realtime_kp.config import SuperPointConfig
@@ -61,8 +62,8 @@ def run_doctor(config: SuperPointConfig, console: Console) -> int:
     """
     problems = []
     for finding in _findings(config):
-        mark = "[green]ok[/green]" if finding.problem is None else "[red]!![/red]"
-        console.print(f"{mark} [bold]{finding.topic}[/bold]: {finding.text}", highlight=False)
+        mark = ("ok", "green") if finding.problem is None else ("!!", "red")
+        console.print(Text.assemble(mark, " ", (finding.topic, "bold"), f": {finding.text}"))
         if finding.problem is not None:
             problems.append(finding)
     for finding in problems:

@@ -1,9 +1,12 @@
-"""Progress bars on standard error, since standard output is for results."""
+"""Progress bars on standard error, since standard output is for results.
+
+Names of files are shown as they are: brackets in them are no markup.
+"""
 
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 
 def progress_bars(quiet: bool) -> Progress:
@@ -12,7 +15,14 @@ def progress_bars(quiet: bool) -> Progress:
     Args:
         quiet: Show none.
     """
-    return Progress(console=Console(stderr=True), disable=quiet)
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=quiet,
+    )
 
 
 def labelled_progress_bars(quiet: bool, *, counts: bool) -> Progress:
@@ -23,10 +33,10 @@ def labelled_progress_bars(quiet: bool, *, counts: bool) -> Progress:
         counts: Also show the number of steps and how many are done.
     """
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         *([TextColumn("{task.completed}/{task.total}")] if counts else []),
-        TextColumn("{task.fields[shown]}"),
+        TextColumn("{task.fields[shown]}", markup=False),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         disable=quiet,

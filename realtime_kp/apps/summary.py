@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from realtime_kp.bench.regression import Change
 from realtime_kp.features import ModelInfo
@@ -121,11 +122,11 @@ def print_summary(summary: Summary, console: Console) -> None:
     """Print the summary as tables."""
     values = summary.values
     frames, tracks = values["frames"], values["tracks"]
-    console.print(
-        f"[bold]{summary.source}[/bold]: {frames['processed']} frames, {values['fps']:.1f} FPS, "
-        f"{frames['dropped']} dropped, {frames['written']} written; stopped by {values['stopped_by']}",
-        highlight=False,
+    counts = (
+        f": {frames['processed']} frames, {values['fps']:.1f} FPS, "
+        f"{frames['dropped']} dropped, {frames['written']} written; stopped by {values['stopped_by']}"
     )
+    console.print(Text.assemble((summary.source, "bold"), counts))
     if values["model"] is not None:
         width, height = values["inference_size"] or (0, 0)
         revision = f" at {values['revision']}" if values["revision"] else ""

@@ -66,7 +66,8 @@ class Commands:
     def __init__(self) -> None:
         self.quiet = False
         self.print_config = False
-        self._console = _Output()
+        # Names of files are printed as they are: brackets in them are no markup.
+        self._console = _Output(markup=False)
 
     def live(
         self,

@@ -288,6 +288,16 @@ def test_several_inputs_get_files_of_their_own(clip: Path) -> None:
     assert json.loads(Path("out/other_s.json").read_text())["frames"]["written"] == 3
 
 
+def test_brackets_in_a_name_are_printed_as_they_are(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "[bold] clip [/x].mp4"
+    Path("[bold] clip [").mkdir()
+    Path(name).write_bytes(clip.read_bytes())
+    assert main(["video", name, "--max-frames", "2", *FAST[:-1]]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"annotated: {Path(name).stem}_tracks.mp4" in printed
+    assert f"{name}: 2 frames" in printed
+
+
 def test_one_bad_input_does_not_keep_the_others_from_being_done(clip: Path) -> None:
     assert main(["video", "missing.mp4", str(clip), *FAST]) == 3
     assert Path("clip_tracks.mp4").exists()
