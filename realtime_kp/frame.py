@@ -15,12 +15,13 @@ class Frame:
 
     Attributes:
         index: Position among the frames that the source delivered, from 0.
-        time_s: Timestamp of the source in seconds: presentation time for files, capture clock for cameras.
+        time_s: Timestamp of the source in seconds, from 0 at the first frame that a file shows: presentation
+            time for files, capture clock for cameras.
         captured_at_s: `time.perf_counter()` at capture; for paced sources the time the frame was due.
         image_bgr: `(H, W, 3) uint8`, channels blue, green, red as in OpenCV.
         origin: File of this frame if the source is a set of pictures; otherwise empty.
-        session: Number of times a live source was reopened before this frame. Tracks do not continue across
-            sessions.
+        session: Number of times a live source was reopened, or the clock of a file jumped, before this frame.
+            Tracks do not continue across sessions.
     """
 
     index: int

@@ -66,11 +66,12 @@ def summarise(
     """
     counts, tracks = pipeline.counts, pipeline.tracker.counts
     info = pipeline.model_info if counts.processed else None
-    first = meter.time_to_first_frame_s
+    first, source_info = meter.time_to_first_frame_s, pipeline.source_info
     values: dict[str, Any] = {
         **model_entries(info),
         "inference_size": list(pipeline.inference_size) if pipeline.inference_size else None,
         "frames": frame_entries(counts, written),
+        "begin_s": None if source_info is None else round(source_info.begin_s, 6),
         "wall_s": round(meter.wall_s, 3),
         "fps": round(meter.rate.overall, 3),
         "time_to_first_frame_s": None if first is None else round(first, 3),

@@ -40,6 +40,9 @@ class InputConfig:
     picture_fps: Annotated[float, Parameter(name=["--picture-fps", "picture-fps"])] = 10.0
     """Frame rate of a folder of pictures that is read as a video."""
 
+    stream: int | None = None
+    """Number of the video stream to read from a file or address that holds several; null takes the largest."""
+
     def __post_init__(self) -> None:
         if isinstance(self.reconnect, int) and not isinstance(self.reconnect, bool):
             object.__setattr__(self, "reconnect", str(self.reconnect))
@@ -64,6 +67,7 @@ class InputConfig:
         require(0 < self.timeout_s <= 3600, "timeout_s must be above 0, up to 3600", self.timeout_s)
         require(self.max_pixels >= 1, "max_pixels must be at least 1", self.max_pixels)
         require(0 < self.picture_fps <= 1000, "picture_fps must be above 0, up to 1000", self.picture_fps)
+        require(self.stream is None or self.stream >= 0, "stream must be at least 0", self.stream)
 
     @property
     def reconnect_attempts(self) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any
 import av
 
 from realtime_kp.errors import first_line
-from realtime_kp.sources.video import FILE_FORMATS
+from realtime_kp.sources.container import FILE_FORMATS
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +23,12 @@ class Sound:
 
     Args:
         path: The file that the frames come from.
+        begin_s: Time 0 of the frames on the clock of the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, begin_s: float = 0.0) -> None:
         self._path = path
+        self._begin_s = begin_s
         self._input: av.container.InputContainer | None = None
         self._output: av.container.OutputContainer | None = None
         self._stream: av.stream.Stream | None = None
@@ -58,9 +60,10 @@ class Sound:
         """Copy packets up to a time.
 
         Args:
-            time_s: On the clock of the source.
+            time_s: On the clock of the frames.
             zero_s: Time 0 of the output on the same clock; earlier packets are dropped.
         """
+        time_s, zero_s = time_s + self._begin_s, zero_s + self._begin_s
         try:
             while self._next is not None and self._output is not None and self._stream is not None:
                 packet = self._next

@@ -60,7 +60,7 @@ class VideoFileSink:
         crf: Constant rate factor, 0 to 51.
         preset: Preset of the encoder.
         from_zero: Set the time of the first frame to 0, as for recordings.
-        sound: A file whose audio is copied.
+        sound: Audio to copy.
         pixel_aspect: Width to height of a pixel in display; None for square pixels.
         resume: Position from which the partial file of an earlier run is continued.
     """
@@ -73,7 +73,7 @@ class VideoFileSink:
         crf: int = 20,
         preset: str = "veryfast",
         from_zero: bool = False,
-        sound: Path | None = None,
+        sound: Sound | None = None,
         pixel_aspect: Fraction | None = None,
         resume: VideoMark | None = None,
     ) -> None:
@@ -89,7 +89,7 @@ class VideoFileSink:
         self._times = array("q")
         self._zero_s: float | None = None if from_zero else 0.0
         self._scaled = False
-        self._sound = None if sound is None else Sound(sound)
+        self._sound = sound
         self._pixel_aspect = pixel_aspect
         self._resume = resume
         self.frames = 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from realtime_kp.config import InputConfig
 from realtime_kp.sources.base import FrameSource, KnownScene, ReturningSource, SourceInfo
 from realtime_kp.sources.camera import CameraSource
+from realtime_kp.sources.container import display_name
 from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec, is_demo_spec
 from realtime_kp.sources.fake_camera import FakeCamera
 from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, read_picture
@@ -22,7 +23,7 @@ from realtime_kp.sources.specification import (
     source_kind,
     tell_of_hidden_file,
 )
-from realtime_kp.sources.video import VideoSource, display_name
+from realtime_kp.sources.video import VideoSource
 
 __all__ = [
     "DEMO_FRAMES",
@@ -83,11 +84,14 @@ def open_source(
         return _returning(lambda: CameraSource(device, config), config)
     if kind is SourceKind.STREAM:
         return _returning(
-            lambda: VideoSource(text, timeout_s=config.timeout_s, max_pixels=config.max_pixels), config
+            lambda: VideoSource(
+                text, timeout_s=config.timeout_s, max_pixels=config.max_pixels, stream=config.stream
+            ),
+            config,
         )
     if kind.pictures:
         return PicturesSource(text, fps=config.picture_fps, start_s=start_s, max_pixels=config.max_pixels)
-    return VideoSource(Path(text), start_s=start_s, max_pixels=config.max_pixels)
+    return VideoSource(Path(text), start_s=start_s, max_pixels=config.max_pixels, stream=config.stream)
 
 
 def _returning(make: Callable[[], FrameSource], config: InputConfig) -> FrameSource:

@@ -27,7 +27,7 @@ class SourceInfo:
         still: Whether it is a set of pictures rather than a video.
         pixel_aspect: Width to height of a pixel in display; None where square or unknown. Frames are
             delivered as stored: keypoints are in stored pixels.
-        begin_s: Start time on the clock of a file.
+        begin_s: Time of the first frame on the clock of a file; `Frame.time_s` counts from there.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Start and end of the video in a file, by its headers."""
+"""End of the video in a file, by its headers."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import re
 
 import av
 
+from realtime_kp.sources.container import Container
+
 _TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 
-def begin_s(container: av.container.InputContainer) -> float:
-    """Start time of the container: often 1.4 s for MPEG transport streams, hours for one from a broadcast."""
-    return max(0, container.start_time or 0) / av.time_base
-
-
-def end_s(container: av.container.InputContainer) -> float | None:
-    """End of the last video frame; None where no header tells.
+def end_s(opened: Container) -> float | None:
+    """End of the last video frame on the clock of the file; None where no header tells.
 
     The duration of a container is that of its longest stream: audio may be longer than the video.
     """
-    stream = container.streams.video[0]
+    container, stream = opened.container, opened.stream
     if stream.duration is not None and stream.time_base is not None:
         return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
     tag = _TAG.match(stream.metadata.get("DURATION", ""))
@@ -28,4 +25,4 @@ def end_s(container: av.container.InputContainer) -> float | None:
         return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
     if container.duration is None or len(container.streams) > 1:
         return None
-    return begin_s(container) + container.duration / av.time_base
+    return (container.start_time or 0) / av.time_base + container.duration / av.time_base

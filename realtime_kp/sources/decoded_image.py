@@ -2,39 +2,57 @@
 
 from __future__ import annotations
 
+import logging
+
 import av
 import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
+from realtime_kp.sources.orientation import Orientation
+
+log = logging.getLogger(__name__)
+
 _UNSPECIFIED = 2  # FFmpeg's AVCOL_SPC_UNSPECIFIED
 _HD_LINES = 720
 
 
-def upright_bgr(picture: av.VideoFrame, converter: VideoReformatter) -> NDArray[np.uint8]:
-    """Convert a decoded frame to BGR, blend transparency onto black, and apply its rotation.
+class FrameConverter:
+    """Converts the decoded frames of one video.
 
     Args:
-        picture: The decoded frame.
-        converter: Kept between the frames of a video, so that FFmpeg's scaler is set up once.
-
-    Returns:
-        `(H, W, 3) uint8`.
+        name: Of the video, for messages.
     """
-    colorspace = picture.colorspace
-    if colorspace == _UNSPECIFIED:
-        # Where a file does not name its colour matrix, players assume BT.709 for HD and BT.601 below.
-        colorspace = Colorspace.ITU709 if picture.height >= _HD_LINES else Colorspace.ITU601
-    if any(component.is_alpha for component in picture.format.components):
-        with_alpha = converter.reformat(picture, format="bgra", src_colorspace=colorspace)
-        image = _on_black(np.asarray(with_alpha.to_ndarray(), np.uint8))
-    else:
-        converted = converter.reformat(picture, format="bgr24", src_colorspace=colorspace)
-        image = np.asarray(converted.to_ndarray(), np.uint8)
-    quarter_turns = round(picture.rotation / 90) % 4
-    if quarter_turns:
-        image = np.rot90(image, quarter_turns)
-    return np.ascontiguousarray(image, dtype=np.uint8)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._scaler = VideoReformatter()  # FFmpeg sets it up once
+        self._told = False
+
+    def upright_bgr(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
+        """Convert a decoded frame to BGR, blend transparency onto black, turn and mirror it upright.
+
+        Returns:
+            `(H, W, 3) uint8`.
+        """
+        image = self._bgr(picture)
+        orientation = Orientation.of(picture)
+        if orientation.odd_degrees is not None and not self._told:
+            degrees = orientation.odd_degrees
+            log.warning("%s is to be turned by %.0f degrees: left as it is", self._name, degrees)
+            self._told = True
+        return np.ascontiguousarray(orientation.upright(image), dtype=np.uint8)
+
+    def _bgr(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
+        colorspace = picture.colorspace
+        if colorspace == _UNSPECIFIED:
+            # Where a file does not name its colour matrix, players assume BT.709 for HD, BT.601 below.
+            colorspace = Colorspace.ITU709 if picture.height >= _HD_LINES else Colorspace.ITU601
+        if any(component.is_alpha for component in picture.format.components):
+            with_alpha = self._scaler.reformat(picture, format="bgra", src_colorspace=colorspace)
+            return _on_black(np.asarray(with_alpha.to_ndarray(), np.uint8))
+        converted = self._scaler.reformat(picture, format="bgr24", src_colorspace=colorspace)
+        return np.asarray(converted.to_ndarray(), np.uint8)
 
 
 def _on_black(image_bgra: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -11,10 +11,10 @@ from pathlib import Path
 from realtime_kp.errors import SourceError
 from realtime_kp.sources.demo import is_demo_spec
 from realtime_kp.sources.picture_file import is_picture_file
-from realtime_kp.sources.video import STREAM_SCHEMES
 
 log = logging.getLogger(__name__)
 
+STREAM_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https")
 _GLOB_CHARACTERS = re.compile(r"[*?\[]")
 
 

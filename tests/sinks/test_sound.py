@@ -10,7 +10,7 @@ import pytest
 
 from realtime_kp.cli import main
 from realtime_kp.keypoints import TrackedFrame, Tracks
-from realtime_kp.sinks import VideoFileSink
+from realtime_kp.sinks import Sound, VideoFileSink
 from realtime_kp.sources import open_source
 from tests.conftest import numbered_image
 
@@ -105,7 +105,7 @@ def test_pictures_are_not_searched_for_sound(tmp_path: Path, capsys: pytest.Capt
 def test_a_fault_in_the_sound_costs_the_sound_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clip = sounding_clip(tmp_path / "clip.mp4")
     gone = tmp_path / "gone.mp4"
-    with open_source(clip) as source, VideoFileSink(tmp_path / "out.mp4", sound=gone) as sink:
+    with open_source(clip) as source, VideoFileSink(tmp_path / "out.mp4", sound=Sound(gone)) as sink:
         for frame in source:
             sink.write(frame.image_bgr, TrackedFrame(frame, None, Tracks.empty()))
     assert "gone.mp4 cannot be copied further" in caplog.text

@@ -42,9 +42,10 @@ def write(
 
 
 def read(path: Path) -> tuple[list[Image], list[float]]:
+    """The images, and their times on the clock of the file."""
     with VideoSource(path) as source:
-        frames = list(source)
-    return [frame.image_bgr for frame in frames], [frame.time_s for frame in frames]
+        frames, begin_s = list(source), source.info.begin_s
+    return [frame.image_bgr for frame in frames], [frame.time_s + begin_s for frame in frames]
 
 
 def files(folder: Path) -> list[str]:

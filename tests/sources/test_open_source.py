@@ -70,18 +70,18 @@ def test_addresses_are_streams_and_paths_are_not() -> None:
 
 
 def test_settings_reach_the_source(tmp_path: Path) -> None:
-    config = InputConfig(timeout_s=7, picture_fps=4, camera_fourcc="YUYV")
+    config = InputConfig(timeout_s=7, picture_fps=4, camera_fourcc="YUYV", stream=3)
     stream, camera = open_source("rtsp://camera/live", config), open_source(0, config)
     pictures = open_source(tmp_path, config, start_s=2)
     file = open_source("clip.mp4", config, start_s=2)
     assert isinstance(stream, VideoSource)
-    assert stream.timeout_s == 7
+    assert (stream.limits.timeout_s, stream.limits.stream) == (7, 3)
     assert isinstance(camera, CameraSource)
     assert camera.config is config
     assert isinstance(pictures, PicturesSource)
     assert (pictures.fps, pictures.start_s) == (4, 2)
     assert isinstance(file, VideoSource)
-    assert file.start_s == 2
+    assert (file.start_s, file.limits.stream) == (2, 3)
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,8 @@ from realtime_kp.apps.resume import RunState, save_state, settings_of, state_pat
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline, RunMeter
 from realtime_kp.render import render
-from realtime_kp.sinks import PicturesSink, VideoFileSink
+from realtime_kp.sinks import PicturesSink, Sound, VideoFileSink
 from realtime_kp.sources import SourceKind, source_kind
-
-# Transport streams start at an arbitrary time; a small offset of a file is kept.
-_LATE_S = 0.5
 
 
 class Outputs:
@@ -141,16 +138,16 @@ class Outputs:
             crf=config.output.crf,
             preset=config.output.preset,
             # Otherwise players would show nothing for the duration of the skipped part.
-            from_zero=config.video.start_s > 0 or (info is not None and info.begin_s > _LATE_S),
-            sound=self._sound_file(),
+            from_zero=config.video.start_s > 0,
+            sound=self._sound(),
             pixel_aspect=info.pixel_aspect if info else None,
             resume=None if self._resume is None else self._resume.video,
         )
 
-    def _sound_file(self) -> Path | None:
-        source = self._job.source
+    def _sound(self) -> Sound | None:
+        source, info = self._job.source, self._pipeline.source_info
         heard = self._job.config.video.audio and source_kind(source) is SourceKind.VIDEO
-        return Path(source) if heard else None
+        return Sound(Path(source), 0.0 if info is None else info.begin_s) if heard else None
 
     def _draw(self, tracked: TrackedFrame) -> NDArray[np.uint8] | None:
         if self._job.target is None:

@@ -1,0 +1,193 @@
+"""Opening of video files and network streams by PyAV (FFmpeg), and choice of the stream to decode."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import av
+import av.error
+from av.container import InputContainer
+from av.format import Flags
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from realtime_kp.errors import SourceError
+
+log = logging.getLogger(__name__)
+
+# Formats that make FFmpeg open further files (playlists, concat lists, numbered patterns) are excluded.
+FILE_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,ogg,gif,"
+    "h264,hevc,m4v,ivf,obu,yuv4mpegpipe,mjpeg,mxf,nut,dv,rm,wtv"
+)
+# Formats of network cameras that send pictures without any time.
+_PICTURE_FORMATS = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe", "image2pipe"})
+_STILL_FRAMES = 2
+_PLAYLISTS = frozenset({".m3u8", ".m3u", ".mpd", ".pls", ".ffconcat"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is accepted of an input.
+
+    Attributes:
+        timeout_s: Longest wait for a network stream; opening may take twice as long.
+        max_pixels: Largest number of pixels of a frame.
+        stream: Number of the stream in the container; None for the largest picture that moves.
+    """
+
+    timeout_s: float
+    max_pixels: int
+    stream: int | None = None
+
+
+class Container:
+    """An open file or network stream, and its stream of video.
+
+    Attributes:
+        name: Name for messages, without credentials.
+        container: As PyAV gives it.
+        stream: The stream that is decoded.
+    """
+
+    def __init__(self, location: str | Path, limits: Limits) -> None:
+        network = isinstance(location, str)
+        self.name = display_name(location)
+        self.container = _opened(location, self.name, limits)
+        try:
+            self.stream = _chosen(self.container, self.name, limits)
+            # Frame threading decodes faster but delays frames, which is wrong for a live stream.
+            _prepare(self.stream, self.name, "SLICE" if network else "AUTO", limits.max_pixels)
+        except BaseException:
+            self.container.close()
+            raise
+
+    @property
+    def fps(self) -> float | None:
+        """Nominal frame rate; None where unknown."""
+        own, measured = self.stream.guessed_rate, self.stream.average_rate
+        # Where a format has no times, what FFmpeg measures is the rate that it assumes itself.
+        rate = (own or measured) if self._flag(Flags.no_timestamps) else (measured or own)
+        return float(rate) if rate and 0 < float(rate) <= 1000 else None
+
+    @property
+    def duration_s(self) -> float | None:
+        """Declared duration of the longest stream; None where none is declared."""
+        duration = self.container.duration
+        return None if duration is None else duration / av.time_base
+
+    @property
+    def timeless(self) -> bool:
+        """Whether the format carries no times of its frames."""
+        return self._flag(Flags.no_timestamps) or self.container.format.name in _PICTURE_FORMATS
+
+    @property
+    def clock_may_jump(self) -> bool:
+        """Whether the clock of the format may start anew on the way, as in transport streams."""
+        return self._flag(Flags.ts_discont)
+
+    def tell_of_others(self) -> None:
+        """Say where the container holds other streams of video."""
+        others = [s for s in self.container.streams.video if s.index != self.stream.index and not _cover(s)]
+        if others:
+            sizes = ", ".join(f"{s.index} ({s.width}x{s.height})" for s in others)
+            log.warning(
+                "%s: stream %d (%dx%d) of several is taken; --input.stream takes another: %s",
+                self.name,
+                self.stream.index,
+                self.stream.width,
+                self.stream.height,
+                sizes,
+            )
+
+    def close(self) -> None:
+        """Close it."""
+        self.container.close()
+
+    def _flag(self, flag: Flags) -> bool:
+        return bool(self.container.format.flags & cast(int, flag.value))
+
+
+def display_name(location: str | Path) -> str:
+    """The location without credentials and query, for messages."""
+    if isinstance(location, Path):
+        return str(location)
+    scheme, separator, rest = location.partition("://")
+    if not separator:
+        return location
+    # A password may contain any of /?#: everything before the last @ is removed.
+    rest = rest.rpartition("@")[2]
+    return f"{scheme}://{re.split(r'[?#]', rest, maxsplit=1)[0]}"
+
+
+def reason(exc: Exception, timeout_s: float) -> str:
+    """What FFmpeg says went wrong, without the location, which may hold credentials."""
+    if isinstance(exc, av.error.ExitError):
+        return f"no answer for {timeout_s:g} s"
+    text = getattr(exc, "strerror", None) or str(exc)
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(text)).split(": '")[0].strip().rstrip(".")
+
+
+def _opened(location: str | Path, name: str, limits: Limits) -> InputContainer:
+    if isinstance(location, str):
+        options = {"flags": "low_delay", "rtsp_transport": "tcp"}
+        # Opening a stream takes several requests, each with the time-out.
+        timeout: tuple[float, float] | None = (2 * limits.timeout_s, limits.timeout_s)
+        mend, address = "check its address and that it is being sent", location
+    else:
+        _check_regular(location)
+        options, timeout = {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}, None
+        mend, address = "is it a video file?", str(location.absolute())
+        if location.suffix.lower() in _PLAYLISTS:
+            mend = "playlists are not opened, since they name other files; give the video itself"
+    try:
+        return av.open(address, options=options, timeout=timeout)
+    except (av.FFmpegError, OSError, ValueError) as exc:
+        cause = reason(exc, 2 * limits.timeout_s)
+        raise SourceError(f"cannot open {name}: {cause}; {mend}") from exc
+
+
+def _chosen(container: InputContainer, name: str, limits: Limits) -> VideoStream:
+    videos = [stream for stream in container.streams.video if not _cover(stream)]
+    if limits.stream is not None:
+        wanted = [stream for stream in videos if stream.index == limits.stream]
+        if not wanted:
+            there = ", ".join(str(stream.index) for stream in videos) or "none"
+            raise SourceError(f"{name} has no video stream {limits.stream}; those with video: {there}")
+        return wanted[0]
+    if not videos:
+        cover = ", only a cover picture" if container.streams.video else ""
+        raise SourceError(f"{name} holds no video{cover}")
+    best = container.streams.best("video")
+
+    def worth(stream: VideoStream) -> tuple[bool, int, bool]:
+        still = 0 < stream.frames <= _STILL_FRAMES
+        return not still, stream.width * stream.height, best is not None and stream.index == best.index
+
+    return max(videos, key=worth)
+
+
+def _cover(stream: VideoStream) -> bool:
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def _prepare(stream: VideoStream, name: str, threads: Literal["SLICE", "AUTO"], max_pixels: int) -> None:
+    if stream.codec_context is None:
+        raise SourceError(f"{name} is in a video format that this build cannot decode")
+    if stream.width * stream.height > max_pixels:
+        size = f"{stream.width}x{stream.height}"
+        raise SourceError(f"{name} declares frames of {size}, more than --max-pixels allows")
+    stream.codec_context.options = {"max_pixels": str(max_pixels)}
+    stream.thread_type = threads
+
+
+def _check_regular(path: Path) -> None:
+    if not os.path.exists(path):
+        raise SourceError(f"there is no file {path}")
+    if not path.is_file():
+        raise SourceError(f"{path} is not a regular file")
