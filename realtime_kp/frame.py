@@ -22,6 +22,7 @@ class Frame:
         origin: File of this frame if the source is a set of pictures; otherwise empty.
         session: Number of times a live source was reopened, or the clock of a file jumped, before this frame.
             Tracks do not continue across sessions.
+        damaged: Whether the decoder says that parts of it are wrong; no track starts in such a frame.
     """
 
     index: int
@@ -30,6 +31,7 @@ class Frame:
     image_bgr: NDArray[np.uint8]
     origin: str = ""
     session: int = 0
+    damaged: bool = False
 
     def __post_init__(self) -> None:
         if self.index < 0:

@@ -41,7 +41,7 @@ class InputConfig:
     """Frame rate of a folder of pictures that is read as a video."""
 
     stream: int | None = None
-    """Number of the video stream to read from a file or address that holds several; null takes the largest."""
+    """Number of the video stream to read where an input holds several; null takes the largest."""
 
     def __post_init__(self) -> None:
         if isinstance(self.reconnect, int) and not isinstance(self.reconnect, bool):

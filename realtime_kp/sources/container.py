@@ -93,7 +93,11 @@ class Container:
 
     def tell_of_others(self) -> None:
         """Say where the container holds other streams of video."""
-        others = [s for s in self.container.streams.video if s.index != self.stream.index and not _cover(s)]
+        others = [
+            stream
+            for stream in self.container.streams.video
+            if stream.index != self.stream.index and stream.codec_context is not None and not _cover(stream)
+        ]
         if others:
             sizes = ", ".join(f"{s.index} ({s.width}x{s.height})" for s in others)
             log.warning(
@@ -163,6 +167,9 @@ def _chosen(container: InputContainer, name: str, limits: Limits) -> VideoStream
     if not videos:
         cover = ", only a cover picture" if container.streams.video else ""
         raise SourceError(f"{name} holds no video{cover}")
+    videos = [stream for stream in videos if stream.codec_context is not None]
+    if not videos:
+        raise SourceError(f"{name} is in a video format that this build cannot decode")
     best = container.streams.best("video")
 
     def worth(stream: VideoStream) -> tuple[bool, int, bool]:

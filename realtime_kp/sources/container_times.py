@@ -17,6 +17,9 @@ def end_s(opened: Container) -> float | None:
     The duration of a container is that of its longest stream: audio may be longer than the video.
     """
     container, stream = opened.container, opened.stream
+    if container.format.name == "avi" and stream.frames and stream.time_base is not None:
+        # FFmpeg ends an AVI that is cut short where its data ends; the header counts in ticks.
+        return float(stream.frames * stream.time_base)
     if stream.duration is not None and stream.time_base is not None:
         return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
     tag = _TAG.match(stream.metadata.get("DURATION", ""))

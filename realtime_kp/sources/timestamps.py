@@ -80,8 +80,10 @@ class IncreasingTimes:
     def _jumped(self, time_s: float) -> bool:
         if not self._clock_may_jump or self._newest_s is None:
             return False
-        reorder_s = 4 * self._look_ahead * self._step_s
-        return not -max(_BACKWARD_S, reorder_s) <= time_s - self._newest_s <= _FORWARD_S
+        # After a loss a frame may come too early: only what is before all frames held is back in time.
+        oldest_s = min(self._times, default=self._newest_s + self._shift_s) - self._shift_s
+        backward_s = max(_BACKWARD_S, 4 * self._look_ahead * self._step_s)
+        return time_s < oldest_s - backward_s or time_s > self._newest_s + _FORWARD_S
 
     def _begin_again(self, time_s: float) -> None:
         assert self._newest_s is not None

@@ -17,6 +17,7 @@ from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
 from realtime_kp.sources.container import Container, Limits, display_name, reason
 from realtime_kp.sources.container_times import end_s
+from realtime_kp.sources.damage import Damage
 from realtime_kp.sources.decoded_image import FrameConverter
 from realtime_kp.sources.deinterlace import deinterlaced
 from realtime_kp.sources.orientation import Orientation
@@ -24,8 +25,6 @@ from realtime_kp.sources.timestamps import IncreasingTimes, Timed
 
 log = logging.getLogger(__name__)
 
-_EARLY_END_S = 1.0
-_EARLY_END_SHARE = 0.02
 LOOK_AHEAD = 4
 
 
@@ -53,6 +52,7 @@ class VideoSource:
         self._container: Container | None = None
         self._info: SourceInfo | None = None
         self._begun = False
+        self._damage = Damage()
         self._converter = FrameConverter(display_name(location))
 
     @property
@@ -85,13 +85,12 @@ class VideoSource:
     def __iter__(self) -> Iterator[Frame]:
         if self._begun and not self.info.live:
             self._reopen()
-            self.damage = None
-        self._begun = True
+        self._begun, self.damage, self._damage = True, None, Damage()
         if self.start_s > 0:
             self._seek()
-        index, origin_s, arrived_s = 0, None if self.is_stream else self.info.begin_s, None
-        end = 0.0
-        last: Timed | None = None
+        origin_s, arrived_s = None if self.is_stream else self.info.begin_s, None
+        index, last_s = 0, 0.0
+        timed: Timed | None = None
         for timed in self._timed():
             now_s = time.perf_counter()
             origin_s = timed.time_s if origin_s is None else origin_s
@@ -99,15 +98,16 @@ class VideoSource:
             time_s = now_s - arrived_s if self._by_arrival else timed.time_s - origin_s
             if time_s < self.start_s - 1e-6:
                 continue
+            damaged = timed.picture.is_corrupt
+            self._damage.frames += damaged
+            self._damage.note_gap(time_s - last_s if index else 0.0, self.info.fps)
             image = self._converter.upright_bgr(timed.picture)
-            yield Frame(index, time_s, now_s, image, session=timed.jumps)
-            index, last, end = index + 1, timed, time_s
-        if last is None:
+            yield Frame(index, time_s, now_s, image, session=timed.jumps, damaged=damaged)
+            index, last_s = index + 1, time_s
+        if timed is None or index == 0:
             where = f" after second {self.start_s:g}" if self.start_s > 0 else " that can be decoded"
             raise SourceError(f"{self.info.name} holds no frames{where}")
-        picture = last.picture
-        shown_s = float((picture.duration or 0) * picture.time_base) if picture.time_base else 0.0
-        self._note_missing(index, end + shown_s, jumped=last.jumps > 0)
+        self.damage = self._described_damage(index, last_s, timed)
 
     @property
     def _open_container(self) -> Container:
@@ -161,7 +161,6 @@ class VideoSource:
             first = next(self._timed(tell=False), None)
         except SourceError:
             first = None
-        self.damage = None
         self._reopen()
         return first
 
@@ -181,43 +180,36 @@ class VideoSource:
         self._reopen()
 
     def _pictures(self) -> Iterator[av.VideoFrame]:
-        opened = self._open_container
-        faults = 0
+        opened, damage = self._open_container, self._damage
         packets = opened.container.demux(opened.stream)
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
-                break
+                return
             except (av.FFmpegError, OSError) as exc:
                 cause = reason(exc, self.limits.timeout_s)
                 if self.is_stream:
                     raise SourceError(f"{opened.name} stopped: {cause}") from exc
-                self.damage = f"reading stopped early: {cause}"
-                break
+                damage.stopped = cause
+                return
+            damage.incomplete += packet.is_corrupt
             try:
                 yield from packet.decode()
             except av.FFmpegError as exc:
-                faults += 1
+                damage.undecodable += 1
                 log.debug("undecodable packet: %s", exc)
-        if faults:
-            self.damage = f"{faults} packets could not be decoded"
 
-    def _note_missing(self, decoded: int, came_s: float, *, jumped: bool) -> None:
-        """Set `damage` where the last frame ends too early."""
-        if self.is_stream or self._container is None:
-            return
-        declared_s = end_s(self._container)
-        # Frame counts in headers are unreliable, the last timestamp is not; over a jump, no clock tells.
-        whole_s = None if declared_s is None or jumped else declared_s - self.info.begin_s
-        early = whole_s is not None and whole_s - came_s > max(_EARLY_END_S, _EARLY_END_SHARE * whole_s)
-        if not early and self.damage is None:
-            return
-        about = decoded
-        if early and whole_s is not None and came_s > self.start_s:
-            about = max(decoded + 1, round(decoded * (whole_s - self.start_s) / (came_s - self.start_s)))
-        detail = f" ({self.damage})" if self.damage else ""
-        self.damage = f"{self.info.name} is damaged: decoded {decoded} of about {about} frames{detail}"
+    def _described_damage(self, decoded: int, last_s: float, last: Timed) -> str | None:
+        if self._container is None:
+            return None
+        picture, ends_s = last.picture, None if self.is_stream else end_s(self._container)
+        shown_s = float((picture.duration or 0) * picture.time_base) if picture.time_base else 0.0
+        # Over a jump of the clock no header tells the end.
+        whole_s = None if ends_s is None or last.jumps else ends_s - self.info.begin_s
+        came_s, count = last_s + shown_s - self.start_s, self.info.frame_count
+        whole_s = None if whole_s is None else whole_s - self.start_s
+        return self._damage.describe(self.info.name, decoded, count, came_s, whole_s)
 
     def _reopen(self) -> None:
         self._close()

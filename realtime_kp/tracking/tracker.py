@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, Protocol
 
 import numpy as np
@@ -75,7 +76,7 @@ class Tracker:
         self._dim: int | None = None
         self._scene: tuple[int, tuple[int, int]] | None = None
         self._last_index: int | None = None
-        self._expired = 0
+        self._damaged: deque[int] = deque(maxlen=self.config.history)
 
     def update(self, frame: Frame, keypoints: Keypoints | None) -> Tracks:
         """Advance all tracks to a frame.
@@ -85,7 +86,7 @@ class Tracker:
             keypoints: A detection of this frame, or of the earlier one that `keypoints.frame_index` names. A
                 late detection is associated with the tracks as they were in its frame, and its results are
                 carried to this one; where its frame has left the history it is dropped and counted. None
-                where there is none.
+                where there is none. Of a damaged frame it is not used: what is seen there may not exist.
 
         Returns:
             All current tracks, by ascending id.
@@ -101,8 +102,12 @@ class Tracker:
         # Motion goes on in frames that were dropped before they reached the tracker.
         elapsed = max(1, frame.index - self._last_index) if self._last_index is not None else 1
         self._last_index = frame.index
+        if frame.damaged:
+            self._damaged.append(frame.index)
         if keypoints is not None:
             keypoints = self._checked(frame, keypoints)
+            of_frame = frame.index if keypoints.frame_index is None else keypoints.frame_index
+            keypoints = None if of_frame in self._damaged else keypoints
         return self._method.update(frame, keypoints, elapsed)
 
     def reset(self) -> None:

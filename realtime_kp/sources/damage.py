@@ -1,0 +1,68 @@
+"""What was found wrong with a video while it was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_EARLY_END_S = 1.0
+_EARLY_END_SHARE = 0.02
+_HOLE_S, _HOLE_FRAMES = 0.5, 10
+_LIKELY = 1.25
+
+
+@dataclass(slots=True)
+class Damage:
+    """Counts of what is wrong.
+
+    Attributes:
+        undecodable: Packets that the decoder refuses.
+        incomplete: Packets of which the container says that parts are missing. A joint of two transport
+            streams counts as one as well: alone they tell nothing.
+        frames: Frames of which the decoder says that parts are wrong.
+        hole_s: Time without a frame in all, beside incomplete packets.
+        stopped: Why reading stopped early; empty where it did not.
+    """
+
+    undecodable: int = 0
+    incomplete: int = 0
+    frames: int = 0
+    hole_s: float = 0.0
+    stopped: str = ""
+
+    def note_gap(self, gap_s: float, fps: float | None) -> None:
+        """Note the time between two frames, where it is far beyond the nominal one."""
+        if self.incomplete and gap_s > max(_HOLE_S, _HOLE_FRAMES / (fps or 30.0)):
+            self.hole_s += gap_s
+
+    def describe(
+        self, name: str, decoded: int, declared: int | None, came_s: float, whole_s: float | None
+    ) -> str | None:
+        """One line for the user; None where nothing is wrong.
+
+        Args:
+            name: Of the video.
+            decoded: Number of its frames that came.
+            declared: Number of frames that it declares; None where it declares none.
+            came_s: Time from its first frame to the end of the last one that came.
+            whole_s: Time from its first frame to its declared end; None where none is declared.
+        """
+        details = []
+        if self.frames:
+            details.append(f"{self.frames} of them damaged")
+        if self.undecodable:
+            details.append(f"{self.undecodable} packets could not be decoded")
+        if self.hole_s:
+            details.append(f"none for {self.hole_s:.1f} s")
+        if self.stopped:
+            details.append(f"reading stopped early: {self.stopped}")
+        # Frame counts in headers are unreliable, the last timestamp is not.
+        whole_s = came_s if whole_s is None else whole_s
+        early = whole_s - came_s > max(_EARLY_END_S, _EARLY_END_SHARE * whole_s)
+        if not early and not details:
+            return None
+        filled_s = came_s - self.hole_s
+        about = round(decoded * max(whole_s, came_s) / filled_s) if filled_s > 0 else decoded
+        if declared is not None and declared <= _LIKELY * about:
+            about = max(about, declared)
+        detail = f" ({', '.join(details)})" if details else ""
+        return f"{name} is damaged: decoded {decoded} of about {max(about, decoded + early)} frames{detail}"
