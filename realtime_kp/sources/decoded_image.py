@@ -10,6 +10,7 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from realtime_kp.sources.orientation import Orientation
+from realtime_kp.sources.tone_mapping import HLG, PQ, WIDE, ToneMapper
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ class FrameConverter:
     def __init__(self, name: str) -> None:
         self._name = name
         self._scaler = VideoReformatter()  # FFmpeg sets it up once
+        self._wide_scaler = VideoReformatter()
+        self._mapper: ToneMapper | None = None
         self._told = False
 
     def upright_bgr(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
@@ -44,6 +47,8 @@ class FrameConverter:
         return np.ascontiguousarray(orientation.upright(image), dtype=np.uint8)
 
     def _bgr(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
+        if picture.color_trc in (PQ, HLG):
+            picture = self._standard(picture)
         colorspace = picture.colorspace
         if colorspace == _UNSPECIFIED:
             # Where a file does not name its colour matrix, players assume BT.709 for HD, BT.601 below.
@@ -53,6 +58,13 @@ class FrameConverter:
             return _on_black(np.asarray(with_alpha.to_ndarray(), np.uint8))
         converted = self._scaler.reformat(picture, format="bgr24", src_colorspace=colorspace)
         return np.asarray(converted.to_ndarray(), np.uint8)
+
+    def _standard(self, picture: av.VideoFrame) -> av.VideoFrame:
+        if self._mapper is None or self._mapper.transfer != picture.color_trc:
+            self._mapper = ToneMapper(picture.color_trc)
+            log.info("%s has a high dynamic range: mapped to BT.709", self._name)
+        wide = self._wide_scaler.reformat(picture, format=ToneMapper.FORMAT, src_colorspace=WIDE)
+        return self._mapper.to_standard(wide)
 
 
 def _on_black(image_bgra: NDArray[np.uint8]) -> NDArray[np.uint8]:
