@@ -71,7 +71,13 @@ class Tables:
         tracks, lines = (None, None) if self._resume is None else (self._resume.tracks, self._resume.log)
         sinks: list[FrameSink] = []
         if output.tracks is not None:
-            table = TracksTableSink(output.tracks, tracks, with_lost=output.lost_tracks)
+            info = self._pipeline.source_info
+            table = TracksTableSink(
+                output.tracks,
+                tracks,
+                with_lost=output.lost_tracks,
+                with_pictures=info is not None and info.still,
+            )
             self._tracks = self._stack.enter_context(table)
             sinks.append(self._tracks)
         if output.features is not None:

@@ -43,6 +43,9 @@ class InputConfig:
     stream: int | None = None
     """Number of the video stream to read where an input holds several; null takes the largest."""
 
+    range: str | None = None
+    """Values LO,HI that are shown as black and white, of pictures and cameras of 16 bits; null finds them."""
+
     def __post_init__(self) -> None:
         if isinstance(self.reconnect, int) and not isinstance(self.reconnect, bool):
             object.__setattr__(self, "reconnect", str(self.reconnect))
@@ -68,6 +71,20 @@ class InputConfig:
         require(self.max_pixels >= 1, "max_pixels must be at least 1", self.max_pixels)
         require(0 < self.picture_fps <= 1000, "picture_fps must be above 0, up to 1000", self.picture_fps)
         require(self.stream is None or self.stream >= 0, "stream must be at least 0", self.stream)
+        require(
+            self.range is None or self.value_range is not None,
+            "range must be two numbers such as 100,4095, the lower first",
+            self.range,
+        )
+
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """`range` as two numbers; None where it is not given, or is none."""
+        number = r"[+-]?\d+(?:\.\d*)?"
+        found = re.fullmatch(rf"\s*({number})\s*,\s*({number})\s*", self.range or "")
+        if found is None or float(found[1]) >= float(found[2]):
+            return None
+        return float(found[1]), float(found[2])
 
     @property
     def reconnect_attempts(self) -> int | None:

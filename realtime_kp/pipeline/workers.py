@@ -87,9 +87,9 @@ class CaptureWorker:
         A live source is read from the start, but frames from before the network is ready are discarded and
         not counted: otherwise the first displayed frames would be as old as the loading time.
         """
-        next_time_s = 0.0
+        next_time_s, next_index = 0.0, 0
         while not self._reached_max_frames():
-            first_index, first_time_s = self._shared.read, next_time_s
+            first_index, first_time_s, zero_index = self._shared.read, next_time_s, next_index
             zero_s = 0.0 if first_index == 0 else None  # a restarted source continues without a time gap
             frames: Iterator[Frame] = iter(source)
             for _ in islice(frames, self._skip):
@@ -105,12 +105,14 @@ class CaptureWorker:
                 grab_ms = (time.perf_counter() - started_s) * 1e3
                 if not self._shared.ready.is_set():
                     continue
-                index = self._skip + self._shared.read
+                # Pictures keep their places, also after one that cannot be read.
+                index = zero_index + frame.index if info.still else self._skip + self._shared.read
                 if zero_s is None:
                     zero_s = frame.time_s
                 frame = replace(frame, index=index, time_s=first_time_s + frame.time_s - zero_s)
                 self._shared.read += 1
                 yield frame, started_s, grab_ms
+                next_index = index + 1
                 next_time_s = frame.time_s + 1 / (info.fps or 30.0)
                 if self._reached_max_frames():
                     return

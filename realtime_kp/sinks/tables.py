@@ -6,11 +6,11 @@ import csv
 import json
 import math
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from realtime_kp.keypoints import TrackedFrame, TrackState
 from realtime_kp.sinks.base import PartialFile, reopen_at, write_error
 
 COLUMNS = ("frame", "time_s", "track_id", "x", "y", "score", "length", "sigma_px", "state")
+PICTURE_COLUMN = "picture"
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
@@ -37,6 +38,7 @@ class TrackRow:
         length: Number of frames in which the track was seen so far.
         sigma_px: Standard deviation of the position, rounded to 0.001; None where unknown.
         state: `confirmed`, seen in this frame, or `lost`.
+        picture: File of the frame; empty where the source is no set of pictures.
     """
 
     frame: int
@@ -48,6 +50,7 @@ class TrackRow:
     length: int
     sigma_px: float | None
     state: str
+    picture: str = ""
 
 
 def track_rows(tracked: TrackedFrame, *, with_lost: bool = False) -> list[TrackRow]:
@@ -74,6 +77,7 @@ def track_rows(tracked: TrackedFrame, *, with_lost: bool = False) -> list[TrackR
             *(frame, time_s, track_id, x, y, score, length),
             sigma_px=None if math.isnan(sigma_px) else sigma_px,
             state=TrackState(state).name.lower(),
+            picture=tracked.frame.origin,
         )
         for track_id, (x, y), score, length, sigma_px, state in zip(
             *(column.tolist() for column in columns), strict=True
@@ -88,14 +92,23 @@ class TracksTableSink:
         path: `.csv`, `.jsonl` or `.parquet`; the last needs pyarrow (`pip install 'realtime-kp[parquet]'`).
         resume: Size in bytes, from `mark`, after which the file of an earlier run is continued.
         with_lost: Write lost tracks too, where they are predicted.
+        with_pictures: Add a column with the file of each frame, for sets of pictures.
 
     Raises:
         ConfigError: The suffix is unknown, or pyarrow is missing.
     """
 
-    def __init__(self, path: Path, resume: int | None = None, *, with_lost: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        resume: int | None = None,
+        *,
+        with_lost: bool = False,
+        with_pictures: bool = False,
+    ) -> None:
         check_table_name(path)
         self._with_lost = with_lost
+        self._columns = (*COLUMNS, PICTURE_COLUMN) if with_pictures else COLUMNS
         self.path = path
         self._kind = path.suffix.lower()
         self._file = PartialFile(path, _make_parquet if self._kind == ".parquet" else None)
@@ -110,7 +123,7 @@ class TracksTableSink:
         try:
             self._out = open(self._file.partial, "w", encoding="utf-8", newline="")
             if self._kind != ".jsonl":
-                csv.writer(self._out, lineterminator="\n").writerow(COLUMNS)
+                csv.writer(self._out, lineterminator="\n").writerow(self._columns)
         except OSError as exc:
             raise write_error(self.path, exc) from exc
         return self
@@ -150,9 +163,9 @@ class TracksTableSink:
         rows = track_rows(tracked, with_lost=self._with_lost)
         try:
             if self._kind == ".jsonl":
-                self._out.writelines(json.dumps(asdict(row)) + "\n" for row in rows)
+                self._out.writelines(json.dumps(_entries(row, self._columns)) + "\n" for row in rows)
             else:
-                _write_csv(self._out, rows)
+                _write_csv(self._out, rows, self._columns)
         except OSError as exc:
             raise write_error(self.path, exc) from exc
         self._rows += len(rows)
@@ -187,12 +200,18 @@ def check_table_name(path: Path) -> None:
             ) from exc
 
 
-def _write_csv(out: IO[str], rows: Iterable[TrackRow]) -> None:
+def _entries(row: TrackRow, columns: Sequence[str]) -> dict[str, Any]:
+    entries = asdict(row)
+    return {name: entries[name] for name in columns}
+
+
+def _write_csv(out: IO[str], rows: Iterable[TrackRow], columns: Sequence[str]) -> None:
     csv.writer(out, lineterminator="\n").writerows(
         (
             *(r.frame, f"{r.time_s:.6f}", r.track_id, f"{r.x:.3f}", f"{r.y:.3f}", f"{r.score:.5f}", r.length),
             "" if r.sigma_px is None else f"{r.sigma_px:.3f}",
             r.state,
+            *([r.picture] if PICTURE_COLUMN in columns else []),
         )
         for r in rows
     )
@@ -206,9 +225,13 @@ def _make_parquet(grown: Path, target: Path) -> None:
 
     types = (
         *(pa.int64(), pa.float64(), pa.int64(), pa.float64(), pa.float64(), pa.float64(), pa.int32()),
-        *(pa.float64(), pa.string()),
+        *(pa.float64(), pa.string(), pa.string()),
     )
-    schema = pa.schema(list(zip(COLUMNS, types, strict=True)))
+    with open(grown, encoding="utf-8", newline="") as text:
+        columns = next(csv.reader(text), list(COLUMNS))
+    schema = pa.schema(
+        [field for field in zip((*COLUMNS, PICTURE_COLUMN), types, strict=True) if field[0] in columns]
+    )
     options = pc.ConvertOptions(column_types=schema)
     with (
         pc.open_csv(grown, convert_options=options) as blocks,
@@ -223,9 +246,10 @@ def _make_csv(whole: Path, target: Path) -> None:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(whole) as table, open(target, "w", encoding="utf-8", newline="") as out:
-        csv.writer(out, lineterminator="\n").writerow(COLUMNS)
+        columns = table.schema_arrow.names
+        csv.writer(out, lineterminator="\n").writerow(columns)
         for block in table.iter_batches():
-            _write_csv(out, (TrackRow(**row) for row in block.to_pylist()))
+            _write_csv(out, (TrackRow(**row) for row in block.to_pylist()), columns)
 
 
 def _arrow_faults() -> tuple[type[Exception], ...]:

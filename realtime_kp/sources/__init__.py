@@ -11,6 +11,7 @@ from realtime_kp.sources.camera import CameraSource
 from realtime_kp.sources.container import display_name
 from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec, is_demo_spec
 from realtime_kp.sources.fake_camera import FakeCamera
+from realtime_kp.sources.moving_picture import MovingPictureSource
 from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, read_picture
 from realtime_kp.sources.pictures import PicturesSource, list_pictures
 from realtime_kp.sources.procedural import procedural_picture
@@ -34,6 +35,7 @@ __all__ = [
     "FakeCamera",
     "FrameSource",
     "KnownScene",
+    "MovingPictureSource",
     "PicturesSource",
     "ReconnectingSource",
     "ReturningSource",
@@ -89,8 +91,22 @@ def open_source(
             ),
             config,
         )
+    if kind is SourceKind.MOVING_PICTURE:
+        return MovingPictureSource(
+            Path(text),
+            fps=config.picture_fps,
+            start_s=start_s,
+            max_pixels=config.max_pixels,
+            value_range=config.value_range,
+        )
     if kind.pictures:
-        return PicturesSource(text, fps=config.picture_fps, start_s=start_s, max_pixels=config.max_pixels)
+        return PicturesSource(
+            text,
+            fps=config.picture_fps,
+            start_s=start_s,
+            max_pixels=config.max_pixels,
+            value_range=config.value_range,
+        )
     return VideoSource(Path(text), start_s=start_s, max_pixels=config.max_pixels, stream=config.stream)
 
 

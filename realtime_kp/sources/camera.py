@@ -19,6 +19,8 @@ from realtime_kp.config import InputConfig, parse_size
 from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
+from realtime_kp.sources.captured_image import captured_bgr
+from realtime_kp.sources.value_range import ValueRange
 
 _RETRIES = 3
 
@@ -63,6 +65,8 @@ class CameraSource:
         self._open_with = open_with
         self._capture: Capture | None = None
         self._info: SourceInfo | None = None
+        self._fourcc = ""
+        self._values = ValueRange(f"camera {device}", self.config.value_range)
 
     @property
     def _name(self) -> str:
@@ -118,12 +122,16 @@ class CameraSource:
                 continue
             failures, last_at_s = 0, grabbed_at_s
             first_at_s = grabbed_at_s if first_at_s is None else first_at_s
-            yield Frame(index, grabbed_at_s - first_at_s, grabbed_at_s, _as_bgr(image))
+            yield Frame(index, grabbed_at_s - first_at_s, grabbed_at_s, self._converted(image))
             index += 1
+
+    def _converted(self, image: Any) -> NDArray[np.uint8]:
+        return captured_bgr(image, self.info.size_wh, self._fourcc, self._values, self._name)
 
     def _describe(self, capture: Capture) -> SourceInfo:
         width, height = (int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         fps = float(capture.get(cv2.CAP_PROP_FPS))
+        self._fourcc = _fourcc_text(int(capture.get(cv2.CAP_PROP_FOURCC)))
         size = (width, height) if width > 0 and height > 0 else None
         return SourceInfo(self._name, size, fps if 0 < fps <= 1000 else None, None, live=True)
 
@@ -150,7 +158,5 @@ class CameraSource:
             capture.set(cv2.CAP_PROP_FPS, self.config.camera_fps)
 
 
-def _as_bgr(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if image.ndim == 2 or image.shape[2] == 1:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
-    return image
+def _fourcc_text(code: int) -> str:
+    return "".join(chr(code >> shift & 255) for shift in (0, 8, 16, 24)) if code > 0 else ""

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,15 +16,20 @@ from realtime_kp.config import InputConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
-from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, read_picture
+from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, deep_values, read_picture
+from realtime_kp.sources.value_range import ValueRange
 
 log = logging.getLogger(__name__)
+
+_SAMPLED_PICTURES = 9
+_UNREAD_SUFFIXES = frozenset({".heic", ".heif", ".jxl", ".exr", ".dng", ".cr2", ".nef", ".arw"})
 
 
 class PicturesSource:
     """Pictures in natural order of their names, with EXIF orientation applied; sizes may differ.
 
-    Unreadable pictures are skipped with a warning and listed in `damage`.
+    Unreadable pictures are skipped with a warning and listed in `damage`; their numbers and times stay free.
+    Values of more than eight bits have one range for all pictures.
     """
 
     def __init__(
@@ -34,12 +39,14 @@ class PicturesSource:
         fps: float = 10.0,
         start_s: float = 0.0,
         max_pixels: int = InputConfig().max_pixels,
+        value_range: tuple[float, float] | None = None,
     ) -> None:
         self.max_pixels = max_pixels
         self.location = location
         self.fps = fps
         self.start_s = start_s
         self.damage: str | None = None
+        self._values = ValueRange(str(location), value_range)
         self._paths: list[Path] | None = None
         self._first = 0
 
@@ -66,33 +73,52 @@ class PicturesSource:
 
     def __iter__(self) -> Iterator[Frame]:
         assert self._paths is not None
-        index, unread = 0, 0
-        for path in self._paths:
+        self._learn_values(self._paths)
+        unread = 0
+        for index, path in enumerate(self._paths):
             try:
-                image = read_picture(path, self.max_pixels)
+                image = read_picture(path, self.max_pixels, self._values)
             except SourceError as exc:
                 if len(self._paths) == 1:
                     raise
                 log.warning("%s", exc)
                 unread += 1
                 continue
-            yield Frame(index, (self._first + index) / self.fps, time.perf_counter(), image, origin=str(path))
-            index += 1
-        if unread and index == 0:
+            time_s = (self._first + index) / self.fps
+            yield Frame(index, time_s, time.perf_counter(), image, origin=str(path))
+        count = len(self._paths)
+        if unread == count:
             raise SourceError(f"none of the {unread} pictures of {self.location} can be read")
         if unread:
-            self.damage = f"{self.location}: {unread} of {index + unread} pictures could not be read"
+            self.damage = f"{self.location}: {unread} of {count} pictures could not be read"
+
+    def _learn_values(self, paths: list[Path]) -> None:
+        """Take the range of deep values from pictures all over the sequence, so that it holds for all."""
+        if self._values.known:
+            return
+        found = []
+        for path in paths[:: max(1, len(paths) // _SAMPLED_PICTURES)]:
+            try:
+                values = deep_values(path, self.max_pixels)
+            except SourceError:
+                continue
+            if values is None:
+                return
+            found.append(values)
+        self._values.learn(found)
 
 
 def list_pictures(location: str | Path) -> list[Path]:
     """List the pictures of a folder, a glob or a file name, in natural order of their names.
+
+    Hidden files are left out. Links that lead nowhere, and pictures in formats that cannot be read, are said.
 
     Raises:
         SourceError: There is none.
     """
     path = Path(location)
     if os.path.isdir(path):
-        found = [p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
+        found = _pictures_among(path.iterdir())
         if not found:
             kinds = " ".join(sorted(PICTURE_SUFFIXES))
             raise SourceError(f"the folder {location} holds no pictures ({kinds})")
@@ -103,11 +129,31 @@ def list_pictures(location: str | Path) -> list[Path]:
     else:
         # Of a folder that exists, brackets are part of the name.
         folder = glob.escape(str(path.parent)) if path.parent.is_dir() else str(path.parent)
-        matches = (Path(p) for p in glob.glob(os.path.join(folder, path.name)))
-        found = [p for p in matches if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
+        found = _pictures_among(Path(p) for p in glob.glob(os.path.join(folder, path.name)))
         if not found:
             raise SourceError(f"no picture matches {location}")
     return sorted(found, key=lambda p: (_natural(p.name), str(p)))
+
+
+def _pictures_among(paths: Iterable[Path]) -> list[Path]:
+    """The pictures among files, by their names."""
+    found, foreign = [], []
+    for path in paths:
+        suffix = path.suffix.lower()
+        if path.name.startswith("."):
+            continue
+        if suffix in PICTURE_SUFFIXES:
+            if os.path.isfile(path):
+                found.append(path)
+            elif os.path.islink(path):
+                log.warning("%s is a link that leads nowhere: left out", path)
+        elif suffix in _UNREAD_SUFFIXES:
+            foreign.append(path.name)
+    if foreign:
+        log.warning(
+            "%d pictures are in a format that is not read, such as %s: left out", len(foreign), foreign[0]
+        )
+    return found
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

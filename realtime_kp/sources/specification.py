@@ -10,6 +10,7 @@ from pathlib import Path
 
 from realtime_kp.errors import SourceError
 from realtime_kp.sources.demo import is_demo_spec
+from realtime_kp.sources.moving_picture import is_moving_picture
 from realtime_kp.sources.picture_file import is_picture_file
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ class SourceKind(Enum):
     FOLDER = "folder of pictures"
     GLOB = "glob of pictures"
     PICTURE = "picture"
+    MOVING_PICTURE = "moving picture"
     VIDEO = "video file"
 
     @property
@@ -63,7 +65,9 @@ def source_kind(spec: str | int | Path) -> SourceKind:
     if os.path.isdir(path):
         return SourceKind.FOLDER
     if os.path.exists(path):
-        return SourceKind.PICTURE if is_picture_file(path) else SourceKind.VIDEO
+        if not is_picture_file(path):
+            return SourceKind.VIDEO
+        return SourceKind.MOVING_PICTURE if is_moving_picture(path) else SourceKind.PICTURE
     # A glob may have no suffix (frames/*, img_0?); a name with brackets that ends in .mp4 is a video.
     if _GLOB_CHARACTERS.search(path.name) and (
         not path.suffix or "*" in path.suffix or is_picture_file(path)

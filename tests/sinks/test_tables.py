@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def write(path: Path, frames: Sequence[TrackedFrame] = FRAMES) -> Path:
 
 
 def _parsed(key: str, value: str) -> int | float | str | None:
-    if key == "state":
+    if key in ("state", "picture"):
         return value
     if value == "":
         return None
@@ -116,6 +117,17 @@ def test_lost_tracks_are_written_if_asked(tmp_path: Path, suffix: str) -> None:
     lost, *seen = read(tmp_path / f"t{suffix}")
     assert lost == row(3, 0.1, 1, "lost")
     assert seen == ROWS[2:]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_tables_of_pictures_name_them(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t{suffix}"
+    shown = replace(FRAMES[2], frame=replace(FRAMES[2].frame, origin="photos/a, b.png"))
+    with TracksTableSink(path, with_pictures=True) as sink:
+        sink.write(None, shown)
+    rows = read(path)
+    assert [list(each) for each in rows] == [[*COLUMNS, "picture"]] * len(rows)
+    assert {each["picture"] for each in rows} == {"photos/a, b.png"}
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -166,7 +166,9 @@ def test_unreadable_picture_among_good_ones_is_told(tmp_path: Path, caplog: pyte
     (tmp_path / "4.png").write_bytes((tmp_path / "3.png").read_bytes()[:60])
     frames, damage = read(tmp_path)
     assert names(frames) == ["1.png", "3.png"]
-    assert [frame.index for frame in frames] == [0, 1]
+    # Those after it keep their places.
+    assert [frame.index for frame in frames] == [0, 2]
+    assert [frame.time_s for frame in frames] == pytest.approx([0.0, 0.2])
     assert damage is not None
     assert "2 of 4 pictures could not be read" in damage
     assert "2.png" in caplog.text
@@ -236,3 +238,69 @@ def test_missing_picture_is_an_error(tmp_path: Path) -> None:
 def test_info_needs_an_open_source(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         _ = PicturesSource(tmp_path).info
+
+
+def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:
+    save(tmp_path / "1.png")
+    save(tmp_path / ".hidden.png")
+    (tmp_path / "._1.png").write_bytes(b"\0\5\x16\7 of another system")
+    frames, damage = read(tmp_path)
+    assert names(frames) == ["1.png"]
+    assert damage is None
+    assert names(read(str(tmp_path / "*.png"))[0]) == ["1.png"]
+
+
+def test_links_that_lead_nowhere_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save(tmp_path / "1.png")
+    (tmp_path / "2.png").symlink_to(tmp_path / "gone.png")
+    (tmp_path / "3.png").symlink_to(tmp_path / "3.png")
+    (tmp_path / "4.png").symlink_to(tmp_path / "1.png")
+    assert names(read(tmp_path)[0]) == ["1.png", "4.png"]
+    assert "2.png is a link that leads nowhere" in caplog.text
+    assert "3.png is a link that leads nowhere" in caplog.text
+
+
+def test_formats_that_are_not_read_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    save(tmp_path / "1.png")
+    (tmp_path / "2.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    assert names(read(tmp_path)[0]) == ["1.png"]
+    assert "1 pictures are in a format that is not read, such as 2.heic" in caplog.text
+
+
+def test_avif_is_a_picture_of_a_folder(tmp_path: Path) -> None:
+    save(tmp_path / "1.avif", numbered_image(4))
+    save(tmp_path / "2.png", numbered_image(5))
+    frames, _ = read(tmp_path)
+    assert names(frames) == ["1.avif", "2.png"]
+    assert float(frames[0].image_bgr.mean()) == pytest.approx(float(numbered_image(4).mean()), abs=4)
+
+
+def deep_folder(folder: Path, scales: list[float], kind: type = np.uint16, most: float = 4095) -> Path:
+    """Pictures of one ramp at several brightnesses, in values of more than eight bits."""
+    folder.mkdir()
+    ramp = np.linspace(0, 1, 48 * 64).reshape(48, 64)
+    for number, scale in enumerate(scales):
+        Image.fromarray((ramp * scale * most).astype(kind)).save(folder / f"{number}.tif")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"), [(np.uint16, 1023), (np.uint16, 4095), (np.uint16, 65_535), (np.float32, 1.0)]
+)
+def test_deep_pictures_fill_the_range_and_keep_their_relations(
+    tmp_path: Path, kind: type, most: float
+) -> None:
+    frames, _ = read(deep_folder(tmp_path / "deep", [1.0, 0.5, 0.02, 1.0], kind, most))
+    brightest = [int(frame.image_bgr.max()) for frame in frames]
+    assert brightest[0] == brightest[3] >= 250
+    assert brightest[1] == pytest.approx(brightest[0] / 2, abs=3)
+    assert brightest[2] == pytest.approx(brightest[0] * 0.02, abs=2)
+
+
+def test_the_range_of_deep_pictures_can_be_given(tmp_path: Path) -> None:
+    folder = deep_folder(tmp_path / "deep", [1.0])
+    with PicturesSource(folder, value_range=(1000.0, 2000.0)) as source:
+        (frame,) = list(source)
+    column = frame.image_bgr[..., 0].ravel().astype(float)
+    expected = np.clip((np.linspace(0, 4095, 48 * 64) - 1000) / 1000, 0, 1) * 255
+    assert np.abs(column - expected).max() <= 1.5
