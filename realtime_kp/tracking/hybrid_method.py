@@ -19,17 +19,14 @@ from realtime_kp.tracking.stages.confirmation import confirm_by_detection, end_c
 from realtime_kp.tracking.stages.flow_fallback import follow_by_optical_flow
 from realtime_kp.tracking.stages.global_motion import estimate_global_motion, refine_global_motion
 from realtime_kp.tracking.stages.life_cycle import end_tracks, extend_trails, record_history, update_tracks
-from realtime_kp.tracking.stages.outlier_rejection import (
-    detect_scene_change,
-    reject_duplicates,
-    reject_motion_outliers,
-)
+from realtime_kp.tracking.stages.outlier_rejection import reject_duplicates, reject_motion_outliers
 from realtime_kp.tracking.stages.partial_alignment import align_partly_visible
 from realtime_kp.tracking.stages.patch_renewal import renew_key_patches
 from realtime_kp.tracking.stages.prediction import predict
 from realtime_kp.tracking.stages.re_identification import re_identify
 from realtime_kp.tracking.stages.relocation import relocate_after_scene_change
 from realtime_kp.tracking.stages.return_by_prediction import find_lost_by_prediction
+from realtime_kp.tracking.stages.scene_change import detect_scene_change
 from realtime_kp.tracking.stages.state import FrameState, Memory, Stage
 from realtime_kp.tracking.stages.structure import carry_structure, find_structure
 from realtime_kp.tracking.table import AlignedTable

@@ -1,4 +1,4 @@
-"""Stages: rejection of tracks that slid off their point, and of duplicates; detection of a scene change."""
+"""Stages: rejection of tracks that slid off their point, and of duplicates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from realtime_kp.tracking.stages.state import FloatArray, FrameState, Mask
 _MAX_DEVIATION_PX = 2.0
 _NEIGHBOUR_REACH_PX = 64.0
 _DUPLICATE_PX = 2.0
-_MIN_SHARE_FOUND = 0.2
 
 
 def reject_motion_outliers(state: FrameState) -> None:
@@ -36,17 +35,6 @@ def reject_duplicates(state: FrameState) -> None:
     """Of two tracks at one position the younger one ends."""
     state.duplicate = duplicates(state.xy, state.found)
     state.found &= ~state.duplicate
-
-
-def detect_scene_change(state: FrameState) -> None:
-    """Where hardly any track was found, take the frame for another scene: all tracks are lost.
-
-    This is a cut, a jump of the camera, or darkness.
-    """
-    if len(state.active_rows) and state.found[state.active_rows].mean() < _MIN_SHARE_FOUND:
-        state.found[:] = False
-        state.memory.last_id_before_cut = int(state.table.ids[-1])
-        state.memory.drop_structure()
 
 
 def duplicates(xy: FloatArray, found: Mask) -> Mask:

@@ -46,7 +46,9 @@ def match_lost(state: FrameState) -> Pairs:
     """
     seen, table, config = state.require_observation(), state.table, state.memory.config
     keypoints = seen.keypoints
-    lost = np.flatnonzero(~seen.seen & ~table.active[seen.rows])
+    # Those of another scene return together (`relocation`), or not at all.
+    same_scene = table.ids[seen.rows] > state.memory.last_id_before_cut
+    lost = np.flatnonzero(~seen.seen & ~table.active[seen.rows] & same_scene)
     if len(lost) > _MAX_TRACKS:
         order = np.argsort(table.missed[seen.rows[lost]], kind="stable")
         lost = np.sort(lost[order[:_MAX_TRACKS]])

@@ -14,6 +14,7 @@ from realtime_kp.tracking.table import AlignedTable
 
 _MAX_TRACKS = 600
 _MIN_INLIERS = 12
+_MIN_SHARE = 0.05  # a few in a corner of the picture do not tell where all others are
 
 
 def relocate_after_scene_change(state: FrameState) -> None:
@@ -29,7 +30,7 @@ def relocate_after_scene_change(state: FrameState) -> None:
     seen = state.require_observation()
     asked = waiting[seen.rows]
     rows, xy = seen.rows[asked], seen.xy[asked]
-    motion = motion_by_descriptors(table, rows, xy, seen.keypoints, memory.config)
+    motion = motion_by_descriptors(table, rows, xy, seen.keypoints, memory.config, _MIN_SHARE)
     if motion is None:
         return
     memory.last_id_before_cut = 0
@@ -39,7 +40,12 @@ def relocate_after_scene_change(state: FrameState) -> None:
 
 
 def motion_by_descriptors(
-    table: AlignedTable, rows: IntArray, xy: FloatArray, keypoints: Keypoints, config: TrackingConfig
+    table: AlignedTable,
+    rows: IntArray,
+    xy: FloatArray,
+    keypoints: Keypoints,
+    config: TrackingConfig,
+    min_share: float = 0.0,
 ) -> GlobalMotion | None:
     """The motion from tracks to keypoints that are mutual nearest neighbours by descriptor.
 
@@ -49,6 +55,7 @@ def motion_by_descriptors(
         xy: `(R, 2)`, their positions before the motion.
         keypoints: The keypoints after it.
         config: `match_threshold`.
+        min_share: Smallest share of the tracks that must agree on it.
 
     Returns:
         The motion; None where fewer than 12 pairs agree on one.
@@ -60,6 +67,7 @@ def motion_by_descriptors(
         distance_to_similarity(config.match_threshold),
     )
     motion = estimate_motion(xy[::step][pairs.a], keypoints.xy[pairs.b])
-    if motion is None or motion.inlier_share * len(pairs) < _MIN_INLIERS:
+    least = max(_MIN_INLIERS, min_share * len(rows[::step]))
+    if motion is None or motion.inlier_share * len(pairs) < least:
         return None
     return motion

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from realtime_kp.tracking.stages.alignment import EDGE_PX, align_rows, align_rows_with_shape
-from realtime_kp.tracking.stages.state import FrameState
+from realtime_kp.tracking.stages.scene_change import MIN_SHARE_FOUND
+from realtime_kp.tracking.stages.state import FrameState, IntArray
 
 MIN_CORRELATION_RETURNING = 0.9
 _MAX_SHIFT_PX = 2.5
@@ -35,3 +36,16 @@ def find_lost_by_prediction(state: FrameState) -> None:
     correlation = align_rows(state, rows, start_xy, MIN_CORRELATION_RETURNING, _MAX_SHIFT_PX)
     similar = ~state.found[rows] & (correlation >= _SIMILAR)
     align_rows_with_shape(state, rows[similar], start_xy[similar], MIN_CORRELATION_RETURNING, _MAX_SHIFT_PX)
+    _reject_chance_returns(state, rows)
+
+
+def _reject_chance_returns(state: FrameState, rows: IntArray) -> None:
+    """Of the tracks lost at a scene change, let many return together or none: a few resemble by chance."""
+    memory, table = state.memory, state.table
+    waiting = rows[table.ids[rows] <= memory.last_id_before_cut]
+    if len(waiting) == 0:
+        return
+    if state.found[waiting].mean() < MIN_SHARE_FOUND:
+        state.found[waiting] = False
+    else:
+        memory.last_id_before_cut = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -25,6 +26,7 @@ Mask = NDArray[np.bool_]
 _HIDDEN_FRAMES = 30
 _DECAY = 0.95
 _MIN_HIDDEN = 200
+_SCENE_FRAMES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Memory:
         motion: Global motion of the last frame; None where it is unknown.
         returns: How often hidden tracks return.
         last_id_before_cut: Tracks with ids up to this one were lost at a scene change; 0 for none.
+        seen_ids: Ids of the tracks seen in each of the last frames of this scene, oldest first.
         has_structure: Whether the inverse depths of the tracks are known.
         anchor: The frame against which parallax is looked for while they are not.
     """
@@ -93,6 +96,7 @@ class Memory:
     motion: GlobalMotion | None = None
     returns: ReturnRate = field(default_factory=ReturnRate)
     last_id_before_cut: int = 0
+    seen_ids: deque[NDArray[np.int64]] = field(default_factory=lambda: deque(maxlen=_SCENE_FRAMES))
     has_structure: bool = False
     anchor: Anchor | None = None
 

@@ -9,13 +9,10 @@ from realtime_kp.tracking.motion import STILL, GlobalMotion
 from realtime_kp.tracking.stages.alignment import adapt_affine_maps, align_to_key_patches
 from realtime_kp.tracking.stages.flow_fallback import follow_by_optical_flow
 from realtime_kp.tracking.stages.global_motion import estimate_global_motion
-from realtime_kp.tracking.stages.outlier_rejection import (
-    detect_scene_change,
-    reject_duplicates,
-    reject_motion_outliers,
-)
+from realtime_kp.tracking.stages.outlier_rejection import reject_duplicates, reject_motion_outliers
 from realtime_kp.tracking.stages.prediction import predict
 from realtime_kp.tracking.stages.return_by_prediction import find_lost_by_prediction
+from realtime_kp.tracking.stages.scene_change import detect_scene_change
 from realtime_kp.tracking.stages.state import FrameState
 from tests.tracking.stages.prepared import MOVED, SHIFT, empty_memory, next_state, shift_errors_px
 from tests.tracking.world import World
