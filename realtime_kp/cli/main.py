@@ -16,6 +16,7 @@ from cyclopts.config import Dict
 
 from realtime_kp import __version__
 from realtime_kp.apps.exit_codes import INTERNAL, INTERRUPTED, MODEL, OUTPUT, SOURCE, USAGE
+from realtime_kp.apps.signals import ignore_signals
 from realtime_kp.cli.commands import Commands
 from realtime_kp.config import SECTIONS, read_yaml
 from realtime_kp.errors import ConfigError, ModelError, RealtimeKpError, SinkError, SourceError
@@ -42,6 +43,7 @@ EXIT_CODES: dict[type[RealtimeKpError], int] = {
 def run() -> NoReturn:
     """Entry point of the console script."""
     code = main()
+    ignore_signals()
     # A garbage collection over the objects of the large libraries at exit would take a second.
     gc.freeze()
     sys.exit(code)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections import Counter
 from pathlib import Path
@@ -16,7 +20,7 @@ import numpy as np
 import pytest
 
 from tests.apps.command import Command
-from tests.conftest import child_environment
+from tests.conftest import child_environment, within
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +68,91 @@ def check_whole(folder: Path) -> None:
     with open(folder / "t.csv", newline="") as table:
         rows = Counter(int(row["frame"]) for row in csv.DictReader(table))
     assert rows == Counter({line["frame"]: line["tracks"] for line in logged if line["tracks"]})
+
+
+OUTPUTS = ("-o", "out.mp4", "--tracks", "t.csv", "--summary", "s.json", "--log", "l.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "apart_s", "frame"),
+    [
+        ([signal.SIGINT] * 2, 0.02, 1),
+        ([signal.SIGINT] * 5, 0.05, 1),
+        ([signal.SIGINT] * 4, 0.3, 30),
+        ([signal.SIGINT, signal.SIGTERM], 0.1, 1),
+        ([signal.SIGHUP], 0.0, 1),
+    ],
+)
+def test_further_signals_change_nothing(
+    tmp_path: Path, numbers: list[signal.Signals], apart_s: float, frame: int
+) -> None:
+    with Command(tmp_path, "video", "demo?frames=5000", "--resize", "160", "-q", *OUTPUTS) as command:
+        command.wait_for(frame)
+        for number in numbers:
+            command.send(number)
+            time.sleep(apart_s)
+        code, errors = command.ended(30)
+    assert (code, errors) == (130, "")
+    check_whole(tmp_path)
+    assert (tmp_path / "out.partial.state").exists()  # an interrupted run can be continued
+
+
+def test_signals_before_the_first_frame_end_it_too(tmp_path: Path) -> None:
+    for wait_s in (0.3, 1.5):
+        with Command(
+            tmp_path, "video", "demo?frames=5000", "--resize", "160", "-q", "-o", "out.mp4"
+        ) as command:
+            time.sleep(wait_s)
+            command.send(signal.SIGINT)
+            code, errors = command.ended(30)
+        assert code in (130, -signal.SIGINT)  # before the interpreter is ready, the system ends it
+        assert "Traceback" not in errors or code == -signal.SIGINT
+        for left in tmp_path.iterdir():
+            left.unlink()
+
+
+def test_a_terminal_that_is_closed_stops_it_in_order(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+
+    def take_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "realtime_kp", "video", "demo?frames=5000", "--resize", "160", *OUTPUTS],
+        cwd=tmp_path,
+        env=child_environment(),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        preexec_fn=take_terminal,
+    )
+    try:
+        os.close(theirs)
+        log = tmp_path / "l.partial.jsonl"
+        assert within(90, lambda: _logged(tmp_path) >= 20 or process.poll() is not None), log
+        os.close(ours)
+        assert process.wait(30) == 130
+    finally:
+        process.kill()
+        process.wait()
+    check_whole(tmp_path)
+
+
+def _logged(folder: Path) -> int:
+    return sum(len(path.read_text().splitlines()) for path in folder.glob("l*.jsonl"))
+
+
+def test_under_nohup_a_closed_terminal_does_not_stop_it(tmp_path: Path) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    words = ("video", "demo?frames=60", "--resize", "160", "-q", *OUTPUTS)
+    with Command(tmp_path, *words, prepare=ignore) as command:
+        command.wait_for(2)
+        command.send(signal.SIGHUP)
+        assert command.ended(60) == (0, "")
+    assert json.loads((tmp_path / "s.json").read_text())["stopped_by"] == "end"
 
 
 def test_the_module_runs_as_a_command(tmp_path: Path) -> None:
