@@ -32,6 +32,11 @@ class Job:
     pictures: bool
 
     @property
+    def outputs(self) -> list[Path]:
+        """All files and folders that it writes."""
+        return [*([] if self.target is None else [self.target]), *named_files(self.config)]
+
+    @property
     def into_folder(self) -> bool:
         """Whether `target` is a folder of images."""
         return self.pictures and self.target is not None and self.target.suffix.lower() not in WRITABLE
@@ -166,14 +171,19 @@ def check_files(config: AppConfig, annotated: Path | None, sources: list[str]) -
         ConfigError: A suffix is unknown, or two outputs have the same name.
         SinkError: An output exists, is an input, or its folder is missing.
     """
-    output, report = config.output, config.report
+    output = config.output
     if output.tracks is not None:
         check_table_name(output.tracks)
     if output.features is not None:
         check_features_name(output.features)
-    named = (annotated, output.tracks, output.features, report.summary, report.log)
-    files = [path for path in named if path is not None]
+    files = [*([] if annotated is None else [annotated]), *named_files(config)]
     if len({path.absolute() for path in files}) < len(files):
         raise ConfigError(f"two outputs would be written to one file: {', '.join(map(str, files))}")
     for path in files:
-        check_output(path, overwrite=report.overwrite, inputs=sources)
+        check_output(path, overwrite=config.report.overwrite, inputs=sources)
+
+
+def named_files(config: AppConfig) -> list[Path]:
+    """The tables and reports that settings name."""
+    named = (config.output.tracks, config.output.features, config.report.summary, config.report.log)
+    return [path for path in named if path is not None]

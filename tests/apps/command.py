@@ -44,6 +44,11 @@ class Command:
         self._process.communicate()
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
     def logged(self) -> int:
         """Frames in the log so far."""
         return len(self.log.read_text().splitlines()) if self.log.exists() else 0

@@ -108,7 +108,8 @@ def test_killed_it_leaves_all_but_the_last_moment(whole: Path, tmp_path: Path) -
         command.send(signal.SIGKILL)
         command.ended(5)
         done = command.logged
-    assert names(folder) == {"out.partial.mkv", "out.partial.state", "l.jsonl"}
+    locks = {".out.mp4.lock", ".l.jsonl.lock"}
+    assert names(folder) == {"out.partial.mkv", "out.partial.state", "l.jsonl", *locks}
     times_s, _ = shown(folder / "out.partial.mkv")
     assert done - 2 <= len(times_s) <= done + 1
     assert times_s == pytest.approx(shown(whole / "out.mp4")[0][: len(times_s)], abs=1e-3)

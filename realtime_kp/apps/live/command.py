@@ -15,7 +15,7 @@ from rich.console import Console
 
 from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED
 from realtime_kp.apps.hud_lines import hud_info
-from realtime_kp.apps.jobs import check_files
+from realtime_kp.apps.jobs import check_files, named_files
 from realtime_kp.apps.live.keys import LiveState, Recorder, press, snapshot
 from realtime_kp.apps.result_files import Tables
 from realtime_kp.apps.signals import StopSignals
@@ -25,7 +25,7 @@ from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pacer, Pipeline, RunMeter, build_pipeline
 from realtime_kp.render import draw_banner, draw_help, render, waiting_picture
-from realtime_kp.sinks import Window, window_problem
+from realtime_kp.sinks import OutputLocks, Window, window_problem
 from realtime_kp.sources import display_name, open_source
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,9 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
         select_model=True,
     )
     loop = _LiveLoop(pipeline, config, show)
-    with StopSignals() as signals, pipeline, loop:
+    record = config.live.record
+    locks = OutputLocks([*([] if record is None else [record]), *named_files(config)])
+    with locks, StopSignals() as signals, pipeline, loop:
         stopped_by = loop.run(signals)
     name = pipeline.source_info.name if pipeline.source_info else display_name(source)
     summary = summarise(

@@ -20,6 +20,7 @@ from realtime_kp.config import AppConfig
 from realtime_kp.errors import SinkError, SourceError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline, RunMeter, build_pipeline
+from realtime_kp.sinks import OutputLocks
 from realtime_kp.sources import open_source
 from realtime_kp.tracking import restore_tracker
 
@@ -39,15 +40,15 @@ def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet:
     """
     jobs = plan_jobs(sources, config)
     inputs = [job.source for job in jobs]
-    begun = [(job, begin(job, inputs)) for job in jobs]
+    for job in jobs:
+        with OutputLocks(job.outputs):
+            begin(job, inputs)  # what is wrong with any of them is said before any work
     code, failed = DONE, False
     with StopSignals() as signals:
-        for job, state in begun:
-            if state == "done":
-                log.info("%s exists already: nothing to continue", job.target or job.config.output.tracks)
-                continue
+        for job in jobs:
             try:
-                code = max(code, _run_job(job, state, console, signals, quiet))
+                with OutputLocks(job.outputs):
+                    code = max(code, _begin_and_run(job, inputs, console, signals, quiet))
             except SourceError as exc:
                 if len(jobs) == 1:
                     raise
@@ -56,6 +57,14 @@ def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet:
             if signals.received:
                 return INTERRUPTED
     return SOURCE if failed else code
+
+
+def _begin_and_run(job: Job, inputs: list[str], console: Console, signals: StopSignals, quiet: bool) -> int:
+    state = begin(job, inputs)
+    if state == "done":
+        log.info("%s exists already: nothing to continue", job.target or job.config.output.tracks)
+        return DONE
+    return _run_job(job, state, console, signals, quiet)
 
 
 def _run_job(job: Job, state: RunState | None, console: Console, signals: StopSignals, quiet: bool) -> int:
