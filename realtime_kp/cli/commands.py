@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from cyclopts import Parameter
 from rich.console import Console
 
@@ -26,6 +25,7 @@ from realtime_kp.config import (
     TrackingConfig,
     TrainConfig,
     VideoConfig,
+    dump_yaml,
 )
 from realtime_kp.errors import ConfigError
 
@@ -224,5 +224,5 @@ class Commands:
 
     def _shown(self, command: str, config: AppConfig) -> bool:
         if self.print_config:
-            sys.stdout.write(yaml.safe_dump(config.to_dict(SECTIONS[command]), sort_keys=False))
+            sys.stdout.write(dump_yaml(config.to_dict(SECTIONS[command])))
         return self.print_config

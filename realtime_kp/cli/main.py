@@ -9,9 +9,9 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, get_args
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter, Token, convert
 from cyclopts.config import Dict
 
 from realtime_kp import __version__
@@ -86,6 +86,7 @@ def make_app() -> App:
         version=__version__,
         help="Real-time SuperPoint keypoint tracking for webcams, video files and network streams.",
         result_action="return_value",
+        default_parameter=Parameter(converter=_converted),
     )
     commands = Commands()
     for command in (
@@ -138,6 +139,13 @@ def _for_command(values: dict[str, Any], words: Sequence[str]) -> dict[str, Any]
         return {}
     others = {section for sections in known.values() for section in sections} - set(known[command])
     return {command: {section: value for section, value in values.items() if section not in others}}
+
+
+def _converted(kind: Any, tokens: Sequence[Token]) -> Any:
+    """The value of a flag; cyclopts would round 5.5 where a whole number is wanted."""
+    if int in (get_args(kind) or (kind,)) and "." in tokens[0].value:
+        raise ValueError(f"must be a whole number, got {tokens[0].value}")
+    return convert(kind, tokens)
 
 
 def _set_up_logging(*, verbose: bool, quiet: bool) -> None:

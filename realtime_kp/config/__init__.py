@@ -12,7 +12,7 @@ from realtime_kp.config.commands import (
 )
 from realtime_kp.config.stages import LAYERS, PipelineConfig, RenderConfig, SuperPointConfig, TrackingConfig
 from realtime_kp.config.training import EvaluateConfig, TrainConfig
-from realtime_kp.config.yaml_file import load_config, read_yaml
+from realtime_kp.config.yaml_file import dump_yaml, load_config, read_yaml
 
 __all__ = [
     "LAYERS",
@@ -31,6 +31,7 @@ __all__ = [
     "TrainConfig",
     "VideoConfig",
     "config_or_keywords",
+    "dump_yaml",
     "load_config",
     "parse_size",
     "read_yaml",

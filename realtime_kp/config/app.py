@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from realtime_kp.config.checks import check_types
 from realtime_kp.config.commands import (
     BenchConfig,
     InputConfig,
@@ -32,6 +33,9 @@ class AppConfig:
     live: LiveConfig = field(default_factory=LiveConfig)
     video: VideoConfig = field(default_factory=VideoConfig)
     bench: BenchConfig = field(default_factory=BenchConfig)
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
     def to_dict(self, sections: tuple[str, ...] | None = None) -> dict[str, Any]:
         """Convert the settings to nested built-in values; paths become strings.

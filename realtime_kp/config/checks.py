@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from realtime_kp.errors import ConfigError
 
 Stage = TypeVar("Stage")
+
+_IN_WORDS: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a finite number",
+    str: "text (in quotes)",
+    Path: "a Path (in YAML text in quotes)",
+    type(None): "None",
+}
 
 
 def require(ok: bool, what: str, got: object) -> None:
@@ -51,7 +63,7 @@ def check_types(stage: object) -> None:
     """Check the fields of a configuration against their annotations.
 
     Raises:
-        ConfigError: A value has the wrong type.
+        ConfigError: A value has the wrong type, or is NaN or infinite.
     """
     for name, annotation in get_type_hints(type(stage)).items():
         value = getattr(stage, name)
@@ -60,9 +72,20 @@ def check_types(stage: object) -> None:
         kinds = get_args(annotation) or (annotation,)
         # An int is accepted for a float; a bool, although a subclass of int, is not accepted for a number.
         fits = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
-        if not fits or (isinstance(value, bool) and bool not in kinds):
-            wanted = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
-            raise ConfigError(f"{name} must be {wanted}, got {value!r}")
+        if isinstance(value, bool):
+            fits = bool in kinds
+        elif isinstance(value, float):
+            fits = fits and math.isfinite(value)
+        require(
+            fits, f"{name} must be {' or '.join(_IN_WORDS.get(kind, kind.__name__) for kind in kinds)}", value
+        )
+
+
+def number_as_text(stage: object, name: str) -> None:
+    """Turn a number into text, in a field that takes words as well."""
+    value = getattr(stage, name)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        object.__setattr__(stage, name, str(value))
 
 
 def parse_size(text: str, what: str) -> tuple[int, int]:

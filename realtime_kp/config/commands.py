@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from realtime_kp.config.checks import check_types, parse_size, require
+from realtime_kp.config.checks import check_types, number_as_text, parse_size, require
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow")
 
@@ -47,8 +46,7 @@ class InputConfig:
     """Values LO,HI that are shown as black and white, of pictures and cameras of 16 bits; null finds them."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.reconnect, int) and not isinstance(self.reconnect, bool):
-            object.__setattr__(self, "reconnect", str(self.reconnect))
+        number_as_text(self, "reconnect")
         check_types(self)
         if self.camera_size is not None:
             parse_size(self.camera_size, "camera_size")
@@ -158,7 +156,7 @@ class LiveConfig:
     def __post_init__(self) -> None:
         check_types(self)
         require(
-            self.duration_s is None or 0 < self.duration_s < math.inf,
+            self.duration_s is None or self.duration_s > 0,
             "duration must be above 0 seconds",
             self.duration_s,
         )
@@ -194,8 +192,8 @@ class VideoConfig:
         require(
             self.max_frames is None or self.max_frames >= 1, "max_frames must be at least 1", self.max_frames
         )
-        require(0 < self.keep_every_s < math.inf, "keep_every_s must be above 0 seconds", self.keep_every_s)
-        require(0 <= self.start_s < math.inf, "start must be at least 0 seconds", self.start_s)
+        require(self.keep_every_s > 0, "keep_every_s must be above 0 seconds", self.keep_every_s)
+        require(self.start_s >= 0, "start must be at least 0 seconds", self.start_s)
 
 
 _LOOP_ONLY_FIELDS = ("rate", "encode", "compare", "sweep", "pieces", "html", "profile", "baseline")

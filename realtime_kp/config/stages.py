@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from realtime_kp.config.checks import check_types, parse_size, require
+from realtime_kp.config.checks import check_types, number_as_text, parse_size, require
 
 LAYERS = ("keypoints", "tracks", "hud")
 
@@ -65,8 +65,7 @@ class SuperPointConfig:
     the first frame by about 20 s. No effect elsewhere."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.resize, int):
-            object.__setattr__(self, "resize", str(self.resize))
+        number_as_text(self, "resize")
         check_types(self)
         require(bool(self.model), "model must not be empty", self.model)
         require(
@@ -173,8 +172,7 @@ class PipelineConfig:
     """Run the network on every Nth frame; auto: every frame, or in live as many as it can process."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.detect_every, int):
-            object.__setattr__(self, "detect_every", str(self.detect_every))
+        number_as_text(self, "detect_every")
         check_types(self)
         require(1 <= self.queue_size <= 1000, "queue_size must be 1 to 1000", self.queue_size)
         require(1 <= self.batch <= 256, "batch must be 1 to 256", self.batch)

@@ -42,6 +42,9 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (["video", "demo", "--resize", "0"], 2, "'0'"),
         (["video", "demo", "--resize", "641"], 2, "641"),
         (["video", "demo", "--max-frames", "0"], 2, "max_frames"),
+        (["video", "demo", "--max-frames", "5.5"], 2, "a whole number, got 5.5"),
+        (["video", "demo", "--max-keypoints", "5.0"], 2, "a whole number, got 5.0"),
+        (["train", "--images", "x", "--out", "y", "--steps", "5.5"], 2, "a whole number, got 5.5"),
         (["video", "demo", "--tracker", "klt"], 2, "klt"),
         (["video", "demo", "--config", "missing.yaml"], 2, "missing.yaml"),
         (["video", "demo", "--tracks", "tracks.txt"], 2, "tracks.txt"),
@@ -195,7 +198,16 @@ def test_short_and_long_names_are_the_same_flag(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize(
-    "text", ["tracking:\n  max_agee: 3\n", "nonsense:\n  a: 1\n", "superpoint: 5\n", "a: ["]
+    "text",
+    [
+        "tracking:\n  max_agee: 3\n",
+        "nonsense:\n  a: 1\n",
+        "superpoint: 5\n",
+        "a: [",
+        "superpoint:\n  max_keypoints: 5.5\n",
+        "render:\n  draw: hud\n  draw: none\n",
+        "live:\n  loop: 1\n",
+    ],
 )
 def test_wrong_yaml_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("my.yaml").write_text(text)
