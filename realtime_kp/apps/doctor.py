@@ -63,7 +63,7 @@ def run_doctor(config: SuperPointConfig, console: Console) -> int:
     problems = []
     for finding in _findings(config):
         mark = ("ok", "green") if finding.problem is None else ("!!", "red")
-        console.print(Text.assemble(mark, " ", (finding.topic, "bold"), f": {finding.text}"))
+        console.print(Text.assemble(mark, " ", (finding.topic, "bold"), f": {finding.text}"), highlight=False)
         if finding.problem is not None:
             problems.append(finding)
     for finding in problems:

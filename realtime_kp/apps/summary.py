@@ -123,11 +123,11 @@ def print_summary(summary: Summary, console: Console) -> None:
     """Print the summary as tables."""
     values = summary.values
     frames, tracks = values["frames"], values["tracks"]
-    counts = (
-        f": {frames['processed']} frames, {values['fps']:.1f} FPS, "
-        f"{frames['dropped']} dropped, {frames['written']} written; stopped by {values['stopped_by']}"
+    figures = (
+        f": {frames['processed']} frames, {values['fps']:.1f} FPS, {frames['dropped']} dropped, "
+        f"{frames['written']} written; stopped by {values['stopped_by']}"
     )
-    console.print(Text.assemble((summary.source, "bold"), counts))
+    console.print(Text.assemble((summary.source, "bold"), figures), highlight=False)
     if values["model"] is not None:
         width, height = values["inference_size"] or (0, 0)
         revision = f" at {values['revision']}" if values["revision"] else ""

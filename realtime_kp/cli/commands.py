@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
 
+from realtime_kp.apps.console import PlainConsole
 from realtime_kp.config import (
     SECTIONS,
     AppConfig,
@@ -50,11 +50,6 @@ class Processing:
         return AppConfig(**{name: getattr(self, name) for name in self.__slots__}, **sections)
 
 
-class _Output(Console):
-    def on_broken_pipe(self) -> None:
-        raise  # rich would exit with 1, main chooses the exit code
-
-
 class Commands:
     """The commands of the command line.
 
@@ -66,8 +61,7 @@ class Commands:
     def __init__(self) -> None:
         self.quiet = False
         self.print_config = False
-        # Names of files are printed as they are: brackets in them are no markup.
-        self._console = _Output(markup=False)
+        self._console = PlainConsole()
 
     def live(
         self,

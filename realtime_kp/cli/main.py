@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError, Group, Parameter, Token, convert
 from cyclopts.config import Dict
 
 from realtime_kp import __version__
+from realtime_kp.apps.console import let_every_message_print
 from realtime_kp.apps.exit_codes import INTERNAL, INTERRUPTED, MODEL, OUTPUT, SOURCE, USAGE
 from realtime_kp.apps.signals import ignore_signals
 from realtime_kp.cli.commands import Commands
@@ -60,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     verbose = "-v" in tokens or "--verbose" in tokens
+    let_every_message_print()
     try:
         code = make_app().meta(tokens, exit_on_error=False, print_error=False)
         return code if isinstance(code, int) else 0

@@ -69,7 +69,7 @@ def warped_pairs(folder: Path, max_pairs: int, seed: int) -> Iterator[Pair]:
     pictures = pictures_to_warp(folder)
     chosen = np.unique(np.linspace(0, len(pictures) - 1, min(max_pairs, len(pictures))).round().astype(int))
     for number, i in enumerate(chosen.tolist()):
-        image = cv2.imread(str(pictures[i]))
+        image = _read(pictures[i])
         if image is not None:
             yield warped_pair(image, np.random.default_rng((seed, number)), turn=number % 2 == 1)
 
@@ -94,6 +94,14 @@ def warped_pair(image: Image, rng: np.random.Generator, *, turn: bool) -> Pair:
     homography = _viewpoint(width, height, rng) if turn else np.eye(3)
     second = cv2.warpPerspective(first, homography, (width, height), flags=cv2.INTER_LINEAR)
     return Pair("viewpoint" if turn else "illumination", first, _relight(second, rng), homography)
+
+
+def _read(path: Path) -> Image | None:
+    """The picture in a file; None where it is none."""
+    # OpenCV itself opens ASCII paths only on Windows, and crashes on a path that is no text.
+    data = np.fromfile(path, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    return None if image is None else np.asarray(image, np.uint8)
 
 
 def _fill(image: Image, size_wh: tuple[int, int]) -> Image:
@@ -149,16 +157,17 @@ def _numbered_picture(folder: Path, number: str) -> Image:
     names: Sequence[Path] = sorted(folder.iterdir())
     for path in names:
         if path.suffix.lower() in PICTURE_SUFFIXES and re.fullmatch(rf"\D*{number}", path.stem):
-            image = cv2.imread(str(path))
+            image = _read(path)
             if image is not None:
-                return np.asarray(image, np.uint8)
+                return image
     raise SourceError(f"{folder} holds a homography, but no picture number {number} that can be read")
 
 
 def _read_homography(path: Path) -> NDArray[np.float64]:
     try:
         if path.suffix == ".xml":
-            storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)
+            text = path.read_text(encoding="utf-8")
+            storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
             matrix = storage.root().getNode(storage.root().keys()[0]).mat()
         else:
             matrix = np.loadtxt(path)

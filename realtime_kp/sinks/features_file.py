@@ -108,7 +108,11 @@ class FeaturesSink:
             "scores": _mapped(folder / "scores", np.float32, (total,)),
             "descriptors": _mapped(folder / "descriptors", np.float16, (total, self._dim)),
         }
-        save_file(tensors, self._file.partial, metadata={"format": "realtime_kp features 1", **self.metadata})
+        # The header is UTF-8, which a name of a folder need not be.
+        texts = {
+            name: text.encode(errors="backslashreplace").decode() for name, text in self.metadata.items()
+        }
+        save_file(tensors, self._file.partial, metadata={"format": "realtime_kp features 1", **texts})
         shutil.copymode(folder / "xy", self._file.partial)  # save_file makes it readable for its owner only
 
 

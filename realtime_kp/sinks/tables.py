@@ -77,7 +77,8 @@ def track_rows(tracked: TrackedFrame, *, with_lost: bool = False) -> list[TrackR
             *(frame, time_s, track_id, x, y, score, length),
             sigma_px=None if math.isnan(sigma_px) else sigma_px,
             state=TrackState(state).name.lower(),
-            picture=tracked.frame.origin,
+            # Bytes of a name that are no UTF-8 are escaped.
+            picture=tracked.frame.origin.encode("utf-8", "backslashreplace").decode(),
         )
         for track_id, (x, y), score, length, sigma_px, state in zip(
             *(column.tolist() for column in columns), strict=True
@@ -233,9 +234,12 @@ def _make_parquet(grown: Path, target: Path) -> None:
         [field for field in zip((*COLUMNS, PICTURE_COLUMN), types, strict=True) if field[0] in columns]
     )
     options = pc.ConvertOptions(column_types=schema)
+    # Arrow opens no path that is not UTF-8.
     with (
-        pc.open_csv(grown, convert_options=options) as blocks,
-        pq.ParquetWriter(target, schema) as out,
+        open(grown, "rb") as rows,
+        open(target, "wb") as file,
+        pc.open_csv(rows, convert_options=options) as blocks,
+        pq.ParquetWriter(file, schema) as out,
     ):
         for block in blocks:
             out.write_batch(block)
@@ -245,7 +249,11 @@ def _make_csv(whole: Path, target: Path) -> None:
     """Convert a Parquet file back into the CSV file it was written from, byte for byte."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(whole) as table, open(target, "w", encoding="utf-8", newline="") as out:
+    with (
+        open(whole, "rb") as file,
+        pq.ParquetFile(file) as table,
+        open(target, "w", encoding="utf-8", newline="") as out,
+    ):
         columns = table.schema_arrow.names
         csv.writer(out, lineterminator="\n").writerow(columns)
         for block in table.iter_batches():

@@ -97,7 +97,12 @@ def window_problem() -> str | None:
         return "there is no display (DISPLAY is not set)"
     try:
         probe = subprocess.run(
-            [sys.executable, "-c", _PROBE], capture_output=True, text=True, timeout=_PROBE_S, check=False
+            [sys.executable, "-c", _PROBE],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PROBE_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return "the display does not answer"

@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 
 from realtime_kp.apps.bench.summary import bench_dict, print_bench
+from realtime_kp.apps.console import progress_bars
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED, SLOWER
-from realtime_kp.apps.progress import progress_bars
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import changes_table, write_json
 from realtime_kp.bench.comparison import Comparison, planned, run_comparison
@@ -78,7 +78,7 @@ def _write(config: AppConfig, values: Mapping[str, Any], loops: Mapping[str, Loo
     if config.bench.profile is not None:
         write_json(config.bench.profile, trace(records))
     if config.bench.html is not None:
-        write_atomically(config.bench.html, report_page(values, records).encode())
+        write_atomically(config.bench.html, report_page(values, records).encode(errors="backslashreplace"))
 
 
 def _judge(

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
+from realtime_kp.apps.console import progress_bars
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
-from realtime_kp.apps.progress import progress_bars
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import figures_table, write_json
 from realtime_kp.config import AppConfig

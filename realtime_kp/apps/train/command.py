@@ -14,8 +14,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from realtime_kp.apps.console import labelled_progress_bars
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
-from realtime_kp.apps.progress import labelled_progress_bars
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.train.labels import load_or_make_labels, progress_of
 from realtime_kp.config import TrainConfig

@@ -9,9 +9,9 @@ from dataclasses import replace
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from realtime_kp.apps.console import labelled_progress_bars
 from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED, SOURCE
 from realtime_kp.apps.jobs import Job, output_stem, plan_jobs
-from realtime_kp.apps.progress import labelled_progress_bars
 from realtime_kp.apps.resume import RunState, begin, state_path
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import StoppedBy, Summary, print_summary, summarise, write_json
