@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
+# As OpenVINO begins its messages.
+_WHERE = re.compile(r"Exception from \S+:|Check .* failed at \S+:")
+
 
 def first_line(error: BaseException) -> str:
-    """Return the first non-empty line of an error's text, or the name of its class if there is none."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """Return the first line of an error's text that tells what is wrong, or the name of its class.
+
+    Lines that only tell where in a library it was raised are passed over; a line that ends in a colon is
+    taken with the next one.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not _WHERE.fullmatch(line)] or lines or [type(error).__name__]
+    return " ".join(telling[:2]) if telling[0].endswith(":") else telling[0]
 
 
 class RealtimeKpError(Exception):

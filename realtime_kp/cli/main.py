@@ -168,5 +168,5 @@ def _missing_library(exc: ImportError) -> str:
 def _tell(message: str, code: int, verbose: bool) -> int:
     if verbose:
         traceback.print_exc()
-    sys.stderr.write(f"realtime-kp: {message}\n")
+    sys.stderr.write(f"realtime-kp: {' '.join(message.splitlines())}\n")
     return code

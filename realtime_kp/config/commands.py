@@ -62,7 +62,7 @@ class InputConfig:
         )
         require(
             re.fullmatch(r"auto|forever|never|\d{1,6}", self.reconnect) is not None,
-            "reconnect must be auto, forever, never or a whole number",
+            "reconnect must be auto, forever, never or a whole number up to 999999",
             self.reconnect,
         )
         require(0 < self.timeout_s <= 3600, "timeout_s must be above 0, up to 3600", self.timeout_s)

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from realtime_kp.config.checks import check_types, number_as_text, parse_size, require
+from realtime_kp.config.checks import check_types, number_as_text, require
 
 LAYERS = ("keypoints", "tracks", "hud")
 
@@ -96,13 +96,11 @@ class SuperPointConfig:
         )
 
     def _check_resize(self) -> None:
-        if re.fullmatch(r"\d{1,5}", self.resize):
-            sides = (int(self.resize),)
-        else:
-            sides = parse_size(self.resize, "resize")  # type: ignore[assignment]
+        sides = self.resize.split("x")
+        whole = len(sides) <= 2 and all(re.fullmatch(r"[0-9]{1,9}", side) for side in sides)
         require(
-            all(32 <= side <= 8192 and side % 8 == 0 for side in sides),
-            "resize must be a multiple of 8 from 32 to 8192 (640, or 640x480)",
+            whole and all(32 <= int(side) <= 8192 and int(side) % 8 == 0 for side in sides),
+            "resize must be a long side (640) or a size (640x480) in multiples of 8 from 32 to 8192",
             self.resize,
         )
 
@@ -178,7 +176,7 @@ class PipelineConfig:
         require(1 <= self.batch <= 256, "batch must be 1 to 256", self.batch)
         require(
             re.fullmatch(r"auto|[1-9]\d{0,5}", self.detect_every) is not None,
-            "detect_every must be auto or a whole number from 1",
+            "detect_every must be auto or a whole number from 1 to 999999",
             self.detect_every,
         )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.cuda_graph import CudaGraphKeypoints
 from realtime_kp.features.decode.numpy_decoder import decode_arrays
 from realtime_kp.features.decode.settings import DecodeSettings, HostArrays
@@ -119,14 +121,30 @@ class StepwiseDetector:
         self, pictures: Sequence[NDArray[np.uint8]], threshold: float
     ) -> Callable[[], DetectionResult]:
         """Start the network; see `KeypointDetector`."""
-        wait = self._engine.submit(np.stack(pictures))
+        grey = np.stack(pictures)
+        with self._failures_told(grey.shape):
+            wait = self._engine.submit(grey)
 
         def results() -> DetectionResult:
-            outputs = wait()
+            with self._failures_told(grey.shape):
+                outputs = wait()
             network_done_s = time.perf_counter()
             return DetectionResult(decode_outputs(*outputs, self._settings, threshold), network_done_s)
 
         return results
+
+    @contextmanager
+    def _failures_told(self, shape: tuple[int, ...]) -> Iterator[None]:
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as exc:
+            engine, size = self._engine.choice.engine, " x ".join(map(str, shape))
+            raise ModelError(
+                f"the engine {engine} cannot run the network on images of {size}: {first_line(exc)}; try a "
+                "smaller --resize or --batch"
+            ) from exc
 
 
 class CudaGraphDetector:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig, config_or_keywords
+from realtime_kp.features.checks import check_outputs
 from realtime_kp.features.extractor import Extraction, ModelInfo, Results
 from realtime_kp.features.resize import common_size, network_size, to_network, to_source
 from realtime_kp.keypoints import Keypoints
@@ -211,6 +212,8 @@ class SuperPoint:
         """Keypoints that score above the threshold, in pixels of the source."""
         size_wh = self.network_size(source_wh)
         found = []
+        # NaN in one number of a descriptor, or of the four that it is interpolated from, makes all of it NaN.
+        check_outputs(arrays[1], arrays[2][..., 0])
         for xy, scores, descriptors in zip(*arrays, strict=True):
             # Sorted best first, those above the threshold are a leading slice. Score 0 marks an unused row.
             count = int(np.count_nonzero((scores > threshold) & (scores > 0)))

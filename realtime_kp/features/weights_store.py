@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtime_kp.errors import ModelError, first_line
+from realtime_kp.features.checks import check_complete, check_weights
 
 if TYPE_CHECKING:
     from transformers import SuperPointForKeypointDetection
@@ -181,14 +182,12 @@ def load_weights(model: str, revision: str | None = None) -> LoadedWeights:
                 use_safetensors=True,
                 output_loading_info=True,
                 local_files_only=not reachable,
+                ignore_mismatched_sizes=True,  # they are in the report, and refused below
             )
         except Exception as exc:
             raise ModelError(_why_not_loaded(ref, revision, reachable, exc)) from exc
-    missing = sorted(report.get("missing_keys", ())) + sorted(report.get("mismatched_keys", ()))
-    if missing:
-        raise ModelError(
-            f"{ref.location} holds no complete SuperPoint: {missing[0]} is missing or has the wrong shape"
-        )
+    check_complete(ref.location, loaded.config, report)
+    check_weights(Path(ref.location), loaded.state_dict().items())
     if ref.kind == "hub":
         commit = commit or getattr(loaded.config, "_commit_hash", None)
         log.info("%s at commit %s", ref.name, commit or "unknown")

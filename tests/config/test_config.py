@@ -213,6 +213,18 @@ def test_impossible_value_is_told_with_what_was_got(stage: type, key: str, value
     assert key.removesuffix("_s") in str(caught.value)
 
 
+@pytest.mark.parametrize("size", ["100000", "24", "641", "640x100000", "640x481", "8200", 100_000, 8200])
+def test_a_size_that_the_network_cannot_have_is_told_by_that_rule(size: str | int) -> None:
+    with pytest.raises(ConfigError, match=rf"in multiples of 8 from 32 to 8192, got '{size}'"):
+        SuperPointConfig(resize=size)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("stage", "key"), [(PipelineConfig, "detect_every"), (InputConfig, "reconnect")])
+def test_a_number_that_is_too_large_is_told_by_that_rule(stage: type, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{key} must be .* 999999, got '1000000'"):
+        stage(**{key: 1_000_000})
+
+
 @pytest.mark.parametrize(
     ("stage", "key", "values"),
     [

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.features.checks import check_outputs
 from realtime_kp.features.decode.settings import (
     CELL,
     REFINE_REACH_PX,
@@ -62,9 +63,15 @@ def heatmap(cells: FloatArray) -> FloatArray:
 
     Returns:
         `(8h, 8w) float32`, probabilities.
+
+    Raises:
+        ModelError: A logit is NaN or infinite.
     """
     _, rows, columns = cells.shape
-    power = np.subtract(cells, cells.max(axis=0), order="C")
+    highest = cells.max(axis=0)
+    # With NaN among its logits a cell would merely have no keypoint.
+    check_outputs(highest)
+    power = np.subtract(cells, highest, order="C")
     flat = power.reshape(len(cells), -1)
     cv2.exp(flat, flat)
     power *= 1 / power.sum(axis=0)
@@ -151,6 +158,9 @@ def sample_descriptors(descriptor_map: FloatArray, xy: FloatArray, settings: Dec
 
     Returns:
         `(N, D) float32`, unit length.
+
+    Raises:
+        ModelError: A number around a keypoint is NaN or infinite.
     """
     rows, columns, dim = descriptor_map.shape
     last = np.array([columns - 1, rows - 1], np.float32)
@@ -164,7 +174,9 @@ def sample_descriptors(descriptor_map: FloatArray, xy: FloatArray, settings: Dec
     # Descriptors are contiguous in memory; only the sampled ones are normalised.
     found = descriptor_map.reshape(-1, dim).take(corners, axis=0)
     weights = np.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x], axis=1)
-    weights /= np.maximum(np.sqrt(np.einsum("nkd,nkd->nk", found, found)), _SMALLEST_NORM)
+    norms = np.sqrt(np.einsum("nkd,nkd->nk", found, found))
+    check_outputs(norms)
+    weights /= np.maximum(norms, _SMALLEST_NORM)
     sampled = np.matmul(weights[:, None], found)[:, 0]
     length = np.sqrt(np.einsum("nd,nd->n", sampled, sampled))
     return np.asarray(sampled / np.maximum(length, _SMALLEST_NORM)[:, None], np.float32)

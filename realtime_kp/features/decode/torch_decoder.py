@@ -141,7 +141,8 @@ def refine(heat: torch.Tensor, xy: torch.Tensor) -> torch.Tensor:
     dx, dy = offsets.unbind(dim=1)
     total = weights.sum(dim=2).clamp_min(1e-12)
     shift = torch.stack([(weights * dx).sum(dim=2), (weights * dy).sum(dim=2)], dim=2) / total.unsqueeze(2)
-    return xy + shift
+    # A position that is NaN would be looked up outside the descriptor map, and break the device for good.
+    return xy + shift.nan_to_num()
 
 
 def around(

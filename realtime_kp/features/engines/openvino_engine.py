@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import warnings
 from collections import OrderedDict, deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from realtime_kp.errors import first_line
+from realtime_kp.errors import ModelError, first_line
+from realtime_kp.features.checks import check_weights
 from realtime_kp.features.engines.model_cache import cached_model
 from realtime_kp.features.network import SuperPointNetwork
 
@@ -104,16 +106,29 @@ def openvino_model(model: Model, *, int8: bool) -> Any:
     Args:
         model: The weights.
         int8: Use the 8-bit version, which must exist.
+
+    Raises:
+        ModelError: The 8-bit version cannot be read, or weights are NaN or infinite.
     """
     import openvino
-
-    if int8:
-        return openvino.Core().read_model(model.ref.int8_file)
 
     def convert() -> Any:
         return convert_to_openvino(SuperPointNetwork(model.load()))
 
-    return convert() if model.folder is None else cached_model(model.folder, convert)
+    if int8 and model.ref.int8_file is not None:
+        place = model.ref.int8_file.with_suffix(".bin")
+        try:
+            graph = openvino.Core().read_model(model.ref.int8_file)
+        except RuntimeError as exc:
+            raise ModelError(
+                f"cannot load {model.ref.int8_file}: {first_line(exc)}; make it with realtime-kp quantise"
+            ) from exc
+    else:
+        place = Path(model.ref.location)
+        graph = convert() if model.folder is None else cached_model(model.folder, convert)
+    constants = (op for op in graph.get_ops() if op.get_type_name() == "Constant")
+    check_weights(place, ((op.get_friendly_name(), op.data) for op in constants))
+    return graph
 
 
 def convert_to_openvino(network: SuperPointNetwork) -> Any:
