@@ -14,10 +14,11 @@ import numpy as np
 
 from realtime_kp import __version__
 from realtime_kp.apps.jobs import Job, check_outputs
-from realtime_kp.errors import ConfigError, SinkError
+from realtime_kp.errors import ConfigError, SinkError, SourceError
 from realtime_kp.sinks import VideoMark
 from realtime_kp.sinks.base import write_error
-from realtime_kp.sources import SourceKind, is_picture_spec, source_kind
+from realtime_kp.sinks.mp4 import read_comment
+from realtime_kp.sources import SourceKind, is_picture_spec, list_pictures, source_kind
 
 _ENTRY, _TIMES, _TRACKER = "run.json", "times.i64", "tracker"
 # Settings that may change between the runs, since frames that are already written do not depend on them.
@@ -96,7 +97,7 @@ def begin(job: Job, sources: list[str]) -> RunState | Literal["done"] | None:
 
     Raises:
         ConfigError: The job cannot be resumed, its settings have changed, or a name is wrong.
-        SinkError: An output exists, is an input, or its folder is missing.
+        SinkError: An output exists, is an input, or was made from another input; or its folder is missing.
     """
     path, config = state_path(job), job.config
     unfinished = path is not None and path.exists()
@@ -107,6 +108,7 @@ def begin(job: Job, sources: list[str]) -> RunState | Literal["done"] | None:
         main = job.target or config.output.tracks
         if main is not None and main.exists() and not config.report.overwrite:
             _check_whole(job, main)
+            _check_input(job.source, main)
             return "done"
     elif unfinished and not config.report.overwrite:
         raise SinkError(
@@ -126,6 +128,39 @@ def _check_whole(job: Job, main: Path) -> None:
             raise SinkError(
                 f"{main} is there, but {path}, which belongs to it, is not: --overwrite writes both again"
             )
+
+
+def input_note(source: str) -> str:
+    """What an annotated video notes of its input, to tell a replaced one later; empty without files."""
+    status = [path.stat() for path in _input_files(source)]
+    if not status:
+        return ""
+    size, changed_ns = sum(one.st_size for one in status), max(one.st_mtime_ns for one in status)
+    return f"realtime-kp input: {len(status)} files, {size} bytes, changed at {changed_ns} ns"
+
+
+def _check_input(source: str, main: Path) -> None:
+    """Refuse a finished output of another input than the one that is there now."""
+    noted = read_comment(main) if main.suffix.lower() == ".mp4" else ""
+    if noted.startswith("realtime-kp input: "):
+        same = noted == (input_note(source) or noted)
+    else:
+        written_ns = main.stat().st_mtime_ns
+        same = all(path.stat().st_mtime_ns <= written_ns for path in _input_files(source))
+    if not same:
+        raise SinkError(
+            f"{source} was changed or replaced after {main} was made: --overwrite makes it again, another "
+            "--output keeps both"
+        )
+
+
+def _input_files(source: str) -> list[Path]:
+    if is_picture_spec(source):
+        try:
+            return list_pictures(source)
+        except SourceError:
+            return []
+    return [Path(source)] if Path(source).is_file() else []
 
 
 def save_state(path: Path, state: RunState) -> None:

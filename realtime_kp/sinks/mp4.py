@@ -15,7 +15,14 @@ TIME_BASE = Fraction(1, 90_000)
 
 
 def write_mp4(
-    grown: Path, target: Path, times: Sequence[int], *, frame_s: float, zero_s: float, sound: Sound | None
+    grown: Path,
+    target: Path,
+    times: Sequence[int],
+    *,
+    frame_s: float,
+    zero_s: float,
+    sound: Sound | None,
+    comment: str = "",
 ) -> None:
     """Remux video packets into an MP4 file that can be played while it loads.
 
@@ -26,6 +33,7 @@ def write_mp4(
         frame_s: Duration of the last frame.
         zero_s: Time 0 of the file on the clock of the audio.
         sound: Audio to add.
+        comment: Text for the metadata of the file.
 
     Raises:
         av.FFmpegError: FFmpeg fails.
@@ -36,6 +44,8 @@ def write_mp4(
             av.open(str(grown.absolute())) as pictures,
             av.open(str(target.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as out,
         ):
+            if comment:
+                out.metadata["comment"] = comment
             stream = out.add_stream_from_template(pictures.streams.video[0])
             stream.time_base = TIME_BASE
             if sound is not None:
@@ -53,6 +63,15 @@ def write_mp4(
     finally:
         if sound is not None:
             sound.close()
+
+
+def read_comment(path: Path) -> str:
+    """The comment in the metadata of a video; empty where there is none, or no video."""
+    try:
+        with av.open(str(path.absolute())) as container:
+            return container.metadata.get("comment", "")
+    except (av.FFmpegError, OSError, ValueError):
+        return ""
 
 
 def picture_packets(container: av.container.InputContainer) -> Iterator[av.Packet[Any]]:

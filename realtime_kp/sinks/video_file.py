@@ -63,6 +63,7 @@ class VideoFileSink:
         sound: Audio to copy.
         pixel_aspect: Width to height of a pixel in display; None for square pixels.
         resume: Position from which the partial file of an earlier run is continued.
+        comment: Text for the metadata of the file.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class VideoFileSink:
         sound: Sound | None = None,
         pixel_aspect: Fraction | None = None,
         resume: VideoMark | None = None,
+        comment: str = "",
     ) -> None:
         self.path = path
         self._fps = fps
@@ -92,6 +94,7 @@ class VideoFileSink:
         self._sound = sound
         self._pixel_aspect = pixel_aspect
         self._resume = resume
+        self._comment = comment
         self.frames = 0
 
     def __enter__(self) -> Self:
@@ -258,4 +261,12 @@ class VideoFileSink:
 
     def _make_mp4(self, grown: Path, target: Path) -> None:
         frame_s, zero_s = 1 / (self._fps or 30.0), self._zero_s or 0.0
-        write_mp4(grown, target, self._times, frame_s=frame_s, zero_s=zero_s, sound=self._sound)
+        write_mp4(
+            grown,
+            target,
+            self._times,
+            frame_s=frame_s,
+            zero_s=zero_s,
+            sound=self._sound,
+            comment=self._comment,
+        )

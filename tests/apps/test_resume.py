@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from realtime_kp.apps import resume
 from realtime_kp.cli import main
 from tests.apps.command import Command
-from tests.conftest import DATA, write_clip
+from tests.conftest import DATA, numbered_image, write_clip
 
 pytestmark = pytest.mark.slow
 
@@ -236,3 +238,46 @@ def test_what_is_done_lacks_nothing(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(command) == 0
     assert main([*command, "--tracks", str(tmp_path / "t.csv")]) == 5
     assert "t.csv, which belongs to it, is not" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("replaced", ["changed", "by an older one", "a picture added"])
+@pytest.mark.parametrize("outputs", [["-o", "done.mp4"], ["--no-video", "--tracks", "t.csv"]])
+def test_what_is_done_from_another_input_is_not_left_alone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    replaced: str,
+    outputs: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = Path("in" if replaced == "a picture added" else "clip.mp4")
+    pictures = [numbered_image(i) for i in range(3)]
+    if source.suffix:
+        write_clip(source, pictures)
+    else:
+        source.mkdir()
+        cv2.imwrite("in/0.png", pictures[0])
+    command = ["video", str(source), *outputs, "--resume", "-q", "--model", "small", "--resize", "160"]
+    assert main(command) == 0
+    assert main(command) == 0
+    if not source.suffix:
+        cv2.imwrite("in/1.png", pictures[1])
+    else:
+        write_clip(source, pictures[:2])
+    if replaced == "by an older one":
+        os.utime(source, (1e9, 1e9))
+    known = replaced != "by an older one" or "-o" in outputs
+    assert main(command) == (5 if known else 0)
+    if known:
+        told = capsys.readouterr().err.splitlines()[-1]
+        assert told.startswith(f"realtime-kp: {source} was changed or replaced after {outputs[-1]} was made")
+        assert "--overwrite" in told
+        assert main([*command, "--overwrite"]) == 0
+        assert main(command) == 0
+
+
+def test_an_input_with_a_clock_ahead_is_no_other_input(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(clip.parent)
+    os.utime(clip, (4e9, 4e9))
+    for _ in range(2):
+        assert main(["video", clip.name, "-o", "done.mp4", "--resume", "-q", "--model", "small"]) == 0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from realtime_kp.apps.hud_lines import hud_info
 from realtime_kp.apps.jobs import Job
 from realtime_kp.apps.result_files import Tables
-from realtime_kp.apps.resume import RunState, save_state, settings_of, state_path
+from realtime_kp.apps.resume import RunState, input_note, save_state, settings_of, state_path
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline, RunMeter
 from realtime_kp.render import render
@@ -142,6 +142,7 @@ class Outputs:
             sound=self._sound(),
             pixel_aspect=info.pixel_aspect if info else None,
             resume=None if self._resume is None else self._resume.video,
+            comment=input_note(self._job.source),
         )
 
     def _sound(self) -> Sound | None:
