@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from io import IOBase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from realtime_kp.config import AppConfig, SuperPointConfig, TrackingConfig, load_config
-from realtime_kp.errors import ConfigError, ModelError, RealtimeKpError, SinkError, SourceError
+from realtime_kp.config.checks import require
+from realtime_kp.errors import ArgumentError, ConfigError, ModelError, RealtimeKpError, SinkError, SourceError
 from realtime_kp.features import SuperPoint
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Track, TrackedFrame, Tracks, TrackState
@@ -18,6 +20,7 @@ from realtime_kp.tracking import Tracker
 
 __all__ = [
     "AppConfig",
+    "ArgumentError",
     "ConfigError",
     "Frame",
     "FrameSource",
@@ -55,9 +58,10 @@ def track(
     frames wait.
 
     Args:
-        source: An argument of `open_source`, or a source of your own.
+        source: An argument of `open_source` (digits are a camera index, a `Path` is always a file or folder),
+            or a source of your own.
         config: All settings; default settings without it.
-        max_frames: Stop after this many frames.
+        max_frames: Stop after this many frames, 1 or more.
         policy: `block` loses no frame, `drop_oldest` yields the newest, `auto` decides by the kind of source.
         **settings: Fields of `SuperPointConfig` and `TrackingConfig` that differ from `config`, such as
             `model="base"`, `max_keypoints=512` or `max_age=30`.
@@ -67,12 +71,21 @@ def track(
 
     Raises:
         ConfigError: A setting is unknown or invalid.
-        SourceError: The source cannot be opened or read.
+        SourceError: The source cannot be opened or read, or is none.
         ModelError: Weights, engine or device are not available.
     """
-    config = _with_settings(config or AppConfig(), settings)
-    frames = open_source(source, config.input) if isinstance(source, str | int | Path) else source
-    return _run(build_pipeline(frames, config, policy=policy, max_frames=max_frames))
+    config = _with_settings(AppConfig() if config is None else config, settings)
+    require(policy in (*get_args(Policy), "auto"), "policy must be block, drop_oldest or auto", policy)
+    # The rule for a number of frames, and its message, are those of the command.
+    max_frames = replace(config.video, max_frames=max_frames).max_frames
+    return _run(build_pipeline(_source(source, config), config, policy=policy, max_frames=max_frames))
+
+
+def _source(source: str | int | Path | FrameSource, config: AppConfig) -> FrameSource:
+    parts = ("__enter__", "__exit__", "__iter__")
+    if all(hasattr(type(source), part) for part in parts) and not isinstance(source, IOBase):
+        return cast(FrameSource, source)
+    return open_source(cast("str | int | Path", source), config.input)
 
 
 def _run(pipeline: Pipeline) -> Iterator[TrackedFrame]:
@@ -81,6 +94,7 @@ def _run(pipeline: Pipeline) -> Iterator[TrackedFrame]:
 
 
 def _with_settings(config: AppConfig, settings: dict[str, Any]) -> AppConfig:
+    require(isinstance(config, AppConfig), "config must be an AppConfig, as load_config() returns it", config)
     of_superpoint = {f.name for f in fields(SuperPointConfig)}
     of_tracking = {f.name for f in fields(TrackingConfig)}
     unknown = sorted(set(settings) - of_superpoint - of_tracking)

@@ -27,6 +27,10 @@ class ConfigError(RealtimeKpError):
     """A flag, keyword or YAML value is unknown or invalid."""
 
 
+class ArgumentError(RealtimeKpError, ValueError):
+    """What a program passed to the Python interface, such as an image, is of another kind than it must be."""
+
+
 class SourceError(RealtimeKpError):
     """A camera, file, stream or folder could not be opened or read."""
 

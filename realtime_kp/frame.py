@@ -4,9 +4,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import NDArray
+
+from realtime_kp.errors import ArgumentError
+
+
+def check_image(image: object) -> None:
+    """Check that something is an image as OpenCV reads it.
+
+    Raises:
+        ArgumentError: It is no `(H, W, 3) uint8` array, or it is empty.
+    """
+    if not isinstance(image, np.ndarray):
+        got = repr(image) if image is None else f"a {type(image).__name__}"
+        raise ArgumentError(f"an image must be an array, (H, W, 3) uint8 in BGR, got {got}")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        hint = "; cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) makes BGR of grey" if image.ndim == 2 else ""
+        raise ArgumentError(
+            f"an image must be (H, W, 3) uint8 in BGR and not empty, got {image.shape} {image.dtype}{hint}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +53,11 @@ class Frame:
     damaged: bool = False
 
     def __post_init__(self) -> None:
-        if self.index < 0:
-            raise ValueError(f"a frame's index must be at least 0, got {self.index}")
-        if not math.isfinite(self.time_s):
-            raise ValueError(f"a frame's time_s must be finite, got {self.time_s}")
-        image = self.image_bgr
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-            raise ValueError(f"image_bgr must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
+        if not isinstance(self.index, Integral) or self.index < 0:
+            raise ArgumentError(f"a frame's index must be a whole number from 0, got {self.index!r}")
+        if not isinstance(self.time_s, Real) or not math.isfinite(self.time_s):
+            raise ArgumentError(f"a frame's time_s must be a finite number, got {self.time_s!r}")
+        check_image(self.image_bgr)
 
     @property
     def size_wh(self) -> tuple[int, int]:

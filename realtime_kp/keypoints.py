@@ -9,6 +9,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.errors import ArgumentError
 from realtime_kp.frame import Frame
 from realtime_kp.timing import StageStarts, StageTimes
 
@@ -33,15 +34,18 @@ class Keypoints:
     frame_index: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("xy", "scores", "descriptors"):
+            if not isinstance(getattr(self, name), np.ndarray):
+                raise ArgumentError(f"{name} must be an array, got a {type(getattr(self, name)).__name__}")
         n = len(self.xy)
         if self.xy.shape != (n, 2) or self.xy.dtype != np.float32:
-            raise ValueError(f"xy must be (N, 2) float32, got {self.xy.shape} {self.xy.dtype}")
+            raise ArgumentError(f"xy must be (N, 2) float32, got {self.xy.shape} {self.xy.dtype}")
         if self.scores.shape != (n,) or self.scores.dtype != np.float32:
-            raise ValueError(f"scores must be ({n},) float32, got {self.scores.shape} {self.scores.dtype}")
+            raise ArgumentError(f"scores must be ({n},) float32, got {self.scores.shape} {self.scores.dtype}")
         if self.descriptors.ndim != 2 or len(self.descriptors) != n:
-            raise ValueError(f"descriptors must be ({n}, D), got {self.descriptors.shape}")
+            raise ArgumentError(f"descriptors must be ({n}, D), got {self.descriptors.shape}")
         if self.descriptors.dtype not in (np.float16, np.float32):
-            raise ValueError(f"descriptors must be float16 or float32, got {self.descriptors.dtype}")
+            raise ArgumentError(f"descriptors must be float16 or float32, got {self.descriptors.dtype}")
 
     def __len__(self) -> int:
         return len(self.xy)
@@ -133,7 +137,7 @@ class Tracks:
             object.__setattr__(self, "sigma_px", np.full(m, np.nan, np.float32))
         for name in ("xy", "scores", "lengths", "states", "seen", "trails_xy", "sigma_px"):
             if len(getattr(self, name)) != m:
-                raise ValueError(f"{name} must have {m} rows like ids, got {len(getattr(self, name))}")
+                raise ArgumentError(f"{name} must have {m} rows like ids, got {len(getattr(self, name))}")
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -20,7 +20,7 @@ from realtime_kp.apps.exit_codes import INTERNAL, INTERRUPTED, MODEL, OUTPUT, SO
 from realtime_kp.apps.signals import ignore_signals
 from realtime_kp.cli.commands import Commands
 from realtime_kp.config import SECTIONS, read_yaml
-from realtime_kp.errors import ConfigError, ModelError, RealtimeKpError, SinkError, SourceError
+from realtime_kp.errors import ArgumentError, ConfigError, ModelError, RealtimeKpError, SinkError, SourceError
 from realtime_kp.machine import missing_system_packages
 
 log = logging.getLogger("realtime_kp")
@@ -38,6 +38,7 @@ EXIT_CODES: dict[type[RealtimeKpError], int] = {
     SourceError: SOURCE,
     ModelError: MODEL,
     SinkError: OUTPUT,
+    ArgumentError: INTERNAL,
 }
 
 

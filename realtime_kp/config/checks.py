@@ -34,7 +34,7 @@ def require(ok: bool, what: str, got: object) -> None:
         ConfigError: `ok` is false.
     """
     if not ok:
-        raise ConfigError(f"{what}, got {got!r}")
+        raise ConfigError(f"{what}, got {' '.join(repr(got).splitlines())}")
 
 
 def config_or_keywords(
@@ -49,12 +49,17 @@ def config_or_keywords(
         owner: Name of the class that takes the settings, for the message.
 
     Raises:
-        ConfigError: Both were given, or a keyword is unknown.
+        ConfigError: Both were given, the configuration is none, or a keyword is unknown.
     """
     if config is not None and settings:
         raise ConfigError(f"give {owner} either a config or keywords, not both")
+    if config is not None:
+        require(
+            isinstance(config, kind), f"{owner} takes a {kind.__name__} or its fields as keywords", config
+        )
+        return config
     try:
-        return config or kind(**settings)
+        return kind(**settings)
     except TypeError as exc:
         raise ConfigError(str(exc).replace(f"{kind.__name__}.__init__()", owner)) from exc
 

@@ -38,6 +38,8 @@ def load_config(path: str | Path) -> AppConfig:
     Raises:
         ConfigError: The file cannot be read, or a section, key or value in it is wrong or given twice.
     """
+    if not isinstance(path, str | Path):
+        raise ConfigError(f"load_config takes the name of a YAML file, got {path!r}")
     return _configuration(Path(path), _sections(Path(path)))
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import parse_size
+from realtime_kp.errors import ArgumentError
+from realtime_kp.frame import check_image
 
 CELL = 8
 
@@ -55,12 +57,15 @@ def common_size(images_bgr: Sequence[NDArray[np.uint8]]) -> tuple[int, int]:
     """Width and height of the images of a batch.
 
     Raises:
-        ValueError: They differ in size, or one is not `(H, W, 3) uint8`.
+        ArgumentError: There is none, they differ in size, or one is not `(H, W, 3) uint8`.
     """
+    is_image = isinstance(images_bgr, np.ndarray) and images_bgr.ndim != 4
+    if is_image or not isinstance(images_bgr, list | tuple | np.ndarray) or len(images_bgr) == 0:
+        got = "an empty one" if isinstance(images_bgr, list | tuple) else type(images_bgr).__name__
+        raise ArgumentError(f"a batch is a list of images, such as [image], got {got}")
     for image in images_bgr:
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"an image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
+        check_image(image)
     sizes = {(image.shape[1], image.shape[0]) for image in images_bgr}
     if len(sizes) > 1:
-        raise ValueError(f"the images of a batch must have one size, got {sorted(sizes)}")
+        raise ArgumentError(f"the images of a batch must have one size, got {sorted(sizes)}")
     return sizes.pop()

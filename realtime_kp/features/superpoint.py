@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from numbers import Real
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig, config_or_keywords
+from realtime_kp.config.checks import require
 from realtime_kp.features.checks import check_outputs
 from realtime_kp.features.extractor import Extraction, ModelInfo, Results
 from realtime_kp.features.resize import common_size, network_size, to_network, to_source
@@ -93,16 +95,20 @@ class SuperPoint:
         self._engine = self._finder = None
 
     def __call__(self, image_bgr: NDArray[np.uint8]) -> Keypoints:
-        """Keypoints of one `(H, W, 3) uint8` BGR image, in its pixels."""
+        """Keypoints of one `(H, W, 3) uint8` BGR image, in its pixels.
+
+        Raises:
+            ArgumentError: It is another kind of image, or none.
+        """
         return self.extract(image_bgr).keypoints
 
     def extract_batch(self, images_bgr: Sequence[NDArray[np.uint8]]) -> list[Keypoints]:
         """Keypoints of several images of one size, run as one batch.
 
         Raises:
-            ValueError: The images differ in size, or one is not `(H, W, 3) uint8`.
+            ArgumentError: The images differ in size, or one is not `(H, W, 3) uint8`.
         """
-        if not images_bgr:
+        if isinstance(images_bgr, list | tuple) and not images_bgr:
             return []
         return [found.keypoints for found in self.submit(images_bgr)()]
 
@@ -127,13 +133,14 @@ class SuperPoint:
 
         Args:
             images_bgr: `(H, W, 3) uint8` each, at least one.
-            keypoint_threshold: Replaces the configured one.
+            keypoint_threshold: Replaces the configured one, 0 to 1.
 
         Returns:
             A callable that waits for the keypoints.
 
         Raises:
-            ValueError: The images differ in size, or one is not `(H, W, 3) uint8`.
+            ConfigError: The threshold is not 0 to 1.
+            ArgumentError: There is no image, they differ in size, or one is not `(H, W, 3) uint8`.
         """
         started_s = time.perf_counter()
         finder = _loaded(self._finder)
@@ -169,7 +176,7 @@ class SuperPoint:
         """First step: grey images at the input size of the network, `(B, H, W) uint8`.
 
         Raises:
-            ValueError: The images differ in size, or one is not `(H, W, 3) uint8`.
+            ArgumentError: There is no image, they differ in size, or one is not `(H, W, 3) uint8`.
         """
         return np.stack(self._grey(images_bgr, common_size(images_bgr)))
 
@@ -222,7 +229,10 @@ class SuperPoint:
         return found
 
     def _threshold(self, asked: float | None) -> float:
-        return self.config.keypoint_threshold if asked is None else asked
+        if asked is None:
+            return self.config.keypoint_threshold
+        require(isinstance(asked, Real) and 0 <= asked <= 1, "keypoint_threshold must be 0 to 1", asked)
+        return asked
 
 
 def _loaded(part: _Part | None) -> _Part:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from realtime_kp.config import InputConfig
-from realtime_kp.sources.base import FrameSource, KnownScene, ReturningSource, SourceInfo
+from realtime_kp.sources.base import FrameSource, KnownScene, ReturningSource, SourceInfo, address_of
 from realtime_kp.sources.camera import CameraSource
 from realtime_kp.sources.container import display_name
 from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec, is_demo_spec
@@ -66,8 +66,8 @@ def open_source(
 
     Args:
         spec: A camera index or `/dev/videoN`, a video file, a picture, a folder or glob of pictures, an
-            `rtsp://`, `rtmp://` or `http(s)://` address, or `demo`. A `Path` is always a file
-            or a folder.
+            `rtsp://`, `rtmp://` or `http(s)://` address, or `demo`. Digits are a camera index; a `Path` is
+            always a file or folder.
         config: Camera settings, time-outs, and the frame rate of pictures.
         start_s: Where to start, in seconds; not for cameras and live streams.
         demo_frames: Length of the demo where the specification has none; None is endless.
@@ -77,8 +77,9 @@ def open_source(
         SourceError: The scheme of the address is unknown.
     """
     config = config or InputConfig()
-    text, kind = str(spec), source_kind(spec)
-    tell_of_hidden_file(spec)
+    text = address_of(spec)
+    kind = source_kind(text)
+    tell_of_hidden_file(text, kind)
     if kind is SourceKind.DEMO:
         return DemoSource(DemoSpec.parse(text), demo_frames, start_s)
     if kind is SourceKind.CAMERA:

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
+
+
+def address_of(spec: object) -> str:
+    """A specification as text, in which a `Path` is always a file or folder, one called `7` or `demo` too.
+
+    Raises:
+        SourceError: It is neither text that may name something, nor a camera index, nor a `Path`.
+    """
+    if isinstance(spec, str | Path):
+        text = str(spec)
+        if text and "\0" not in text:
+            return text if isinstance(spec, str) else os.path.join(os.curdir, text)
+    elif isinstance(spec, int) and not isinstance(spec, bool) and spec >= 0:
+        return str(spec)
+    got = " ".join(repr(spec).splitlines())
+    raise SourceError(f"a source is a camera index from 0, a name, an address or a Path, got {got}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,31 +37,29 @@ class SourceKind(Enum):
         return self in (SourceKind.FOLDER, SourceKind.GLOB, SourceKind.PICTURE)
 
 
-def source_kind(spec: str | int | Path) -> SourceKind:
+def source_kind(spec: str) -> SourceKind:
     """The kind of source that a specification names.
 
     What exists is a file or a folder, whatever characters its name holds. Only `demo`, numbers and
-    `/dev/videoN` keep their meaning beside a file of that name; `./demo` and a `Path` name the file.
+    `/dev/videoN` keep their meaning beside a file of that name; `./demo` names the file.
 
     Args:
-        spec: Specification as for `open_source`. A `Path` names files only.
+        spec: Specification as for `open_source`.
 
     Raises:
         SourceError: The scheme of the address is unknown.
     """
-    text = str(spec)
-    if not isinstance(spec, Path):
-        if is_demo_spec(text):
-            return SourceKind.DEMO
-        if text.isdecimal() or re.fullmatch(r"/dev/video\d+", text):
-            return SourceKind.CAMERA
-        scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
-        if scheme is not None:
-            if scheme[1].lower() not in STREAM_SCHEMES:
-                allowed = ", ".join(f"{s}://" for s in STREAM_SCHEMES)
-                raise SourceError(f"{scheme[1]}:// is not an address that can be opened; it takes {allowed}")
-            return SourceKind.STREAM
-    path = Path(text)
+    if is_demo_spec(spec):
+        return SourceKind.DEMO
+    if spec.isdecimal() or re.fullmatch(r"/dev/video\d+", spec):
+        return SourceKind.CAMERA
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", spec)
+    if scheme is not None:
+        if scheme[1].lower() not in STREAM_SCHEMES:
+            allowed = ", ".join(f"{s}://" for s in STREAM_SCHEMES)
+            raise SourceError(f"{scheme[1]}:// is not an address that can be opened; it takes {allowed}")
+        return SourceKind.STREAM
+    path = Path(spec)
     if os.path.isdir(path):
         return SourceKind.FOLDER
     if os.path.exists(path):
@@ -76,14 +74,13 @@ def source_kind(spec: str | int | Path) -> SourceKind:
     return SourceKind.PICTURE if is_picture_file(path) else SourceKind.VIDEO
 
 
-def tell_of_hidden_file(spec: str | int | Path) -> None:
+def tell_of_hidden_file(spec: str, kind: SourceKind) -> None:
     """Say where a file or folder bears the name of the demo or the number of a camera."""
-    kind = source_kind(spec)
-    named = kind in (SourceKind.DEMO, SourceKind.CAMERA) and not os.path.isabs(str(spec))
-    if named and os.path.lexists(str(spec)):
+    named = kind in (SourceKind.DEMO, SourceKind.CAMERA) and not os.path.isabs(spec)
+    if named and os.path.lexists(spec):
         log.warning("%s is the %s here; ./%s is the file of that name", spec, kind.value, spec)
 
 
-def is_picture_spec(spec: str | int | Path) -> bool:
+def is_picture_spec(spec: str) -> bool:
     """Whether a specification names pictures: a folder, a picture, or a glob of files."""
     return source_kind(spec).pictures

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import TrackingConfig, config_or_keywords
-from realtime_kp.errors import ConfigError
+from realtime_kp.config.checks import require
+from realtime_kp.errors import ArgumentError
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Tracks
 from realtime_kp.tracking.descriptor_method import DescriptorMethod
@@ -51,9 +52,10 @@ class Tracker:
 
     Life cycle: tentative → confirmed (seen in `confirm_after` frames in a row) → lost (not seen) →
     confirmed again, or ended (not seen for more than `max_age` frames). A tentative track that is missed
-    ends at once. Ids start at 1 and are never used again. With `hybrid` and `flow` every frame counts in
-    which a track was aligned; with `descriptor`, frames without keypoints neither confirm a track nor lose
-    it.
+    ends at once. Ids start at 1 and are never used again. A frame with a smaller index than the one before it
+    begins another source: all tracks end, and new ones get new ids. With `hybrid` and `flow` every frame
+    counts in which a track was aligned; with `descriptor`, frames without keypoints neither confirm a track
+    nor lose it.
 
     Keyword arguments are the fields of `TrackingConfig`, or give the whole `config`.
 
@@ -69,8 +71,8 @@ class Tracker:
         self, config: TrackingConfig | None = None, *, trail_length: int = 20, **settings: Any
     ) -> None:
         self.config = config_or_keywords(TrackingConfig, config, settings, "Tracker")
-        if trail_length < 1:
-            raise ConfigError(f"trail_length must be at least 1, got {trail_length}")
+        whole = isinstance(trail_length, int) and not isinstance(trail_length, bool)
+        require(whole and trail_length >= 1, "trail_length must be a whole number from 1", trail_length)
         self._registry = TrackRegistry()
         self._method = _make_method(self.config, self._registry, trail_length)
         self._dim: int | None = None
@@ -82,7 +84,7 @@ class Tracker:
         """Advance all tracks to a frame.
 
         Args:
-            frame: The frame; a change of size or session ends all tracks.
+            frame: The frame; a change of size or session, and an index that goes back, end all tracks.
             keypoints: A detection of this frame, or of the earlier one that `keypoints.frame_index` names. A
                 late detection is associated with the tracks as they were in its frame, and its results are
                 carried to this one; where its frame has left the history it is dropped and counted. None
@@ -92,11 +94,15 @@ class Tracker:
             All current tracks, by ascending id.
 
         Raises:
-            ValueError: The descriptors have another length than those before, or the keypoints are of a
-                later frame.
+            ArgumentError: The descriptors have another length than those before, the keypoints are of a later
+                frame, or something else was given.
         """
+        if not isinstance(frame, Frame) or not isinstance(keypoints, Keypoints | None):
+            got = f"{type(frame).__name__} and {type(keypoints).__name__}"
+            raise ArgumentError(f"a tracker takes a Frame, and Keypoints or None, got {got}")
         scene = (frame.session, frame.size_wh)
-        if scene != self._scene:
+        went_back = self._last_index is not None and frame.index < self._last_index
+        if scene != self._scene or went_back:
             self.reset()
             self._scene = scene
         # Motion goes on in frames that were dropped before they reached the tracker.
@@ -113,7 +119,8 @@ class Tracker:
     def reset(self) -> None:
         """End all tracks; ids go on."""
         self._method.reset()
-        self._dim = None
+        self._dim = self._last_index = None
+        self._damaged.clear()
 
     @property
     def counts(self) -> TrackCounts:
@@ -132,13 +139,15 @@ class Tracker:
 
     def _checked(self, frame: Frame, keypoints: Keypoints) -> Keypoints:
         if keypoints.frame_index is not None and keypoints.frame_index > frame.index:
-            raise ValueError(f"frame {frame.index} got keypoints of the later frame {keypoints.frame_index}")
+            raise ArgumentError(
+                f"frame {frame.index} got keypoints of the later frame {keypoints.frame_index}"
+            )
         dim = keypoints.descriptors.shape[1]
         if self._dim is None:
             self._dim = dim
         if dim != self._dim:
             if len(keypoints):
-                raise ValueError(f"descriptors so far have length {self._dim}, got length {dim}")
+                raise ArgumentError(f"descriptors so far have length {self._dim}, got length {dim}")
             keypoints = Keypoints.empty(self._dim)
         return keypoints
 

@@ -419,6 +419,29 @@ def test_a_new_frame_size_ends_all_tracks_and_ids_go_on(world: World) -> None:
     assert tracker.counts.confirmed == len(before.confirmed)
 
 
+@pytest.mark.parametrize("kind", ["hybrid", "flow", "descriptor"])
+def test_an_index_that_goes_back_is_another_source(world: World, kind: str) -> None:
+    shown = [(world.frame(i), world.keypoints()) for i in range(4)]
+    tracker, alone = Tracker(kind=kind), Tracker(kind=kind)
+    first = [tracker.update(*one) for one in shown]
+    again = [tracker.update(*one) for one in shown]
+    wanted = [alone.update(*one) for one in shown]
+    assert again[0].ids.min() > max(tracks.ids.max() for tracks in first)
+    for tracks, others in zip(again, wanted, strict=True):
+        np.testing.assert_array_equal(tracks.xy, others.xy)
+        np.testing.assert_array_equal(tracks.states, others.states)
+        np.testing.assert_array_equal(np.diff(tracks.ids), np.diff(others.ids))
+
+
+def test_late_keypoints_do_not_go_back(world: World) -> None:
+    tracker = Tracker()
+    for i in range(4):
+        before = tracker.update(world.frame(i), world.keypoints())
+    after = tracker.update(world.frame(4), world.keypoints(of_frame=1))
+    assert set(before.ids[before.seen]) <= set(after.ids)
+    assert tracker.expired == 0
+
+
 def test_descriptors_of_another_length_are_refused(world: World) -> None:
     tracker = Tracker()
     tracker.update(world.frame(0), world.keypoints())
