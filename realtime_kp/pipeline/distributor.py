@@ -66,8 +66,9 @@ class Distributor:
         """
         if self._policy == "auto":
             self.to_network.policy = "drop_oldest" if live else "block"
-        drops = self.to_network.policy == "drop_oldest"
-        self.synchronous = still or not (drops and self._accepts_late_keypoints and self._detect_every != 1)
+        self.synchronous = still or not (
+            self.drops and self._accepts_late_keypoints and self._detect_every != 1
+        )
         if not self.synchronous:
             self.detected.policy = "drop_oldest"
 
@@ -91,6 +92,11 @@ class Distributor:
         """Close the frame queues: no more frames follow."""
         self.to_network.close()
         self.to_tracker.close()
+
+    @property
+    def drops(self) -> bool:
+        """Whether frames that are too many are dropped; valid after `configure`."""
+        return self.to_network.policy == "drop_oldest"
 
     @property
     def dropped(self) -> int:

@@ -155,16 +155,17 @@ class Pipeline:
             The frame; None after a timeout or after the last frame (then `finished` is true).
 
         Raises:
-            BaseException: The first exception of any thread.
+            BaseException: The first exception of any thread; that of the source after all its frames.
         """
         try:
             tracked = self._results.get(timeout_s)
         except ChannelClosedError:
             self._finished = True
             tracked = None
-        if self._shared.failure is not None:
+        failure = self._shared.failure or (self._shared.lost if self._finished else None)
+        if failure is not None:
             self._finished = True
-            raise self._shared.failure
+            raise failure
         if tracked is not None:
             self._processed += 1
             self._detections += tracked.detected

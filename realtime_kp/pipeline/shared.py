@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, TrackedFrame
 from realtime_kp.pipeline.channel import Channel, ChannelClosedError
@@ -44,6 +45,7 @@ class Shared:
         ready: Set when the network is loaded and warmed up, or the run ends.
         opened: Set when the source is open, or the run ends.
         failure: The first exception of any thread.
+        lost: Why the source failed after its first frame; raised after the frames that came before.
         info: Properties of the source; None until it is open.
         controls: Current settings of the user.
         gate: Holds back the capture thread while paused.
@@ -59,6 +61,7 @@ class Shared:
         self.opened = threading.Event()
         self.gate = Gate()
         self.failure: BaseException | None = None
+        self.lost: SourceError | None = None
         self.info: SourceInfo | None = None
         self.controls = Controls()
         self.read = 0

@@ -15,6 +15,7 @@ from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Detection, Keypoints, TrackedFrame
 from realtime_kp.pipeline.channel import Channel, ChannelClosedError
 from realtime_kp.pipeline.distributor import Distributor
+from realtime_kp.pipeline.early_frames import kept_until_ready
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Captured, Detected, Shared
 from realtime_kp.sources import FrameSource, SourceInfo
@@ -67,31 +68,41 @@ class CaptureWorker:
             self._shared.opened.set()
             if not info.live:
                 self._shared.ready.wait()
-            for frame, grab_at_s, grab_ms in self._frames(source, info):
-                if info.live and not self._shared.gate.try_pass():
-                    self._shared.discarded_paused += 1
-                    continue
-                if self._pacer is not None and not info.live:
-                    frame = self._pacer.wait(frame, self._shared.stop)
-                self._out.put(Captured(frame, grab_at_s, grab_ms, time.perf_counter()))
+            try:
+                self._pass_on(source, info)
+            except SourceError as exc:
+                if self._shared.read == 0:
+                    raise
+                self._shared.lost = exc
             self._shared.damage = source.damage
             if self._shared.read == 0 and not self._skip and not self._shared.stop.is_set():
                 raise SourceError(f"{info.name} holds no frames")
         self._out.close()
+
+    def _pass_on(self, source: FrameSource, info: SourceInfo) -> None:
+        for frame, grab_at_s, grab_ms in self._frames(source, info):
+            if info.live and not self._shared.gate.try_pass():
+                self._shared.discarded_paused += 1
+                continue
+            if self._pacer is not None and not info.live:
+                frame = self._pacer.wait(frame, self._shared.stop)
+            self._out.put(Captured(frame, grab_at_s, grab_ms, time.perf_counter()))
 
     def _frames(self, source: FrameSource, info: SourceInfo) -> Iterator[tuple[Frame, float, float]]:
         """Yield each frame, when reading it began (`time.perf_counter`), and how many milliseconds it took.
 
         Index and timestamp continue when the source restarts.
 
-        A live source is read from the start, but frames from before the network is ready are discarded and
-        not counted: otherwise the first displayed frames would be as old as the loading time.
+        A live source is read from the start. Frames from before the network is ready are kept where none may
+        be lost; else they are discarded and not counted: the first ones shown would be as old as the loading.
         """
         next_time_s, next_index = 0.0, 0
         while not self._reached_max_frames():
             first_index, first_time_s, zero_index = self._shared.read, next_time_s, next_index
             zero_s = 0.0 if first_index == 0 else None  # a restarted source continues without a time gap
             frames: Iterator[Frame] = iter(source)
+            if info.live and not self._out.drops:
+                frames = kept_until_ready(frames, self._shared.ready, self._shared.stop)
             for _ in islice(frames, self._skip):
                 if self._shared.stop.is_set():
                     return

@@ -182,6 +182,23 @@ def test_drop_oldest_shows_the_newest_and_counts_every_drop() -> None:
     assert counts.read == counts.processed + counts.dropped
 
 
+class LateExtractor(StubExtractor):
+    """A network that takes its time to load."""
+
+    def __enter__(self) -> Self:
+        time.sleep(0.5)
+        return super().__enter__()
+
+
+def test_what_a_live_source_sends_while_the_network_loads_is_kept_where_none_may_be_lost() -> None:
+    source = ListSource(None, live=True, fail_at=60, interval_s=0.001)
+    indices: list[int] = []
+    with make(source, LateExtractor(), policy="block") as pipeline, pytest.raises(SourceError, match="torn"):
+        indices.extend(tracked.frame.index for tracked in pipeline)
+    assert indices == list(range(60))
+    assert pipeline.counts.read == 60
+
+
 def test_the_capture_thread_alone_opens_and_releases() -> None:
     source = ListSource(3)
     with make(source) as pipeline:
