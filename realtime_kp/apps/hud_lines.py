@@ -10,9 +10,22 @@ from realtime_kp.render import HudInfo
 
 
 def hud_info(
-    tracked: TrackedFrame, pipeline: Pipeline, meter: RunMeter, notes: tuple[str, ...] = ()
+    tracked: TrackedFrame,
+    pipeline: Pipeline,
+    meter: RunMeter,
+    notes: tuple[str, ...] = (),
+    *,
+    due: bool = True,
 ) -> HudInfo:
-    """Collect the current values."""
+    """Collect the current values.
+
+    Args:
+        tracked: The frame.
+        pipeline: The run.
+        meter: Its measurements.
+        notes: Short words such as PAUSED or REC.
+        due: Whether frames are due at a time; else they are processed as fast as possible.
+    """
     latency = meter.recent.percentiles()
     model = pipeline.model_info
     return HudInfo(
@@ -27,4 +40,11 @@ def hud_info(
         tracks=len(tracked.tracks.confirmed),
         running_on=f"{model.engine} {model.device} {model.precision}",
         notes=notes,
+        progress="" if due else _progress(tracked, pipeline),
     )
+
+
+def _progress(tracked: TrackedFrame, pipeline: Pipeline) -> str:
+    info, done = pipeline.source_info, tracked.frame.index + 1
+    total = None if info is None else info.frame_count
+    return f"frame {done}" if total is None else f"frame {done} of {max(total, done)}"

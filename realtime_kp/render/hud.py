@@ -13,6 +13,8 @@ Image = NDArray[np.uint8]
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TEXT = (235, 235, 235)
 _DIM = 0.4
+_LEAST_SCALE = 0.3
+_MOST_OF_PICTURE = 0.08
 
 HELP_LINES = (
     "q or Esc: quit",
@@ -40,6 +42,8 @@ class HudInfo:
         tracks: Number of confirmed tracks in this frame.
         running_on: Engine, device and precision.
         notes: Short words such as PAUSED or REC.
+        progress: How much of a recording is done, where it is processed as fast as possible: latency and
+            queues then tell nothing. Empty where frames are due at a time.
     """
 
     fps: float
@@ -53,6 +57,7 @@ class HudInfo:
     tracks: int
     running_on: str
     notes: tuple[str, ...] = ()
+    progress: str = ""
 
     def lines(self) -> tuple[str, ...]:
         """The lines of text."""
@@ -60,9 +65,12 @@ class HudInfo:
         if self.latency_p50_ms is not None and self.latency_p95_ms is not None:
             latency = f"latency p50 {self.latency_p50_ms:.0f} ms  p95 {self.latency_p95_ms:.0f} ms"
         keypoints = "-" if self.keypoints is None else str(self.keypoints)
+        found = f"keypoints {keypoints}  tracks {self.tracks}"
+        if self.progress:
+            return (f"{self.fps:.1f} frames/s  {self.progress}", found, self.running_on, *self.notes)
         return (
             f"{self.fps:.1f} FPS  {latency}",
-            f"keypoints {keypoints}  tracks {self.tracks}",
+            found,
             f"detections {self.detections_per_s:.1f}/s, {_frames_old(self.detection_age)}",
             f"queue {self.queue_depth}  dropped {self.dropped}",
             self.running_on,
@@ -77,8 +85,23 @@ def _frames_old(age: int | None) -> str:
 
 
 def draw_hud(image: Image, info: HudInfo) -> None:
-    """Draw the figures into the top left corner of `image`."""
-    draw_panel(image, info.lines(), (0, 0))
+    """Draw the figures into the top left corner of `image`, on at most 8 % of it.
+
+    On small and on upright pictures the letters are smaller, and where those could not be read, lines are
+    left out, the most important last.
+    """
+    lines = info.lines()
+    while lines:
+        for scale in np.arange(_scale(image), _LEAST_SCALE - 1e-6, -0.05):
+            width, height = panel_size(image, lines, float(scale))
+            if (
+                width <= image.shape[1]
+                and width * height <= _MOST_OF_PICTURE * image.shape[0] * image.shape[1]
+            ):
+                draw_panel(image, lines, (0, 0), float(scale))
+                return
+        kept = len(lines) - len(info.notes)
+        lines = (*lines[: max(0, kept - 1)], *lines[kept:]) if kept else lines[:-1]
 
 
 def draw_help(image: Image) -> None:
@@ -100,17 +123,21 @@ def waiting_picture(text: str, size_wh: tuple[int, int] = (640, 480)) -> Image:
     return image
 
 
-def panel_size(image: Image, lines: tuple[str, ...]) -> tuple[int, int]:
-    """Width and height in pixels of a panel with these lines."""
-    scale, line_height, margin = _metrics(image)
+def panel_size(image: Image, lines: tuple[str, ...], scale: float | None = None) -> tuple[int, int]:
+    """Width and height in pixels of a panel with these lines; the scale of the letters fits the image."""
+    scale = _scale(image) if scale is None else scale
+    line_height, margin = _metrics(scale)
     widths = [cv2.getTextSize(line, _FONT, scale, 1)[0][0] for line in lines]
     return max(widths, default=0) + 2 * margin, line_height * len(lines) + 2 * margin
 
 
-def draw_panel(image: Image, lines: tuple[str, ...], corner_xy: tuple[int, int]) -> None:
+def draw_panel(
+    image: Image, lines: tuple[str, ...], corner_xy: tuple[int, int], scale: float | None = None
+) -> None:
     """Draw lines of text on a darkened rectangle; what does not fit is clipped."""
-    scale, line_height, margin = _metrics(image)
-    width, height = panel_size(image, lines)
+    scale = _scale(image) if scale is None else scale
+    line_height, margin = _metrics(scale)
+    width, height = panel_size(image, lines, scale)
     left, top = (max(0, c) for c in corner_xy)
     box = image[top : top + height, left : left + width]
     box[:] = cv2.convertScaleAbs(box, alpha=_DIM)
@@ -119,6 +146,10 @@ def draw_panel(image: Image, lines: tuple[str, ...], corner_xy: tuple[int, int])
         cv2.putText(image, line, place, _FONT, scale, _TEXT, 1, cv2.LINE_AA)
 
 
-def _metrics(image: Image) -> tuple[float, int, int]:
-    scale = max(0.35, 0.45 * image.shape[0] / 480)
-    return scale, round(38 * scale), round(16 * scale)
+def _scale(image: Image) -> float:
+    return float(max(0.35, 0.45 * image.shape[0] / 480))
+
+
+def _metrics(scale: float) -> tuple[int, int]:
+    """Height of a line and width of the margin, pixels."""
+    return round(38 * scale), round(16 * scale)

@@ -154,5 +154,8 @@ class Outputs:
         if self._job.target is None:
             return None
         drawing = self._job.config.render
-        hud = hud_info(tracked, self._pipeline, self._meter) if "hud" in drawing.layers else None
+        hud = None
+        if "hud" in drawing.layers:
+            info = self._pipeline.source_info
+            hud = hud_info(tracked, self._pipeline, self._meter, due=info is not None and info.live)
         return render(tracked, drawing.layers, trail_length=drawing.trail_length, hud=hud)
