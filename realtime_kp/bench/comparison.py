@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,12 +14,17 @@ from realtime_kp.bench.reference_loops import Image, ReferenceLoop, Step, classi
 from realtime_kp.bench.sweep import Settings, SweepRow, parse_sweep, with_settings
 from realtime_kp.bench.transformers_loop import transformers_step
 from realtime_kp.config import AppConfig, SuperPointConfig
+from realtime_kp.features.engines.selection import choose_device, has_native_half
 from realtime_kp.sources import open_source
 
+log = logging.getLogger(__name__)
+
 TRANSFORMERS = "transformers fp32"
-_OTHERS: Mapping[str, Callable[[SuperPointConfig], AbstractContextManager[Step]]] = {
+HALF = "transformers half"
+OpenStep = Callable[[SuperPointConfig], AbstractContextManager[Step]]
+_OTHERS: Mapping[str, OpenStep] = {
     TRANSFORMERS: transformers_step,
-    "transformers half": partial(transformers_step, half=True),
+    HALF: partial(transformers_step, half=True),
     "ORB and matching": partial(classical_step, "orb"),
     "SIFT and matching": partial(classical_step, "sift"),
 }
@@ -51,7 +57,17 @@ def planned(config: AppConfig) -> int:
     settings = _settings(config)
     for each in settings:
         with_settings(config, each)
-    return config.bench.rounds * (len(settings) + (len(_OTHERS) if config.bench.compare else 0))
+    return config.bench.rounds * (
+        len(settings) + (len(compared_loops(config)) if config.bench.compare else 0)
+    )
+
+
+def compared_loops(config: AppConfig) -> dict[str, OpenStep]:
+    """The reference loops that are measured, by name: not half precision where the CPU would imitate it."""
+    others = dict(_OTHERS)
+    if not has_native_half(choose_device(config.superpoint.device)):
+        del others[HALF]
+    return others
 
 
 def run_comparison(
@@ -74,6 +90,9 @@ def run_comparison(
     """
     settings = _settings(config)
     images = _images(source, config) if config.bench.compare else []
+    compared = compared_loops(config) if images else {}
+    if images and HALF not in compared:
+        log.info("transformers in half precision is left out: this CPU would only imitate it")
     ours: list[list[LoopResult]] = []
     theirs: list[dict[str, ReferenceLoop]] = []
     for _ in range(config.bench.rounds):
@@ -85,7 +104,7 @@ def run_comparison(
             loops.append(loop)
             progress()
         others = {}
-        for name, open_step in _OTHERS.items() if images else ():
+        for name, open_step in compared.items():
             if stopped():
                 break
             with open_step(config.superpoint) as step:

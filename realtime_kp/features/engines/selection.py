@@ -85,6 +85,17 @@ def choose_device(asked: str) -> str:
     return "mps" if has_mps else "cpu"
 
 
+def has_native_half(device: str) -> bool:
+    """Whether a device computes in half precision itself; a CPU without bf16 imitates it, far slower.
+
+    Args:
+        device: As `choose_device` gives it.
+    """
+    if device != "cpu":
+        return True
+    return openvino_problem() is None and "bf16" in cpu_precisions()
+
+
 def _choose_engine(asked: str, device: str) -> str:
     if asked == "torch" or (asked == "auto" and device != "cpu"):
         return "torch"
