@@ -28,6 +28,7 @@ def hud_info(
     """
     latency = meter.recent.percentiles()
     model = pipeline.model_info
+    size = "x".join(str(side) for side in pipeline.inference_size or ())
     return HudInfo(
         fps=meter.rate.recent(time.perf_counter()),
         latency_p50_ms=latency.p50 if latency else None,
@@ -38,7 +39,7 @@ def hud_info(
         detections_per_s=meter.detections.recent(time.perf_counter()),
         detection_age=tracked.detection_age,
         tracks=len(tracked.tracks.confirmed),
-        running_on=f"{model.engine} {model.device} {model.precision}",
+        running_on=f"{model.model} {size} {model.engine} {model.device} {model.precision}",
         notes=notes,
         progress="" if due else _progress(tracked, pipeline),
     )

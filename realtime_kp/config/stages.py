@@ -38,8 +38,8 @@ class SuperPointConfig:
     ] = "auto"
     """Network precision; auto selects fp16 on a GPU, bf16 on CPUs with native support, fp32 elsewhere."""
 
-    resize: Annotated[str, Parameter(name=["--resize", "resize"])] = "640"
-    """Network input size: 640 is the long side (aspect kept), 640x480 is exact (stretched)."""
+    resize: Annotated[str, Parameter(name=["--resize", "resize"])] = "auto"
+    """Network input: 640 is a long side (aspect kept), 640x480 exact; auto: 640, less where live is slow."""
 
     max_keypoints: Annotated[int, Parameter(name=["--max-keypoints", "max-keypoints"])] = 1024
     """Maximum number of keypoints per frame; those with the highest scores are kept."""
@@ -96,11 +96,13 @@ class SuperPointConfig:
         )
 
     def _check_resize(self) -> None:
+        if self.resize == "auto":
+            return
         sides = self.resize.split("x")
         whole = len(sides) <= 2 and all(re.fullmatch(r"[0-9]{1,9}", side) for side in sides)
         require(
             whole and all(32 <= int(side) <= 8192 and int(side) % 8 == 0 for side in sides),
-            "resize must be a long side (640) or a size (640x480) in multiples of 8 from 32 to 8192",
+            "resize must be auto, a long side (640) or a size (640x480) in multiples of 8 from 32 to 8192",
             self.resize,
         )
 
@@ -134,8 +136,8 @@ class TrackingConfig:
     max_lost: int = 2048
     """Maximum number of lost tracks kept for re-identification; those lost for longest end first."""
 
-    history: int = 30
-    """Number of past frames kept for keypoints that arrive late."""
+    history: int = 90
+    """Number of past frames kept for keypoints that arrive late; of large frames fewer, 256 MiB in all."""
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -14,6 +14,7 @@ from realtime_kp.errors import ArgumentError
 from realtime_kp.frame import check_image
 
 CELL = 8
+USUAL_SIZE = "640"
 
 
 def network_size(source_wh: tuple[int, int], resize: str) -> tuple[int, int]:
@@ -22,11 +23,12 @@ def network_size(source_wh: tuple[int, int], resize: str) -> tuple[int, int]:
     Args:
         source_wh: Width and height of the source in pixels.
         resize: `"640"` is the long side, and the aspect is kept as far as multiples of 8 allow; `"640x480"`
-            is exact and stretches.
+            is exact and stretches; `"auto"` is `"640"`.
 
     Returns:
         Width and height, multiples of 8.
     """
+    resize = USUAL_SIZE if resize == "auto" else resize
     if not re.fullmatch(r"\d+", resize):
         return parse_size(resize, "resize")
     scale = int(resize) / max(source_wh)

@@ -15,6 +15,9 @@ from realtime_kp.tracking.table import AlignedTable
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.intp]
 
+_MOST_BYTES = 256 * 2**20
+_LEAST_FRAMES = 4
+
 
 @dataclass(frozen=True, slots=True)
 class GreyFrame:
@@ -92,10 +95,10 @@ class PastFrame:
 
 
 class History:
-    """The last few frames with their track positions.
+    """The last frames with their track positions: some seconds of ordinary video.
 
     Args:
-        capacity: How many frames are kept.
+        capacity: How many frames are kept; of large ones no more than fit into 256 MiB.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -106,8 +109,11 @@ class History:
         return {"_frames": deque(list(self._frames)[-1:], self._frames.maxlen)}
 
     def push(self, frame: PastFrame) -> None:
-        """Add a frame; the oldest one is dropped when the history is full."""
+        """Add a frame; the oldest ones are dropped when the history is full."""
         self._frames.append(frame)
+        most = max(_LEAST_FRAMES, _MOST_BYTES // max(1, frame.grey.nbytes))
+        while len(self._frames) > most:
+            self._frames.popleft()
 
     def find(self, index: int) -> PastFrame | None:
         """The frame with this index; None where it is not in the history."""

@@ -70,6 +70,11 @@ def check_whole(folder: Path) -> None:
     assert rows == Counter({line["frame"]: line["tracks"] for line in logged if line["tracks"]})
 
 
+def heed_a_closed_terminal() -> None:
+    """Undo what the tests may have been started with, such as `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 OUTPUTS = ("-o", "out.mp4", "--tracks", "t.csv", "--summary", "s.json", "--log", "l.jsonl")
 
 
@@ -86,7 +91,8 @@ OUTPUTS = ("-o", "out.mp4", "--tracks", "t.csv", "--summary", "s.json", "--log",
 def test_further_signals_change_nothing(
     tmp_path: Path, numbers: list[signal.Signals], apart_s: float, frame: int
 ) -> None:
-    with Command(tmp_path, "video", "demo?frames=5000", "--resize", "160", "-q", *OUTPUTS) as command:
+    words = ("video", "demo?frames=5000", "--resize", "160", "-q", *OUTPUTS)
+    with Command(tmp_path, *words, prepare=heed_a_closed_terminal) as command:
         command.wait_for(frame)
         for number in numbers:
             command.send(number)
@@ -115,6 +121,7 @@ def test_a_terminal_that_is_closed_stops_it_in_order(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
 
     def take_terminal() -> None:
+        heed_a_closed_terminal()
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 

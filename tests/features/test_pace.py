@@ -1,0 +1,26 @@
+"""Advice on the cost of detections, on a clock that the tests make up."""
+
+from __future__ import annotations
+
+from realtime_kp.features.pace import Advice, Pace
+
+
+def advice(took_s: list[float], dearer: float | None, interval_s: float = 0.2) -> list[Advice]:
+    pace = Pace()
+    return [pace.add(took, number * interval_s, dearer) for number, took in enumerate(took_s)]
+
+
+def test_slow_for_seconds_means_cheaper() -> None:
+    found = advice([0.3] * 20, 1.8)
+    assert found.index(Advice.CHEAPER) == 15
+    assert Advice.DEARER not in found
+
+
+def test_a_passing_load_changes_nothing() -> None:
+    assert set(advice([0.05] * 20 + [0.4] * 8 + [0.05] * 20, None)) == {Advice.KEEP}
+
+
+def test_fast_for_long_means_dearer_where_that_would_be_fast_enough() -> None:
+    assert advice([0.03] * 60, 1.8).index(Advice.DEARER) == 50
+    assert set(advice([0.06] * 60, 1.8)) == {Advice.KEEP}
+    assert set(advice([0.03] * 60, None)) == {Advice.KEEP}
