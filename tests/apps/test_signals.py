@@ -70,9 +70,10 @@ def check_whole(folder: Path) -> None:
     assert rows == Counter({line["frame"]: line["tracks"] for line in logged if line["tracks"]})
 
 
-def heed_a_closed_terminal() -> None:
-    """Undo what the tests may have been started with, such as `nohup`."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def heed_signals() -> None:
+    """Undo what the tests may have been started with: `nohup`, or `&` in a script."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 OUTPUTS = ("-o", "out.mp4", "--tracks", "t.csv", "--summary", "s.json", "--log", "l.jsonl")
@@ -92,7 +93,7 @@ def test_further_signals_change_nothing(
     tmp_path: Path, numbers: list[signal.Signals], apart_s: float, frame: int
 ) -> None:
     words = ("video", "demo?frames=5000", "--resize", "160", "-q", *OUTPUTS)
-    with Command(tmp_path, *words, prepare=heed_a_closed_terminal) as command:
+    with Command(tmp_path, *words, prepare=heed_signals) as command:
         command.wait_for(frame)
         for number in numbers:
             command.send(number)
@@ -105,9 +106,8 @@ def test_further_signals_change_nothing(
 
 def test_signals_before_the_first_frame_end_it_too(tmp_path: Path) -> None:
     for wait_s in (0.3, 1.5):
-        with Command(
-            tmp_path, "video", "demo?frames=5000", "--resize", "160", "-q", "-o", "out.mp4"
-        ) as command:
+        words = ("video", "demo?frames=5000", "--resize", "160", "-q", "-o", "out.mp4")
+        with Command(tmp_path, *words, prepare=heed_signals) as command:
             time.sleep(wait_s)
             command.send(signal.SIGINT)
             code, errors = command.ended(30)
@@ -121,7 +121,7 @@ def test_a_terminal_that_is_closed_stops_it_in_order(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
 
     def take_terminal() -> None:
-        heed_a_closed_terminal()
+        heed_signals()
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 

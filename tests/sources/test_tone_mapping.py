@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import av
@@ -67,7 +68,7 @@ def write(path: Path, transfer: int) -> Path:
 def test_high_dynamic_range_comes_as_the_standard_picture_that_it_was_made_of(
     tmp_path: Path, transfer: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level(logging.INFO, "realtime_kp")
     with open_source(write(tmp_path / "a.mkv", transfer)) as source:
         frames = list(source)
     assert len(frames) == 3
