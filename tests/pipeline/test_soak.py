@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from realtime_kp import Pipeline, SuperPoint, Tracker
+from realtime_kp import Pipeline, SuperPoint, Tracker, track
+from realtime_kp.config import InputConfig
 from realtime_kp.features import Extractor
 from realtime_kp.pipeline import RunMeter
 from realtime_kp.render import render
 from realtime_kp.sinks import FrameLog, TracksTableSink, VideoFileSink
-from realtime_kp.sources import DemoSource, DemoSpec
-from tests.conftest import StubExtractor
+from realtime_kp.sources import CameraSource, DemoSource, DemoSpec, FakeCamera, ReconnectingSource
+from tests.conftest import StubExtractor, numbered_image, write_clip
 
 pytestmark = [
     pytest.mark.slow,
@@ -79,3 +82,53 @@ def test_thousands_of_frames_with_a_stub_network(tmp_path: Path, frames: int) ->
 @pytest.mark.parametrize("frames", [300, pytest.param(2_000, marks=LONG)])
 def test_frames_with_the_real_network(tmp_path: Path, frames: int) -> None:
     soak(tmp_path, SuperPoint(model="small", resize="320", latency=False), frames, "320x240")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("clips", [12, pytest.param(200, marks=LONG)])
+def test_many_clips_through_one_process(tmp_path: Path, clips: int) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", [numbered_image(i, (160, 120)) for i in range(12)])
+    used, before_mb = (0, 0), 0.0
+    for done in range(1, clips + 1):
+        assert sum(1 for _ in track(clip, model="small", resize="160")) == 12
+        if done == clips // 3:
+            used, before_mb = threads_and_descriptors(), memory_mb()
+    assert all(now <= before for now, before in zip(threads_and_descriptors(), used, strict=True))
+    growth_mb = memory_mb() - before_mb
+    assert growth_mb < 3 * MAX_GROWTH_MB, f"{growth_mb:.1f} MB more after {clips} clips"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "minutes", [0.2, pytest.param(20.0, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
+)
+def test_live_on_a_camera_that_changes_and_goes_away_at_random(minutes: float) -> None:
+    rng = random.Random(0)
+    camera = FakeCamera((160, 120), fps=60.0)
+    config = InputConfig(timeout_s=0.4)
+    source = ReconnectingSource(lambda: CameraSource(0, config, camera.open), None)
+    frames, sessions, used, before_mb = 0, set(), (0, 0), 0.0
+    end_s = time.perf_counter() + 60 * minutes
+    settled_s = time.perf_counter() + 20 * minutes
+    with Pipeline(source, StubExtractor(), Tracker(), policy="drop_oldest") as pipeline:
+        next_s = time.perf_counter() + 0.5
+        while time.perf_counter() < end_s:
+            tracked = pipeline.poll(0.05)
+            if tracked is not None:
+                frames += 1
+                sessions.add(tracked.frame.session)
+                assert len(tracked.tracks) <= 3000
+            if time.perf_counter() >= next_s:
+                next_s += rng.uniform(0.3, 1.5)
+                if camera.in_use and rng.random() < 0.6:
+                    camera.stall() if rng.random() < 0.3 else camera.unplug()
+                else:
+                    camera.stall(False)
+                    camera.plug((rng.randrange(64, 400, 2), rng.randrange(48, 300, 2)))
+            if not before_mb and time.perf_counter() >= settled_s:
+                used, before_mb = threads_and_descriptors(), memory_mb()
+        growth_mb = memory_mb() - before_mb
+        assert all(now <= before + 1 for now, before in zip(threads_and_descriptors(), used, strict=True))
+    assert frames > 20
+    assert len(sessions) > 2
+    assert growth_mb < 3 * MAX_GROWTH_MB, f"{growth_mb:.1f} MB more after {minutes} minutes"
