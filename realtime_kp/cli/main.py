@@ -63,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     verbose = "-v" in tokens or "--verbose" in tokens
     let_every_message_print()
+    if "-" in tokens:
+        return _tell("- (standard input) is not read; give a file, an address or a camera", USAGE, False)
     try:
         code = make_app().meta(tokens, exit_on_error=False, print_error=False)
         return code if isinstance(code, int) else 0

@@ -14,6 +14,7 @@ import av.error
 from av.container import InputContainer
 from av.format import Flags
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from realtime_kp.errors import SourceError
@@ -28,6 +29,7 @@ FILE_FORMATS = (
 # Formats of network cameras that send pictures without any time.
 _PICTURE_FORMATS = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe", "image2pipe"})
 _STILL_FRAMES = 2
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _PLAYLISTS = frozenset({".m3u8", ".m3u", ".mpd", ".pls", ".ffconcat"})
 
 
@@ -63,6 +65,7 @@ class Container:
             self.stream = _chosen(self.container, self.name, limits)
             # Frame threading decodes faster but delays frames, which is wrong for a live stream.
             _prepare(self.stream, self.name, "SLICE" if network else "AUTO", limits.max_pixels)
+            self._with_alpha = _decoder_with_alpha(self.stream, limits.max_pixels)
         except BaseException:
             self.container.close()
             raise
@@ -90,6 +93,12 @@ class Container:
     def clock_may_jump(self) -> bool:
         """Whether the clock of the format may start anew on the way, as in transport streams."""
         return self._flag(Flags.ts_discont)
+
+    def decode(self, packet: av.Packet[VideoStream]) -> list[av.VideoFrame]:
+        """The frames that a packet completes; FFmpeg's errors are raised as they are."""
+        if self._with_alpha is None:
+            return packet.decode()
+        return self._with_alpha.decode(packet if packet.size else None)
 
     def tell_of_others(self) -> None:
         """Say where the container holds other streams of video."""
@@ -191,6 +200,19 @@ def _prepare(stream: VideoStream, name: str, threads: Literal["SLICE", "AUTO"], 
         raise SourceError(f"{name} declares frames of {size}, more than --max-pixels allows")
     stream.codec_context.options = {"max_pixels": str(max_pixels)}
     stream.thread_type = threads
+
+
+def _decoder_with_alpha(stream: VideoStream, max_pixels: int) -> VideoCodecContext | None:
+    """The decoder of libvpx for WebM with transparency, which FFmpeg's own one leaves out."""
+    name = _ALPHA_DECODERS.get(stream.codec_context.name)
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    if name is None or tags.get("alpha_mode") != "1":
+        return None
+    decoder = VideoCodecContext.create(name, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    decoder.extradata = stream.codec_context.extradata
+    decoder.options = {"max_pixels": str(max_pixels)}
+    return decoder
 
 
 def _check_regular(path: Path) -> None:

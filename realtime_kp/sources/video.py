@@ -195,7 +195,7 @@ class VideoSource:
                 return
             damage.incomplete += packet.is_corrupt
             try:
-                yield from packet.decode()
+                yield from opened.decode(packet)
             except av.FFmpegError as exc:
                 damage.undecodable += 1
                 log.debug("undecodable packet: %s", exc)

@@ -38,6 +38,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     [
         (["video"], 2, "needs an input"),
         (["video", "demo", "--modell", "x"], 2, "--modell"),
+        (["video", "-"], 2, "standard input"),
         (["vido"], 2, "vido"),
         (["video", "demo", "--keypoint-threshold", "-0.1"], 2, "-0.1"),
         (["video", "demo", "--resize", "0"], 2, "'0'"),

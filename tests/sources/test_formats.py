@@ -113,6 +113,26 @@ def test_alpha_is_laid_on_black(tmp_path: Path) -> None:
     assert frame.image_bgr[:, 32:].mean() == pytest.approx(200 * 64 / 255, abs=1)
 
 
+@pytest.mark.parametrize("codec", ["libvpx-vp9", "libvpx"])
+def test_transparency_of_webm_is_laid_on_black(tmp_path: Path, codec: str) -> None:
+    image = np.full((48, 64, 4), 200, np.uint8)
+    image[:, :32, 3], image[:, 32:, 3] = 255, 0
+    path = tmp_path / "a.webm"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options={"auto-alt-ref": "0", "crf": "4", "b": "2M"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuva420p"
+        stream.metadata["alpha_mode"] = "1"
+        for _ in range(4):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgba")))
+        container.mux(stream.encode(None))
+    with open_source(path) as source:
+        frames = list(source)
+        assert source.damage is None
+    assert len(frames) == 4
+    assert frames[3].image_bgr[:, :28].mean() == pytest.approx(200, abs=6)
+    assert frames[3].image_bgr[:, 36:].mean() < 6
+
+
 def moving(time: float) -> Image:
     """A bright ball on its way to the right."""
     image = np.full((48, 96, 3), 30, np.uint8)
