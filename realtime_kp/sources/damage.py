@@ -19,20 +19,21 @@ class Damage:
         incomplete: Packets of which the container says that parts are missing. A joint of two transport
             streams counts as one as well: alone they tell nothing.
         frames: Frames of which the decoder says that parts are wrong.
-        hole_s: Time without a frame in all, beside incomplete packets.
+        pauses_s: Time between frames that are far apart, in all: a hole where something else is wrong too, a
+            pause of the recording where nothing is.
         stopped: Why reading stopped early; empty where it did not.
     """
 
     undecodable: int = 0
     incomplete: int = 0
     frames: int = 0
-    hole_s: float = 0.0
+    pauses_s: float = 0.0
     stopped: str = ""
 
     def note_gap(self, gap_s: float, fps: float | None) -> None:
         """Note the time between two frames, where it is far beyond the nominal one."""
-        if self.incomplete and gap_s > max(_HOLE_S, _HOLE_FRAMES / (fps or 30.0)):
-            self.hole_s += gap_s
+        if gap_s > max(_HOLE_S, _HOLE_FRAMES / (fps or 30.0)):
+            self.pauses_s += gap_s
 
     def describe(
         self, name: str, decoded: int, declared: int | None, came_s: float, whole_s: float | None
@@ -47,12 +48,13 @@ class Damage:
             whole_s: Time from its first frame to its declared end; None where none is declared.
         """
         details = []
+        hole_s = self.pauses_s if self.incomplete or self.frames or self.undecodable else 0.0
         if self.frames:
             details.append(f"{self.frames} of them damaged")
         if self.undecodable:
             details.append(f"{self.undecodable} packets could not be decoded")
-        if self.hole_s:
-            details.append(f"none for {self.hole_s:.1f} s")
+        if hole_s:
+            details.append(f"none for {hole_s:.1f} s")
         if self.stopped:
             details.append(f"reading stopped early: {self.stopped}")
         # Frame counts in headers are unreliable, the last timestamp is not.
@@ -60,7 +62,7 @@ class Damage:
         early = whole_s - came_s > max(_EARLY_END_S, _EARLY_END_SHARE * whole_s)
         if not early and not details:
             return None
-        filled_s = came_s - self.hole_s
+        filled_s = came_s - hole_s
         about = round(decoded * max(whole_s, came_s) / filled_s) if filled_s > 0 else decoded
         if declared is not None and declared <= _LIKELY * about:
             about = max(about, declared)
