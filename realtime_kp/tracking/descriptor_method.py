@@ -8,8 +8,14 @@ from numpy.typing import NDArray
 from realtime_kp.config import TrackingConfig
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Tracks, TrackState
-from realtime_kp.tracking.association import associate, rounds
-from realtime_kp.tracking.matching import Pairs, distance_to_similarity, mutual_nearest_neighbours
+from realtime_kp.tracking.association import TIGHT_PX, associate, rounds
+from realtime_kp.tracking.matching import (
+    Pairs,
+    distance_to_similarity,
+    mutual_best,
+    mutual_nearest_neighbours,
+    near_pairs,
+)
 from realtime_kp.tracking.motion import GlobalMotion, estimate_motion
 from realtime_kp.tracking.table import DescriptorTable
 from realtime_kp.tracking.track_registry import TrackRegistry
@@ -49,6 +55,8 @@ class DescriptorMethod:
         if self._table is None:
             empty = Keypoints.empty(keypoints.descriptors.shape[1])
             self._table = self._new_tracks(np.zeros(0, np.int64), empty)
+        if keypoints.descriptors.shape[1] != self._table.descriptors.shape[1]:
+            self._take_descriptors(self._table, keypoints)
         self._detect(self._table, keypoints, elapsed, max(frame.size_wh))
         self._since_detection = 0
         return self._table.snapshot()
@@ -87,6 +95,16 @@ class DescriptorMethod:
         free[pairs.b] = False
         self._start(table, keypoints, np.flatnonzero(free))
         table.push_trails()
+
+    def _take_descriptors(self, table: DescriptorTable, keypoints: Keypoints) -> None:
+        """Give tracks the descriptors of the keypoints where they are expected, after a change of network."""
+        table.forget_descriptors(keypoints.descriptors.shape[1])
+        known = np.flatnonzero(table.states != TrackState.LOST)
+        expected_xy = table.anchor_xy[known] + table.velocity[known] * np.float32(self._since_detection)
+        pairs = near_pairs(expected_xy, keypoints.xy, TIGHT_PX[1])
+        gap = expected_xy[pairs.a] - keypoints.xy[pairs.b]
+        best = mutual_best(pairs, -np.linalg.norm(gap, axis=1))
+        table.descriptors[known[pairs.a[best]]] = keypoints.descriptors[pairs.b[best]]
 
     def _global_motion(self, table: DescriptorTable, keypoints: Keypoints) -> GlobalMotion | None:
         """The motion on which most pairs of tracks and keypoints agree, matched by descriptor alone."""

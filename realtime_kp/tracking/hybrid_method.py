@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from realtime_kp.config import TrackingConfig
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Tracks
-from realtime_kp.tracking.history import GreyFrame, History, PastFrame
+from realtime_kp.tracking.history import GreyFrame, History
 from realtime_kp.tracking.patch_pool import PatchPool
 from realtime_kp.tracking.stages.alignment import adapt_affine_maps, align_to_key_patches
 from realtime_kp.tracking.stages.birth import start_tracks
 from realtime_kp.tracking.stages.confirmation import confirm_by_detection, end_contradicted, observe
+from realtime_kp.tracking.stages.corner_birth import start_tracks_on_corners
 from realtime_kp.tracking.stages.flow_fallback import follow_by_optical_flow
 from realtime_kp.tracking.stages.global_motion import estimate_global_motion, refine_global_motion
 from realtime_kp.tracking.stages.life_cycle import end_tracks, extend_trails, record_history, update_tracks
@@ -102,13 +103,13 @@ class HybridMethod:
         previous, current = self._previous, GreyFrame.of(frame)
         self._previous = current
         if self._memory is None:
-            if keypoints is None:
-                self._history.push(PastFrame.without_tracks(current))
-                return Tracks.empty(self._trail_length)
-            self._memory = self._new_memory(keypoints.descriptors.shape[1])
+            self._memory = self._new_memory(frame.index)
+        if keypoints is not None:
+            self._memory.take_length(keypoints)
         state = FrameState(self._memory, previous, current, elapsed, keypoints)
         if previous is not None and len(state.table):
             _run(ALIGNMENT, state)
+        start_tracks_on_corners(state)
         record_history(state)
         observe(state)
         if state.observation is not None:
@@ -116,13 +117,14 @@ class HybridMethod:
         extend_trails(state)
         return state.table.snapshot()
 
-    def _new_memory(self, descriptor_dim: int) -> Memory:
-        none = Keypoints.empty(descriptor_dim)
+    def _new_memory(self, index: int) -> Memory:
+        none = Keypoints.empty(0)
         table = AlignedTable.with_patches(
             np.zeros(0, np.int64), none, np.zeros(0, np.intp), self._trail_length
         )
         return Memory(
-            self._config, self._registry, table, self._patches, self._history, self._use_descriptors
+            *(self._config, self._registry, table, self._patches, self._history, self._use_descriptors),
+            detected_index=index,
         )
 
 

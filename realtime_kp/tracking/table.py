@@ -32,7 +32,7 @@ class TrackTable:
         missed: `(M,) int32`, number of frames since it was last seen.
         states: `(M,) int8`, values of `TrackState`.
         seen: `(M,) bool`, whether it was seen in the newest frame.
-        descriptors: `(M, D) float32`, running mean of the detections, unit length.
+        descriptors: `(M, D) float32`, running mean of the detections, unit length; zero before the first.
         trails_xy: `(M, L, 2) float32`, last L positions, newest last; NaN where there was none.
         sigma_px: `(M,) float32`, standard deviation of the position; NaN where unknown.
     """
@@ -94,6 +94,10 @@ class TrackTable:
             for column in fields(self):
                 joined = np.concatenate([getattr(self, column.name), getattr(other, column.name)])
                 setattr(self, column.name, joined)
+
+    def forget_descriptors(self, length: int) -> None:
+        """Drop all descriptors: those of another network cannot be compared with them."""
+        self.descriptors = np.zeros((len(self), length), np.float32)
 
     def update_descriptors(
         self, rows: NDArray[np.intp], found: NDArray[np.floating], counts: NDArray[np.int32]
@@ -191,7 +195,7 @@ class AlignedTable(TrackTable):
         slots: `(M,) int64`, slot of the key patch in the `PatchPool`.
         flow_only: `(M,) int32`, number of consecutive frames tracked by optical flow without agreement with
             the key patch.
-        detections: `(M,) int32`, number of detections that confirmed it.
+        detections: `(M,) int32`, number of detections in its descriptor; 0 where it has none.
         contradictions: `(M,) int32`, number of consecutive detections with a different descriptor at its
             position.
         inverse_depths: `(M,) float32`, relative inverse depths in the newest frame; see
@@ -216,6 +220,11 @@ class AlignedTable(TrackTable):
     def placed(self) -> NDArray[np.bool_]:
         """`(M,) bool`: tracks whose inverse depth is known, and that move as it says."""
         return np.asarray((self.depth_variances < SETTLED) & (self.misfit_px <= MOVES_PX))
+
+    def forget_descriptors(self, length: int) -> None:
+        """Drop all descriptors; the next detection at a track gives it a new one."""
+        TrackTable.forget_descriptors(self, length)
+        self.detections[:] = self.contradictions[:] = 0
 
     @classmethod
     def with_patches(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -75,7 +76,7 @@ class Tracker:
         require(whole and trail_length >= 1, "trail_length must be a whole number from 1", trail_length)
         self._registry = TrackRegistry()
         self._method = _make_method(self.config, self._registry, trail_length)
-        self._dim: int | None = None
+        self._descriptor_length: int | None = None
         self._scene: tuple[int, tuple[int, int]] | None = None
         self._last_index: int | None = None
         self._damaged: deque[int] = deque(maxlen=self.config.history)
@@ -87,15 +88,16 @@ class Tracker:
             frame: The frame; a change of size or session, and an index that goes back, end all tracks.
             keypoints: A detection of this frame, or of the earlier one that `keypoints.frame_index` names. A
                 late detection is associated with the tracks as they were in its frame, and its results are
-                carried to this one; where its frame has left the history it is dropped and counted. None
+                carried to this one; where its frame has left the history it is dropped and counted. Where its
+                descriptors have another length than those before, as those of another network, the tracks go
+                on and get new descriptors. None
                 where there is none. Of a damaged frame it is not used: what is seen there may not exist.
 
         Returns:
             All current tracks, by ascending id.
 
         Raises:
-            ArgumentError: The descriptors have another length than those before, the keypoints are of a later
-                frame, or something else was given.
+            ArgumentError: The keypoints are of a later frame, or something else was given.
         """
         if not isinstance(frame, Frame) or not isinstance(keypoints, Keypoints | None):
             got = f"{type(frame).__name__} and {type(keypoints).__name__}"
@@ -119,7 +121,7 @@ class Tracker:
     def reset(self) -> None:
         """End all tracks; ids go on."""
         self._method.reset()
-        self._dim = self._last_index = None
+        self._descriptor_length = self._last_index = None
         self._damaged.clear()
 
     @property
@@ -142,13 +144,10 @@ class Tracker:
             raise ArgumentError(
                 f"frame {frame.index} got keypoints of the later frame {keypoints.frame_index}"
             )
-        dim = keypoints.descriptors.shape[1]
-        if self._dim is None:
-            self._dim = dim
-        if dim != self._dim:
-            if len(keypoints):
-                raise ArgumentError(f"descriptors so far have length {self._dim}, got length {dim}")
-            keypoints = Keypoints.empty(self._dim)
+        if len(keypoints) or self._descriptor_length is None:
+            self._descriptor_length = keypoints.descriptors.shape[1]
+        elif keypoints.descriptors.shape[1] != self._descriptor_length:
+            keypoints = replace(keypoints, descriptors=np.zeros((0, self._descriptor_length), np.float32))
         return keypoints
 
 

@@ -49,9 +49,10 @@ def test_keypoints_are_drawn_where_they_are() -> None:
     assert np.ptp(x) < 10
 
 
-def test_keypoints_of_an_earlier_frame_are_drawn_where_the_tracks_have_gone() -> None:
+def seen_later(age: int, near_xy: tuple[float, float] = (170.0, 130.0)) -> np.ndarray:
+    """Rings of keypoints of an earlier frame; tracks have moved by (14, -6) in two frames."""
     count, gone = 12, np.array([14.0, -6.0], np.float32)
-    before = np.random.default_rng(0).uniform(40, 200, (count, 2)).astype(np.float32)
+    before = (np.array(near_xy) + np.random.default_rng(0).uniform(-20, 20, (count, 2))).astype(np.float32)
     trails = np.stack([before, before + gone / 2, before + gone], axis=1)
     tracks = Tracks(
         np.arange(count),
@@ -65,10 +66,19 @@ def test_keypoints_of_an_earlier_frame_are_drawn_where_the_tracks_have_gone() ->
     one = tracked()
     assert one.keypoints is not None
     frame = replace(one.frame, index=5)
-    found = Detection(3, 0.1, frame.size_wh, one.keypoints)
-    y, x = np.nonzero(changed(render(TrackedFrame(frame, None, tracks, newest=found), {"keypoints"})))
+    found = Detection(5 - age, 0.1, frame.size_wh, one.keypoints)
+    return changed(render(TrackedFrame(frame, None, tracks, newest=found), {"keypoints"}))
+
+
+def test_keypoints_of_an_earlier_frame_are_drawn_where_the_tracks_have_gone() -> None:
+    y, x = np.nonzero(seen_later(age=2))
     assert abs(x.mean() - 214) < 0.6
     assert abs(y.mean() - 144) < 0.6
+
+
+@pytest.mark.parametrize(("age", "near_xy"), [(3, (170.0, 130.0)), (2, (60.0, 60.0))])
+def test_keypoints_that_nothing_carries_here_are_not_drawn(age: int, near_xy: tuple[float, float]) -> None:
+    assert not seen_later(age, near_xy).any()
 
 
 def test_a_trail_leads_to_its_track_in_the_colour_of_its_id() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -442,13 +443,46 @@ def test_late_keypoints_do_not_go_back(world: World) -> None:
     assert tracker.expired == 0
 
 
-def test_descriptors_of_another_length_are_refused(world: World) -> None:
-    tracker = Tracker()
-    tracker.update(world.frame(0), world.keypoints())
-    found = world.keypoints()
-    short = replace(found, descriptors=np.ones((len(found), 8), np.float32))
-    with pytest.raises(ValueError, match="so far have length 64, got length 8"):
-        tracker.update(world.frame(1), short)
+@pytest.mark.parametrize("kind", ["hybrid", "flow", "descriptor"])
+def test_tracks_go_on_when_another_network_takes_over(world: World, kind: Any) -> None:
+    def short(found: Keypoints) -> Keypoints:
+        cut = found.descriptors[:, :16]
+        return replace(found, descriptors=cut / np.linalg.norm(cut, axis=1, keepdims=True))
+
+    tracker = Tracker(kind=kind)
+    for i in range(4):
+        before = tracker.update(world.frame(i, (i, 0)), world.keypoints((i, 0))).seen_confirmed
+    tracker.update(world.frame(4, (4, 0)), short(world.keypoints((4, 0))))
+    tracker.update(
+        world.frame(5, (5, 0), box=(0, 0, 160, 480)), short(world.keypoints((5, 0), (0, 0, 160, 480)))
+    )
+    for i in range(6, 9):
+        after = tracker.update(world.frame(i, (i, 0)), short(world.keypoints((i, 0))))
+    kept = np.isin(before.ids, after.seen_confirmed.ids)
+    assert kept[before.xy[:, 0] > 170].mean() > 0.9
+    if kind != "flow":  # with it, what is lost ends
+        assert kept[before.xy[:, 0] < 150].mean() > 0.6
+
+
+def test_corners_are_tracked_while_no_detection_comes(world: World) -> None:
+    tracker = Tracker(max_tracks=400)
+    seen = [int(tracker.update(world.frame(i, (i, 0)), None).seen.sum()) for i in range(31)]
+    assert seen[:12] == [0] * 12
+    assert 100 < seen[30] <= 200
+    late = tracker.update(world.frame(31, (31, 0)), world.keypoints((30, 0), of_frame=30))
+    assert late.seen.sum() > 200
+    # Corners at keypoints were described.
+    born = late.ids[late.scores > 0]
+    assert len(np.intersect1d(born, late.ids[late.lengths > 3])) > 80
+
+
+def test_no_corners_are_tracked_where_detections_are_frequent(world: World) -> None:
+    tracker = Tracker(max_tracks=400)
+    tracks = tracker.update(world.frame(0), Keypoints.empty(64))
+    for i in range(1, 40):
+        found = replace(Keypoints.empty(64), frame_index=i - 4) if i % 8 == 4 else None
+        tracks = tracker.update(world.frame(i), found)
+    assert len(tracks) == 0
 
 
 def test_wrong_settings_are_refused() -> None:

@@ -32,7 +32,7 @@ def start_tracks(state: FrameState) -> None:
     memory, table, current = state.memory, state.table, state.current
     seen = state.require_observation()
     keypoints, past = seen.keypoints, seen.past
-    room = _room(state)
+    room = free_budget(state)
     # Selecting positions costs more than starting there: it pays for several tracks at a time.
     if room < max(1, memory.config.max_tracks // _MIN_SHARE):
         return
@@ -49,10 +49,27 @@ def start_tracks(state: FrameState) -> None:
     values = current.values if past.index == current.index else past.grey.astype(np.float32)
     conditioned = np.flatnonzero(min_eigenvalue(values, keypoints.xy[rows]) >= MIN_EIGENVALUE)[:room]
     rows, there = rows[conditioned], there[conditioned]
-    slots = memory.patches.put(cut_patches(values, keypoints.xy[rows]))
-    ids, trail_length = memory.registry.new_ids(len(rows)), table.trails_xy.shape[1]
-    born = AlignedTable.with_patches(ids, keypoints.rows(rows), slots, trail_length)
+    append_tracks(state, keypoints.rows(rows), values, there)
+
+
+def append_tracks(
+    state: FrameState, keypoints: Keypoints, values: FloatArray, there: FloatArray, detections: int = 1
+) -> None:
+    """Append new tracks to the table.
+
+    Args:
+        state: The frame.
+        keypoints: Where they start, in the frame that their key patches are cut from.
+        values: `(H, W) float32`, that frame.
+        there: `(N, 2)`, where they are in the current frame.
+        detections: 1 with descriptors of a detection, 0 where there are none yet.
+    """
+    memory, table = state.memory, state.table
+    slots = memory.patches.put(cut_patches(values, keypoints.xy))
+    ids, trail_length = memory.registry.new_ids(len(keypoints)), table.trails_xy.shape[1]
+    born = AlignedTable.with_patches(ids, keypoints, slots, trail_length)
     born.xy = there.astype(np.float32)
+    born.detections[:] = detections
     born.sigma_px[:] = seen_sigma_px(
         memory.patches.noise_px(slots, born.affine, np.ones(len(born), np.float32)),
         born.misfit_px,
@@ -65,7 +82,7 @@ def start_tracks(state: FrameState) -> None:
     table.append(born)
 
 
-def _room(state: FrameState) -> int:
+def free_budget(state: FrameState) -> int:
     """How many tracks may start; a part of the budget is reserved for hidden tracks that will soon return."""
     table, max_tracks = state.table, state.memory.config.max_tracks
     hidden = int(hidden_rows(state).sum())

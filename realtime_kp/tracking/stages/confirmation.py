@@ -34,6 +34,7 @@ def observe(state: FrameState) -> None:
         state.memory.registry.expired += 1
         return
     rows, past_rows = past.common_rows(state.table.ids)
+    state.memory.detected_index = max(state.memory.detected_index, index)
     state.observation = Observation(keypoints, past, rows, past.xy[past_rows], past.seen[past_rows])
 
 
@@ -41,7 +42,8 @@ def confirm_by_detection(state: FrameState) -> None:
     """Associate keypoints with the tracks at their positions.
 
     A pair whose descriptors agree confirms the track and updates its score and descriptor; a pair whose
-    descriptors are very different counts as a contradiction. Without descriptors the position is enough.
+    descriptors are very different counts as a contradiction. The position is enough for tracks that have no
+    descriptor yet, and where descriptors are not used at all.
     """
     seen = state.require_observation()
     table, keypoints = state.table, seen.keypoints
@@ -52,11 +54,14 @@ def confirm_by_detection(state: FrameState) -> None:
     pairs = pairs.where((gap * gap).sum(axis=1) <= _SAME_POSITION_PX**2)
     pairs = Pairs(seen.rows[visible[pairs.a]], pairs.b)
     cosines = similarities(table.descriptors, keypoints.descriptors.astype(np.float32, copy=False), pairs)
+    alike = distance_to_similarity(state.memory.config.match_threshold)
+    # As much as is just enough: a track that has a descriptor like the keypoint's goes first.
+    cosines[table.detections[pairs.a] == 0] = alike
     best = mutual_best(pairs, cosines)
     pairs, cosines = pairs.where(best), cosines[best]
     if not state.memory.use_descriptors:
         cosines = np.ones_like(cosines)
-    agreeing = pairs.where(cosines >= distance_to_similarity(state.memory.config.match_threshold))
+    agreeing = pairs.where(cosines >= alike)
     _update_from(table, agreeing, keypoints)
     table.contradictions[pairs.a[cosines < _CONTRADICTING_SIMILARITY]] += 1
     seen.confirmed_rows = agreeing.a

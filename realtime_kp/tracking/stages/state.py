@@ -79,6 +79,7 @@ class Memory:
         patches: Key patches of the tracks.
         history: Past frames with track positions.
         use_descriptors: Whether lost tracks are kept and re-identified; else a lost track ends.
+        detected_index: Frame of the newest detection; the first frame before there is any.
         motion: Global motion of the last frame; None where it is unknown.
         returns: How often hidden tracks return.
         last_id_before_cut: Tracks with ids up to this one were lost at a scene change; 0 for none.
@@ -93,12 +94,19 @@ class Memory:
     patches: PatchPool
     history: History
     use_descriptors: bool
+    detected_index: int = 0
     motion: GlobalMotion | None = None
     returns: ReturnRate = field(default_factory=ReturnRate)
     last_id_before_cut: int = 0
     seen_ids: deque[NDArray[np.int64]] = field(default_factory=lambda: deque(maxlen=_SCENE_FRAMES))
     has_structure: bool = False
     anchor: Anchor | None = None
+
+    def take_length(self, keypoints: Keypoints) -> None:
+        """Forget the descriptors of the tracks where those of a detection have another length."""
+        length = keypoints.descriptors.shape[1]
+        if length != self.table.descriptors.shape[1]:
+            self.table.forget_descriptors(length)
 
     def drop_structure(self) -> None:
         """Forget the inverse depths of all tracks."""
