@@ -69,23 +69,21 @@ def soak(folder: Path, extractor: Extractor, frames: int, size: str) -> None:
     assert growth_mb < MAX_GROWTH_MB, f"{growth_mb:.1f} MB more after {frames} frames"
 
 
-LONG = [pytest.mark.soak, pytest.mark.timeout(1800)]
+# A limit at the function itself would go before that of a parameter.
+SHORT, LONG = pytest.mark.timeout(600), [pytest.mark.soak, pytest.mark.timeout(1800)]
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("frames", [3_000, pytest.param(20_000, marks=LONG)])
+@pytest.mark.parametrize("frames", [pytest.param(3_000, marks=SHORT), pytest.param(20_000, marks=LONG)])
 def test_thousands_of_frames_with_a_stub_network(tmp_path: Path, frames: int) -> None:
     soak(tmp_path, StubExtractor(), frames, "160x120")
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("frames", [300, pytest.param(2_000, marks=LONG)])
+@pytest.mark.parametrize("frames", [pytest.param(300, marks=SHORT), pytest.param(2_000, marks=LONG)])
 def test_frames_with_the_real_network(tmp_path: Path, frames: int) -> None:
     soak(tmp_path, SuperPoint(model="small", resize="320", latency=False), frames, "320x240")
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("clips", [12, pytest.param(200, marks=LONG)])
+@pytest.mark.parametrize("clips", [pytest.param(12, marks=SHORT), pytest.param(200, marks=LONG)])
 def test_many_clips_through_one_process(tmp_path: Path, clips: int) -> None:
     clip = write_clip(tmp_path / "clip.mp4", [numbered_image(i, (160, 120)) for i in range(12)])
     used, before_mb = (0, 0), 0.0
@@ -98,10 +96,7 @@ def test_many_clips_through_one_process(tmp_path: Path, clips: int) -> None:
     assert growth_mb < 3 * MAX_GROWTH_MB, f"{growth_mb:.1f} MB more after {clips} clips"
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "minutes", [0.2, pytest.param(20.0, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
-)
+@pytest.mark.parametrize("minutes", [pytest.param(0.2, marks=SHORT), pytest.param(20.0, marks=LONG)])
 def test_live_on_a_camera_that_changes_and_goes_away_at_random(minutes: float) -> None:
     rng = random.Random(0)
     camera = FakeCamera((160, 120), fps=60.0)
