@@ -139,6 +139,9 @@ class TrackingConfig:
     history: int = 90
     """Number of past frames kept for keypoints that arrive late; of large frames fewer, 256 MiB in all."""
 
+    corners: Literal["auto", "always", "never"] = "auto"
+    """Tracks on corners too where the newest detection is over 3 frames old: always, never, auto (in live)."""
+
     def __post_init__(self) -> None:
         check_types(self)
         require(
@@ -154,6 +157,11 @@ class TrackingConfig:
         require(self.confirm_after >= 1, "confirm_after must be at least 1", self.confirm_after)
         require(self.max_age >= 0, "max_age must be at least 0", self.max_age)
         require(self.max_tracks >= 1, "max_tracks must be at least 1", self.max_tracks)
+        require(
+            self.corners in ("auto", "always", "never"),
+            "tracking.corners must be auto, always or never",
+            self.corners,
+        )
         require(1 <= self.history <= 1000, "history must be 1 to 1000", self.history)
         require(self.max_lost >= 0, "max_lost must be at least 0", self.max_lost)
 

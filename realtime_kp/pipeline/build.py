@@ -57,10 +57,13 @@ def build_pipeline(
     if config.superpoint.device != "cpu":
         on_cpu = replace(config.superpoint, device="cpu", engine="auto", precision="auto")
         superpoint = MemoryFallbackExtractor(superpoint, lambda: extractor(on_cpu))
+    tracking = config.tracking
+    if tracking.corners == "auto" and policy == "drop_oldest":
+        tracking = replace(tracking, corners="always")
     return Pipeline(
         source,
         superpoint,
-        tracker or Tracker(config.tracking, trail_length=config.render.trail_length),
+        tracker or Tracker(tracking, trail_length=config.render.trail_length),
         policy=policy,
         queue_size=config.pipeline.queue_size,
         batch=config.pipeline.batch,

@@ -142,6 +142,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "max_tracks": 100,
         "max_lost": 50,
         "history": 12,
+        "corners": "never",
     },
     "pipeline": {"queue_size": 4, "batch": 2, "detect_every": "3"},
     "render": {"draw": "tracks", "trail_length": 5},

@@ -465,24 +465,25 @@ def test_tracks_go_on_when_another_network_takes_over(world: World, kind: Any) -
 
 
 def test_corners_are_tracked_while_no_detection_comes(world: World) -> None:
-    tracker = Tracker(max_tracks=400)
+    tracker = Tracker(max_tracks=400, corners="always")
     seen = [int(tracker.update(world.frame(i, (i, 0)), None).seen.sum()) for i in range(31)]
-    assert seen[:12] == [0] * 12
-    assert 100 < seen[30] <= 200
+    assert seen[:4] == [0] * 4
+    assert 200 < seen[30] <= 300
     late = tracker.update(world.frame(31, (31, 0)), world.keypoints((30, 0), of_frame=30))
-    assert late.seen.sum() > 200
-    # Corners at keypoints were described.
+    assert late.seen.sum() > 300
+    # Corners at keypoints got their scores.
     born = late.ids[late.scores > 0]
-    assert len(np.intersect1d(born, late.ids[late.lengths > 3])) > 80
+    assert len(np.intersect1d(born, late.ids[late.lengths > 3])) > 150
 
 
-def test_no_corners_are_tracked_where_detections_are_frequent(world: World) -> None:
-    tracker = Tracker(max_tracks=400)
-    tracks = tracker.update(world.frame(0), Keypoints.empty(64))
-    for i in range(1, 40):
-        found = replace(Keypoints.empty(64), frame_index=i - 4) if i % 8 == 4 else None
-        tracks = tracker.update(world.frame(i), found)
-    assert len(tracks) == 0
+@pytest.mark.parametrize(("every", "corners"), [(2, "always"), (8, "never"), (8, "auto")])
+def test_no_corners_are_tracked_where_detections_are_frequent_or_nobody_wants_them(
+    world: World, every: int, corners: Any
+) -> None:
+    tracker = Tracker(corners=corners)
+    for i in range(20):
+        late = replace(Keypoints.empty(64), frame_index=i - 1) if i % every == 1 else None
+        assert len(tracker.update(world.frame(i), late)) == 0
 
 
 def test_wrong_settings_are_refused() -> None:

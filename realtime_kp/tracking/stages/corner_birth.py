@@ -13,22 +13,23 @@ from realtime_kp.tracking.stages.confirmation import SPACING_PX
 from realtime_kp.tracking.stages.patch_renewal import MIN_EIGENVALUE
 from realtime_kp.tracking.stages.state import FrameState
 
-_RARE_FRAMES = 12
-_EVERY_FRAMES = 6
-_MOST = 0.5
+_RARE_FRAMES = 3
+_EVERY_FRAMES = 3
+_MOST = 0.75
 _QUALITY = 0.01
 _APART_PX = 8.0
 
 
 def start_tracks_on_corners(state: FrameState) -> None:
-    """Start tracks on corners (Shi and Tomasi, CVPR 1994) while no detection of a recent frame is there.
+    """Start tracks on corners (Shi and Tomasi, CVPR 1994) while there is no detection of a recent frame.
 
     They are aligned like all others, and get a descriptor from the first detection at their position. They
-    take at most half of the budget: a detection always finds room for keypoints.
+    leave a quarter of the budget to keypoints.
     """
     memory, table, current = state.memory, state.table, state.current
     waiting = current.index - memory.detected_index
-    if state.keypoints is not None or waiting <= _RARE_FRAMES or waiting % _EVERY_FRAMES:
+    wanted = memory.config.corners == "always" and state.keypoints is None
+    if not wanted or waiting <= _RARE_FRAMES or waiting % _EVERY_FRAMES:
         return
     room = min(free_budget(state), int(_MOST * memory.config.max_tracks) - int(table.active.sum()))
     if room <= 0:
