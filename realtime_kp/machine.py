@@ -74,6 +74,15 @@ def lower_thread_priority() -> None:
         os.setpriority(os.PRIO_PROCESS, thread, min(_MAX_NICENESS, niceness))
 
 
+def multiplies_bytes() -> bool:
+    """Whether the CPU has instructions for sums of products of bytes (VNNI, or dot products on ARM)."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return True
+    return "vnni" in text or "asimddp" in text
+
+
 def peak_memory_mb() -> float | None:
     """Return the peak resident memory of this process in MiB; None on systems without `resource`."""
     try:

@@ -36,7 +36,7 @@ class SuperPointConfig:
     precision: Annotated[
         Literal["auto", "fp16", "bf16", "fp32", "int8"], Parameter(name=["--precision", "precision"])
     ] = "auto"
-    """Network precision; auto selects fp16 on a GPU, bf16 on CPUs with native support, fp32 elsewhere."""
+    """Network precision; auto: fp16 on a GPU, bf16 on CPUs with native support, else fp32 (live: or int8)."""
 
     resize: Annotated[str, Parameter(name=["--resize", "resize"])] = "auto"
     """Network input: 640 is a long side (aspect kept), 640x480 exact; auto: 640, less where live is slow."""
@@ -140,7 +140,7 @@ class TrackingConfig:
     """Number of past frames kept for keypoints that arrive late; of large frames fewer, 256 MiB in all."""
 
     corners: Literal["auto", "always", "never"] = "auto"
-    """Tracks on corners too where the newest detection is over 3 frames old: always, never, auto (in live)."""
+    """Tracks on corners too where the newest detection is over 3 frames old: always, never, auto (live)."""
 
     def __post_init__(self) -> None:
         check_types(self)

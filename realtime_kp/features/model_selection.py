@@ -1,11 +1,10 @@
-"""Selection of model and input size by speed: the best with which live detections come often enough."""
+"""Selection of model, precision and input size by speed, so that live detections come often enough."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.features.extractor import Extraction, ModelInfo, Results
 from realtime_kp.features.pace import LEAST_PER_S, Advice, Pace
-from realtime_kp.features.resize import USUAL_SIZE, network_size
+from realtime_kp.features.rungs import Rung, make_rungs, pixels
 from realtime_kp.features.superpoint import SuperPoint
 
 log = logging.getLogger(__name__)
@@ -24,35 +23,31 @@ log = logging.getLogger(__name__)
 _TRIALS = 3
 _USUAL_INTERVAL_S = 1 / 30
 _PROBE_SIZE = "320"
-_SMALLER_SIZES = ("480", "320")
-# Multiply-adds of base over those of small, of one size; narrow layers use a CPU less well than wide ones.
-_LARGE_BY_SMALL = 4.8
 _HOPELESS = 4.0
+_WORTH_8_BITS = 1.25
+_LONGEST_FAST_FOR_S = 600.0
 
 
 class ModelSelectingExtractor:
-    """Selects model and input size when the size of the source is known, and the size again while running.
+    """Selects model, precision and input size when the size of the source is known, and again while running.
 
     The larger model is used on GPUs and where it keeps up with the source; a glance at the smaller one tells
     where it need not even be tried. The smaller one gets the largest input with which eight detections a
-    second are made. Where other programs come and go, the input is made smaller or larger again; descriptors
-    stay what they were, so that tracks go on. A size that the settings name is never changed.
+    second are made, in 8 bits where the CPU was measured to gain by them. Where other programs come and go,
+    a cheaper or a dearer setting takes over while the tracks go on. What the settings name is never changed.
 
     Args:
-        config: All settings but the model.
-        large: A value of `--model`.
-        small: The same.
+        config: All settings.
+        models: Values of `--model` to select from, larger first.
     """
 
-    def __init__(self, config: SuperPointConfig, large: str = "base", small: str = "small") -> None:
+    def __init__(self, config: SuperPointConfig, models: tuple[str, ...] = ("base", "small")) -> None:
         self._config = config
-        self._large = large
-        self._small = small
-        self._sizes = (USUAL_SIZE, *_SMALLER_SIZES) if config.resize == "auto" else (config.resize,)
+        self._models = models
+        self._rungs: tuple[Rung, ...] = ()
         self._place = 0
         self._pace = Pace()
-        self._stack = ExitStack()
-        self._active = SuperPoint(replace(config, model=small))
+        self._active = SuperPoint(replace(config, model=models[-1]))
         self._selected = False
 
     def __enter__(self) -> Self:
@@ -60,14 +55,14 @@ class ModelSelectingExtractor:
 
         self._selected = choose_device(self._config.device) != "cpu"
         if self._selected:
-            self._active = SuperPoint(replace(self._config, model=self._large))
-        self._stack.enter_context(self._active)
+            self._active = SuperPoint(replace(self._config, model=self._models[0]))
+        self._active.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self._active.__exit__(kind, error, trace)
 
     @property
     def info(self) -> ModelInfo:
@@ -79,7 +74,7 @@ class ModelSelectingExtractor:
         return self._active.network_size(source_wh)
 
     def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None, batch: int = 1) -> None:
-        """Select model and size for a source, and warm up.
+        """Select the setting for a source, and warm up.
 
         Args:
             source_wh: Width and height of the source.
@@ -87,7 +82,7 @@ class ModelSelectingExtractor:
             batch: Number of frames per run.
         """
         if not self._selected:
-            self._select(source_wh, _USUAL_INTERVAL_S if interval_s is None else interval_s, batch)
+            self._select(source_wh, _USUAL_INTERVAL_S if interval_s is None else interval_s)
         self._active.warm_up(source_wh, batch=batch)
 
     @property
@@ -113,61 +108,82 @@ class ModelSelectingExtractor:
 
         return results
 
-    def _select(self, source_wh: tuple[int, int], interval_s: float, batch: int) -> None:
+    def _select(self, source_wh: tuple[int, int], interval_s: float) -> None:
         self._selected = True
-        small_s = self._probe(source_wh) / _pixels(source_wh, _PROBE_SIZE)
-        costs_s = [small_s * _pixels(source_wh, size) for size in self._sizes]
-        large_s = costs_s[0] * _LARGE_BY_SMALL
-        if large_s <= _HOPELESS * interval_s:
-            self._change(self._large, self._config.resize)
-            self._active.warm_up(source_wh, batch=batch)
-            large_s = self._time(source_wh)
-            if large_s <= interval_s:
-                return
-        enough = [place for place, cost_s in enumerate(costs_s) if cost_s <= 1 / LEAST_PER_S]
-        self._place = enough[0] if enough else len(self._sizes) - 1
-        log.info(
-            "model %s, input %s: %s takes %.0f ms a frame here, the source gives one every %.0f ms",
-            self._small,
-            self._sizes[self._place],
-            self._large,
-            large_s * 1e3,
-            interval_s * 1e3,
-        )
-        self._change(self._small, self._sizes[self._place])
+        usual = (self._config, self._models, source_wh, interval_s)
+        self._rungs = make_rungs(*usual)
+        probe = self._rungs[0].config
+        if len(self._models) > 1:
+            probe = replace(probe, model=self._models[-1], resize=_PROBE_SIZE)
+        probe_s = self._time(probe, source_wh)
+        pixel_s = probe_s / pixels(source_wh, probe.resize)
+        if pixel_s * self._rungs[len(self._models) - 1].pixels > 1 / LEAST_PER_S:
+            gain = self._gain_of_8_bits(probe, probe_s, source_wh)
+            if gain is not None:
+                self._rungs = make_rungs(*usual, gain)
+        self._place = self._best(source_wh, pixel_s)
+        self._change(self._rungs[self._place].config)
+
+    def _best(self, source_wh: tuple[int, int], pixel_s: float) -> int:
+        """The dearest setting that is fast enough; the cheapest where none is."""
+        for place, rung in enumerate(self._rungs):
+            took_s = pixel_s * rung.pixels
+            if rung.is_estimate and took_s <= _HOPELESS * rung.limit_s:
+                took_s = self._time(rung.config, source_wh)
+            if took_s <= rung.limit_s:
+                return place
+            log.info(
+                "%s is too slow for live here: it takes %.0f ms a frame, %.0f ms would be fast enough",
+                *(rung.name, took_s * 1e3, rung.limit_s * 1e3),
+            )
+        return len(self._rungs) - 1
+
+    def _gain_of_8_bits(
+        self, probe: SuperPointConfig, probe_s: float, source_wh: tuple[int, int]
+    ) -> float | None:
+        """How many times as fast the small model is in 8 bits; None where that is not worth its loss."""
+        from realtime_kp.features.engines.selection import may_gain_by_8_bits
+
+        if not may_gain_by_8_bits(probe):
+            return None
+        gain = probe_s / self._time(replace(probe, precision="int8"), source_wh)
+        return gain if gain >= _WORTH_8_BITS else None
 
     def _follow_pace(self, took_s: float, done_s: float, source_wh: tuple[int, int]) -> None:
-        """Change the size of the input where the small model has become too slow, or fast again."""
-        if len(self._sizes) == 1 or self._active.config.model != self._small:
+        """Take a cheaper setting where this one has become too slow, a dearer one where it is fast again."""
+        if len(self._rungs) < 2:
             return
-        pixels = [_pixels(source_wh, size) for size in self._sizes]
-        dearer = pixels[self._place - 1] / pixels[self._place] if self._place else None
+        now, dearer = self._rungs[self._place], None
+        if self._place:
+            above = self._rungs[self._place - 1]
+            # As if the dearer one had the limit of this one.
+            dearer = above.pixels / now.pixels * self._pace.limit_s / above.limit_s
         advice = self._pace.add(took_s, done_s, dearer)
         place = self._place + {Advice.KEEP: 0, Advice.CHEAPER: 1, Advice.DEARER: -1}[advice]
-        if place == self._place or place >= len(self._sizes):
+        if place == self._place or place >= len(self._rungs):
             return
-        per_s = 1 / max(self._pace.mean_s or took_s, 1e-9)
         log.info(
-            "input of the network: %s, at %s it makes %.1f detections a second",
-            *(self._sizes[place], self._sizes[self._place], per_s),
+            "the network is now %s: %s made %.1f detections a second",
+            *(self._rungs[place].name, now.name, 1 / max(self._pace.mean_s or took_s, 1e-9)),
         )
-        self._place, self._pace = place, Pace()
-        self._change(self._small, self._sizes[place])
-
-    def _change(self, model: str, resize: str) -> None:
-        config = replace(self._config, model=model, resize=resize)
-        if config == self._active.config:
-            return
-        self._stack.close()
-        self._active = self._stack.enter_context(SuperPoint(config))
-
-    def _probe(self, source_wh: tuple[int, int]) -> float:
-        """Time of the small model on a small input."""
-        self._change(self._small, _PROBE_SIZE)
+        # What was given up must be fast for twice as long before it is tried again.
+        again = 2.0 if advice is Advice.CHEAPER else 1.0
+        self._pace = Pace(fast_for_s=min(again * self._pace.fast_for_s, _LONGEST_FAST_FOR_S))
+        self._place = place
+        self._change(self._rungs[place].config)
         self._active.warm_up(source_wh)
-        return self._time(source_wh)
 
-    def _time(self, source_wh: tuple[int, int]) -> float:
+    def _change(self, config: SuperPointConfig) -> None:
+        before = self._active
+        if config != before.config:
+            # Other threads may read `info` meanwhile: the one before stays until the other is ready.
+            self._active = SuperPoint(config).__enter__()
+            before.__exit__(None, None, None)
+
+    def _time(self, config: SuperPointConfig, source_wh: tuple[int, int]) -> float:
+        """Seconds that a detection takes with a setting."""
+        self._change(config)
+        self._active.warm_up(source_wh)
         blank = np.zeros((source_wh[1], source_wh[0], 3), np.uint8)
         took_s = []
         for _ in range(_TRIALS):
@@ -175,8 +191,3 @@ class ModelSelectingExtractor:
             self._active.extract(blank)
             took_s.append(time.perf_counter() - started_s)
         return min(took_s)
-
-
-def _pixels(source_wh: tuple[int, int], resize: str) -> int:
-    width, height = network_size(source_wh, resize)
-    return width * height

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 LEAST_PER_S = 8.0
-FAST_FOR_S = 10.0
+_FAST_FOR_S = 10.0
 _GAIN = 0.3
 _TOO_SLOW, _FAST = 1.15, 0.6
 _SLOW_FOR_S = 3.0
@@ -33,7 +33,7 @@ class Pace:
     """
 
     limit_s: float = 1 / LEAST_PER_S
-    fast_for_s: float = FAST_FOR_S
+    fast_for_s: float = _FAST_FOR_S
     mean_s: float | None = None
     slow_since_s: float | None = None
     fast_since_s: float | None = None

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import logging
+import re
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ import torch
 
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.features import ModelSelectingExtractor
+from realtime_kp.features.rungs import make_rungs
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.architecture import Shape, TrainableSuperPoint
 from realtime_kp.training.export import export
@@ -25,7 +29,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 
 def test_a_model_that_keeps_up_stays(models: tuple[str, str]) -> None:
-    with ModelSelectingExtractor(SuperPointConfig(resize="128x96"), *models) as superpoint:
+    with ModelSelectingExtractor(SuperPointConfig(resize="128x96"), models) as superpoint:
         superpoint.warm_up(SIZE_WH, interval_s=5.0)
         assert superpoint.info.model == "large"
         assert superpoint.info.descriptor_dim == 64
@@ -37,34 +41,94 @@ def test_a_model_that_is_too_slow_is_replaced_and_that_is_said(
     logging.getLogger("realtime_kp").propagate = True
     with (
         caplog.at_level(logging.INFO, "realtime_kp"),
-        ModelSelectingExtractor(SuperPointConfig(resize="128x96"), *models) as superpoint,
+        ModelSelectingExtractor(SuperPointConfig(resize="128x96"), models) as superpoint,
     ):
         superpoint.warm_up(SIZE_WH, interval_s=1e-6)
         assert superpoint.info.model == "tiny"
         found = superpoint.submit([procedural_picture(SIZE_WH, 0)], 0.0)()[0]
         assert found.keypoints.descriptors.shape[1] == 32
-    assert "takes" in caplog.text
+    assert re.search(r"large 128x96 is too slow for live here: it takes \d+ ms", caplog.text)
 
 
 def test_a_source_of_unknown_rate_and_size_gets_what_keeps_up_with_an_ordinary_one(
     models: tuple[str, str],
 ) -> None:
-    with ModelSelectingExtractor(SuperPointConfig(resize="128x96"), *models) as superpoint:
+    with ModelSelectingExtractor(SuperPointConfig(resize="128x96"), models) as superpoint:
         superpoint.submit([procedural_picture(SIZE_WH, 0)], 0.0)()
         assert superpoint.info.model == "large"
 
 
+@pytest.fixture(scope="module")
+def heavy(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A network that takes more than an eighth of a second for 640x480 anywhere."""
+    torch.manual_seed(0)
+    folder: Path = tmp_path_factory.mktemp("heavy") / "heavy"
+    export(TrainableSuperPoint(Shape((192,) * 4, 64, 64)).eval(), folder)
+    return str(folder)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("models", [1, 2])
 @pytest.mark.parametrize("resize", ["auto", "640"])
 def test_the_input_is_as_large_as_eight_detections_a_second_allow(
-    models: tuple[str, str], tmp_path: Path, resize: str
+    heavy: str, resize: str, models: int
 ) -> None:
-    torch.manual_seed(0)
-    slow = tmp_path / "slow"
-    export(TrainableSuperPoint(Shape((192,) * 4, 64, 64)).eval(), slow)
     config = SuperPointConfig(resize=resize, precision="fp32")
-    with ModelSelectingExtractor(config, str(slow), str(slow)) as superpoint:
+    with ModelSelectingExtractor(config, (heavy,) * models) as superpoint:
         superpoint.warm_up((1280, 960), interval_s=1e-6)
         chosen = superpoint.network_size((1280, 960))
-    # Such a network takes more than an eighth of a second for 640x480 anywhere; what is named is obeyed.
+    # What is named is obeyed.
     assert chosen == (640, 480) if resize == "640" else chosen in ((480, 360), (320, 240))
+
+
+@pytest.mark.slow
+def test_another_model_takes_over_where_detections_become_rare(
+    models: tuple[str, str], heavy: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("realtime_kp").propagate = True
+    image = procedural_picture((640, 480), 0)
+    config = SuperPointConfig(resize="640", precision="fp32")
+    with (
+        caplog.at_level(logging.INFO, "realtime_kp"),
+        ModelSelectingExtractor(config, (heavy, models[1])) as superpoint,
+    ):
+        superpoint.warm_up((640, 480), interval_s=100.0)
+        assert superpoint.info.model == "heavy"
+        ends_s = time.perf_counter() + 60
+        while superpoint.info.model == "heavy" and time.perf_counter() < ends_s:
+            superpoint.submit([image])()
+        assert superpoint.info.model == "tiny"
+        assert superpoint.submit([image])()[0].keypoints.descriptors.shape[1] == 32
+    assert caplog.text.count("the network is now") == 1
+
+
+WISHES = SuperPointConfig()
+
+
+def test_what_live_selects_from() -> None:
+    rungs = make_rungs(WISHES, ("base", "small"), (1280, 720), 1 / 25)
+    assert [rung.name for rung in rungs] == ["base 640", "small 640", "small 480", "small 320"]
+    assert [rung.limit_s for rung in rungs] == [1 / 25, 1 / 8, 1 / 8, 1 / 8]
+    costs = [rung.pixels for rung in rungs]
+    assert costs == sorted(costs, reverse=True)
+    assert costs[1] == 640 * 360
+
+
+def test_8_bits_come_before_a_smaller_input() -> None:
+    rungs = make_rungs(WISHES, ("base", "small"), (640, 480), 1 / 25, 2.0)
+    names = ["base 640", "small 640", "small 640 in int8", "small 480 in int8", "small 320 in int8"]
+    assert [rung.name for rung in rungs] == names
+    assert rungs[2].pixels == rungs[1].pixels / 2
+
+
+def test_what_is_named_is_not_selected() -> None:
+    named = replace(WISHES, resize="512x384")
+    assert [rung.name for rung in make_rungs(named, ("base", "small"), (640, 480), 1 / 25)] == [
+        "base 512x384",
+        "small 512x384",
+    ]
+    assert [rung.config.resize for rung in make_rungs(WISHES, ("small",), (640, 480), 1 / 25)] == [
+        "640",
+        "480",
+        "320",
+    ]

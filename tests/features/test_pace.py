@@ -24,3 +24,9 @@ def test_fast_for_long_means_dearer_where_that_would_be_fast_enough() -> None:
     assert advice([0.03] * 60, 1.8).index(Advice.DEARER) == 50
     assert set(advice([0.06] * 60, 1.8)) == {Advice.KEEP}
     assert set(advice([0.03] * 60, None)) == {Advice.KEEP}
+
+
+def test_what_was_given_up_must_be_fast_for_longer() -> None:
+    pace = Pace(fast_for_s=20.0)
+    found = [pace.add(0.03, number * 0.2, 1.8) for number in range(110)]
+    assert found.index(Advice.DEARER) == 100

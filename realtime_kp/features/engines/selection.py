@@ -17,6 +17,8 @@ from realtime_kp.features.engines.openvino_engine import (
 )
 from realtime_kp.features.engines.torch_engine import TorchEngine
 from realtime_kp.features.network import SuperPointNetwork
+from realtime_kp.features.weights_store import find_weights
+from realtime_kp.machine import multiplies_bytes
 
 if TYPE_CHECKING:
     from realtime_kp.features.weights_store import Model
@@ -94,6 +96,18 @@ def has_native_half(device: str) -> bool:
     if device != "cpu":
         return True
     return openvino_problem() is None and "bf16" in cpu_precisions()
+
+
+def may_gain_by_8_bits(config: SuperPointConfig) -> bool:
+    """Whether 8 bits are worth a trial: on a CPU that multiplies bytes and has no native bf16.
+
+    Args:
+        config: Weights, engine, device and precision.
+    """
+    choice = choose_engine(config)
+    if config.precision != "auto" or choice.engine != "openvino" or "bf16" in cpu_precisions():
+        return False
+    return multiplies_bytes() and find_weights(config.model).int8_file is not None
 
 
 def _choose_engine(asked: str, device: str) -> str:

@@ -1,0 +1,77 @@
+"""The settings from which `live` selects by speed, from dear to cheap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from realtime_kp.config import SuperPointConfig
+from realtime_kp.features.pace import LEAST_PER_S
+from realtime_kp.features.resize import USUAL_SIZE, network_size
+
+# Multiply-adds of base over those of small, of one size; narrow layers use a CPU less well than wide ones.
+LARGE_BY_SMALL = 4.8
+_SMALLER_SIZES = ("480", "320")
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A setting of the network.
+
+    Attributes:
+        config: Model, precision and input size among all other settings.
+        pixels: Cost of a detection, as that of so many pixels with the last model in the usual precision.
+        limit_s: How long a detection may take where the setting is selected.
+        is_estimate: Whether the cost of its model is too roughly known to select it without a trial.
+    """
+
+    config: SuperPointConfig
+    pixels: float
+    limit_s: float
+    is_estimate: bool = False
+
+    @property
+    def name(self) -> str:
+        """Model, input size and precision for messages."""
+        precision = "" if self.config.precision == "auto" else f" in {self.config.precision}"
+        return f"{self.config.model} {self.config.resize}{precision}"
+
+
+def make_rungs(
+    config: SuperPointConfig,
+    models: tuple[str, ...],
+    source_wh: tuple[int, int],
+    interval_s: float,
+    gain_of_8_bits: float | None = None,
+) -> tuple[Rung, ...]:
+    """All settings, dearest first.
+
+    All models but the last must keep up with the source, the last one needs eight detections a second only:
+    detections of every frame are worth more to the tracks than better ones of every third frame.
+
+    Args:
+        config: All other settings; a size that is named in it is the only one.
+        models: Values of `--model`, larger first.
+        source_wh: Width and height of the source.
+        interval_s: Interval between frames of the source.
+        gain_of_8_bits: How many times as fast the last model is in 8 bits; None where it should not be used.
+    """
+    sizes = (USUAL_SIZE, *_SMALLER_SIZES) if config.resize == "auto" else (config.resize,)
+    limit_s = max(interval_s, 1 / LEAST_PER_S)
+    counts = [pixels(source_wh, size) for size in sizes]
+    rungs = [
+        Rung(replace(config, model=model, resize=sizes[0]), counts[0] * LARGE_BY_SMALL, interval_s, True)
+        for model in models[:-1]
+    ]
+    plain = replace(config, model=models[-1])
+    rungs.append(Rung(replace(plain, resize=sizes[0]), counts[0], limit_s))
+    gain, precision = (1.0, config.precision) if gain_of_8_bits is None else (gain_of_8_bits, "int8")
+    for size, count in zip(sizes, counts, strict=True):
+        if size != sizes[0] or gain_of_8_bits is not None:
+            rungs.append(Rung(replace(plain, resize=size, precision=precision), count / gain, limit_s))
+    return tuple(rungs)
+
+
+def pixels(source_wh: tuple[int, int], resize: str) -> int:
+    """Number of pixels of the input of the network."""
+    width, height = network_size(source_wh, resize)
+    return width * height
