@@ -126,17 +126,20 @@ class ModelSelectingExtractor:
 
     def _best(self, source_wh: tuple[int, int], pixel_s: float) -> int:
         """The dearest setting that is fast enough; the cheapest where none is."""
+        why = ""
         for place, rung in enumerate(self._rungs):
             took_s = pixel_s * rung.pixels
             if rung.is_estimate and took_s <= _HOPELESS * rung.limit_s:
                 took_s = self._time(rung.config, source_wh)
-            if took_s <= rung.limit_s:
-                return place
-            log.info(
-                "%s is too slow for live here: it takes %.0f ms a frame, %.0f ms would be fast enough",
-                *(rung.name, took_s * 1e3, rung.limit_s * 1e3),
+            if took_s <= rung.limit_s or place == len(self._rungs) - 1:
+                break
+            why = (
+                f"{rung.name} takes {took_s * 1e3:.0f} ms a frame here, "
+                f"{rung.limit_s * 1e3:.0f} ms would be fast enough"
             )
-        return len(self._rungs) - 1
+        if why:
+            log.info("the network is %s: %s", rung.name, why)
+        return place
 
     def _gain_of_8_bits(
         self, probe: SuperPointConfig, probe_s: float, source_wh: tuple[int, int]

@@ -15,7 +15,7 @@ from realtime_kp.tracking.stages.state import FrameState
 
 _RARE_FRAMES = 3
 _EVERY_FRAMES = 3
-_MOST = 0.75
+_MOST = 0.5
 _QUALITY = 0.01
 _APART_PX = 8.0
 
@@ -24,7 +24,7 @@ def start_tracks_on_corners(state: FrameState) -> None:
     """Start tracks on corners (Shi and Tomasi, CVPR 1994) while there is no detection of a recent frame.
 
     They are aligned like all others, and get a descriptor from the first detection at their position. They
-    leave a quarter of the budget to keypoints.
+    leave half of the budget to keypoints.
     """
     memory, table, current = state.memory, state.table, state.current
     waiting = current.index - memory.detected_index
