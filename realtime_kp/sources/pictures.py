@@ -16,6 +16,7 @@ from realtime_kp.config import InputConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
+from realtime_kp.sources.moving_picture import is_moving_picture
 from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, deep_values, read_picture
 from realtime_kp.sources.value_range import ValueRange
 
@@ -74,7 +75,7 @@ class PicturesSource:
     def __iter__(self) -> Iterator[Frame]:
         assert self._paths is not None
         self._learn_values(self._paths)
-        unread = 0
+        unread, told = 0, len(self._paths) == 1
         for index, path in enumerate(self._paths):
             try:
                 image = read_picture(path, self.max_pixels, self._values)
@@ -84,6 +85,13 @@ class PicturesSource:
                 log.warning("%s", exc)
                 unread += 1
                 continue
+            if not told and is_moving_picture(path):
+                told = True
+                log.warning(
+                    "%s holds several pictures: of such files in a set the first one is taken, one given alone "
+                    "is played",
+                    path,
+                )
             time_s = (self._first + index) / self.fps
             yield Frame(index, time_s, time.perf_counter(), image, origin=str(path))
         count = len(self._paths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import cv2
@@ -77,3 +78,15 @@ def test_pages_of_sixteen_bits_share_one_range(tmp_path: Path) -> None:
     assert isinstance(source, MovingPictureSource)
     assert levels[0] < levels[1] < levels[2]
     assert cv2.imread(str(tmp_path / "a.tif"), cv2.IMREAD_UNCHANGED).dtype == np.uint16
+
+
+def test_in_a_set_the_first_picture_is_taken_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("realtime_kp").propagate = True
+    for name in ("a.png", "b.webp"):
+        save(tmp_path / name)
+    with open_source(str(tmp_path)) as source:
+        assert len(list(source)) == 2
+    assert caplog.text.count("holds several pictures") == 1
+    assert "a.png" in caplog.text
