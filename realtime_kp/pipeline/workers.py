@@ -168,6 +168,7 @@ class TrackingWorker:
         self._out = out
         self._shared = shared
         self._newest: Detection | None = None
+        self._early: Detected | None = None
         self._keep_state_s = keep_state_s
         self._state_saved_at_s = -math.inf
 
@@ -208,7 +209,8 @@ class TrackingWorker:
         )
 
     def _track_asynchronous(self, captured: Captured) -> TrackedFrame:
-        frame, late = captured.frame, self._take_detection()
+        frame = captured.frame
+        late = self._take_detection(frame.index)
         started_s = time.perf_counter()
         keypoints = None if late is None else late.keypoints
         tracks = self._tracker.update(frame, keypoints)
@@ -241,12 +243,21 @@ class TrackingWorker:
         self._state_saved_at_s = now_s
         return save_tracker(self._tracker)
 
-    def _take_detection(self) -> Detected | None:
-        """Return a detection finished since the last frame; None without one."""
-        try:
-            return self._frames.detected.get(timeout_s=0)
-        except ChannelClosedError:
-            return None  # inference has ended, the last frames are still to be tracked
+    def _take_detection(self, index: int) -> Detected | None:
+        """Return a detection finished since the last frame; None without one.
+
+        A fast network may be done with a frame while an earlier one still waits for the tracker: its detection
+        is kept until then.
+        """
+        if self._early is None:
+            try:
+                self._early = self._frames.detected.get(timeout_s=0)
+            except ChannelClosedError:
+                pass  # inference has ended, the last frames are still to be tracked
+        if self._early is None or self._early.frame.index > index:
+            return None
+        found, self._early = self._early, None
+        return found
 
     def _age(self, frame: Frame) -> int | None:
         return None if self._newest is None else frame.index - self._newest.frame_index

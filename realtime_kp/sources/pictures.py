@@ -88,8 +88,8 @@ class PicturesSource:
             if not told and is_moving_picture(path):
                 told = True
                 log.warning(
-                    "%s holds several pictures: of such files in a set the first one is taken, one given alone "
-                    "is played",
+                    "%s holds several pictures: in a set the first of each is taken, a file "
+                    "given alone is played",
                     path,
                 )
             time_s = (self._first + index) / self.fps

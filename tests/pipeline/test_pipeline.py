@@ -333,6 +333,22 @@ def test_live_every_frame_is_tracked_while_the_network_takes_what_it_manages() -
     assert frames[0].detection_age is None
 
 
+class SlowTracker(Tracker):
+    def update(self, frame: Frame, keypoints: Keypoints | None) -> Tracks:
+        time.sleep(0.02)
+        return super().update(frame, keypoints)
+
+
+def test_live_a_network_faster_than_the_tracker_is_not_ahead_of_it() -> None:
+    source = ListSource(120, live=True, interval_s=0.002)
+    with Pipeline(source, StubExtractor(), SlowTracker(), policy="drop_oldest") as pipeline:
+        tracked = list(pipeline)
+    detected = [one.late.frame_index if one.late else one.frame.index for one in tracked if one.detected]
+    assert len(detected) > 3
+    assert detected == sorted(set(detected))
+    assert all(one.detection_age is None or one.detection_age >= 0 for one in tracked)
+
+
 def test_pictures_of_their_own_wait_for_their_keypoints(tmp_path: Path) -> None:
     for i in range(3):
         cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((48, 64, 3), 60 * i, np.uint8))
