@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
@@ -246,14 +247,13 @@ class TrackingWorker:
     def _take_detection(self, index: int) -> Detected | None:
         """Return a detection finished since the last frame; None without one.
 
-        A fast network may be done with a frame while an earlier one still waits for the tracker: its detection
-        is kept until then.
+        A fast network may be done with a frame while an earlier one still waits for the tracker: then the
+        detection is kept.
         """
         if self._early is None:
-            try:
+            # Closed: inference has ended, the last frames are still to be tracked.
+            with suppress(ChannelClosedError):
                 self._early = self._frames.detected.get(timeout_s=0)
-            except ChannelClosedError:
-                pass  # inference has ended, the last frames are still to be tracked
         if self._early is None or self._early.frame.index > index:
             return None
         found, self._early = self._early, None
