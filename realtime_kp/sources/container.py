@@ -90,6 +90,11 @@ class Container:
         return self._flag(Flags.no_timestamps) or self.container.format.name in _PICTURE_FORMATS
 
     @property
+    def is_raw_h264(self) -> bool:
+        """Whether this is a bare H.264 stream, without times and counts."""
+        return self.container.format.name == "h264"
+
+    @property
     def clock_may_jump(self) -> bool:
         """Whether the clock of the format may start anew on the way, as in transport streams."""
         return self._flag(Flags.ts_discont)

@@ -18,6 +18,7 @@ class Damage:
         undecodable: Packets that the decoder refuses.
         incomplete: Packets of which the container says that parts are missing. A joint of two transport
             streams counts as one as well: alone they tell nothing.
+        missing: Pictures that others refer to and that never came, where the stream numbers them.
         frames: Frames of which the decoder says that parts are wrong.
         pauses_s: Time between frames that are far apart, in all: a hole where something else is wrong too, a
             pause of the recording where nothing is.
@@ -26,6 +27,7 @@ class Damage:
 
     undecodable: int = 0
     incomplete: int = 0
+    missing: int = 0
     frames: int = 0
     pauses_s: float = 0.0
     stopped: str = ""
@@ -53,6 +55,8 @@ class Damage:
             details.append(f"{self.frames} of them damaged")
         if self.undecodable:
             details.append(f"{self.undecodable} packets could not be decoded")
+        if self.missing:
+            details.append(f"{self.missing} are missing between others")
         if hole_s:
             details.append(f"none for {hole_s:.1f} s")
         if self.stopped:
@@ -64,6 +68,7 @@ class Damage:
             return None
         filled_s = came_s - hole_s
         about = round(decoded * max(whole_s, came_s) / filled_s) if filled_s > 0 else decoded
+        about += self.missing
         if declared is not None and declared <= _LIKELY * about:
             about = max(about, declared)
         detail = f" ({', '.join(details)})" if details else ""

@@ -20,6 +20,7 @@ from realtime_kp.sources.container_times import end_s
 from realtime_kp.sources.damage import Damage
 from realtime_kp.sources.decoded_image import FrameConverter
 from realtime_kp.sources.deinterlace import deinterlaced
+from realtime_kp.sources.frame_numbers import FrameNumbers
 from realtime_kp.sources.orientation import Orientation
 from realtime_kp.sources.timestamps import IncreasingTimes, Timed
 
@@ -181,6 +182,7 @@ class VideoSource:
 
     def _pictures(self) -> Iterator[av.VideoFrame]:
         opened, damage = self._open_container, self._damage
+        numbers = FrameNumbers() if opened.is_raw_h264 else None
         packets = opened.container.demux(opened.stream)
         while True:
             try:
@@ -194,6 +196,8 @@ class VideoSource:
                 damage.stopped = cause
                 return
             damage.incomplete += packet.is_corrupt
+            if numbers is not None:
+                damage.missing += numbers.missing_before(bytes(packet))
             try:
                 yield from opened.decode(packet)
             except av.FFmpegError as exc:

@@ -145,6 +145,51 @@ def test_sound_files_are_told_sound(tmp_path: Path, kind: str) -> None:
     assert not any(frame.damaged for frame in frames)
 
 
+RAW = {
+    "plain": {"g": "30"},
+    "one key frame": {"g": "600", "sc_threshold": "0"},
+    "B pyramid": {"g": "30", "x264-params": "bframes=5:b-pyramid=normal:ref=8"},
+    "fields": {"g": "30", "x264-params": "interlaced=1:bframes=2"},
+    "slices": {"g": "30", "x264-params": "slices=4"},
+    "intra refresh": {"x264-params": "intra-refresh=1:keyint=30"},
+    "scaling lists": {"g": "30", "x264-params": "cqm=jvt"},
+    "lossless": {"g": "30", "qp": "0"},
+    "open groups": {"x264-params": "open-gop=1:keyint=15:bframes=3"},
+}
+
+
+@pytest.mark.parametrize("kind", RAW)
+def test_raw_streams_are_sound_alone_and_joined(tmp_path: Path, kind: str) -> None:
+    path = write(tmp_path / "a.h264", options=RAW[kind])
+    path.write_bytes(2 * path.read_bytes())
+    with open_source(path) as source:
+        assert len(list(source)) == 2 * COUNT
+        assert source.damage is None
+
+
+@pytest.mark.parametrize("kind", RAW)
+def test_pictures_left_out_of_a_raw_stream_are_told(tmp_path: Path, kind: str) -> None:
+    path = write(tmp_path / "a.h264", options=RAW[kind])
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0)]
+    referred = [i for i, packet in enumerate(packets) if 35 < i < 55 and is_referred_to(packet)]
+    left_out = referred[:3]
+    path.write_bytes(b"".join(packet for i, packet in enumerate(packets) if i not in left_out))
+    with open_source(path) as source:
+        frames = list(source)
+    assert source.damage is not None
+    assert (
+        f"decoded {len(frames)} of about {len(frames) + 3} frames (3 are missing between others"
+        in source.damage
+    )
+
+
+def is_referred_to(packet: bytes) -> bool:
+    """Whether a picture is a P or B picture that others refer to."""
+    units = [packet[match.end()] for match in re.finditer(b"\x00\x00\x01", packet)]
+    return any(unit & 31 == 1 and unit & 0x60 for unit in units)
+
+
 def test_parts_that_were_joined_are_sound(tmp_path: Path) -> None:
     parts = [write(tmp_path / f"{i}.ts", options={"bf": "2", "g": "15"}).read_bytes() for i in range(3)]
     path = tmp_path / "joined.ts"
