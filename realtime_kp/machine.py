@@ -83,6 +83,13 @@ def multiplies_bytes() -> bool:
     return "vnni" in text or "asimddp" in text
 
 
+def may_have_gpu() -> bool:
+    """Whether torch may find a GPU: false only where Linux has no device of NVIDIA's or AMD's drivers."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return any(os.path.exists(f"/dev/{name}") for name in ("nvidiactl", "nvidia0", "dxg", "kfd"))
+
+
 def peak_memory_mb() -> float | None:
     """Return the peak resident memory of this process in MiB; None on systems without `resource`."""
     try:

@@ -6,19 +6,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from realtime_kp.errors import ModelError, first_line
-from realtime_kp.features.cuda_graph import CudaGraphKeypoints
 from realtime_kp.features.decode.numpy_decoder import decode_arrays
 from realtime_kp.features.decode.settings import DecodeSettings, HostArrays
-from realtime_kp.features.decode.torch_decoder import decode
+from realtime_kp.features.device_memory import is_out_of_memory
 from realtime_kp.features.engines.interface import Engine
-from realtime_kp.features.engines.torch_engine import TorchEngine
+
+if TYPE_CHECKING:
+    import torch
+
+    from realtime_kp.features.cuda_graph import CudaGraphKeypoints
 
 _GRAPHS_IN_FLIGHT = 3
 
@@ -77,7 +79,11 @@ def make_detector(
         latency: Optimise for the latency of a single run; else for throughput, with several runs in flight.
         fused: Fuse network and decoding with `torch.compile`, on NVIDIA GPUs.
     """
-    if isinstance(engine, TorchEngine) and engine.device.type == "cuda":
+    if engine.choice.device.startswith("cuda"):
+        from realtime_kp.features.cuda_graph import CudaGraphKeypoints
+        from realtime_kp.features.engines.torch_engine import TorchEngine
+
+        assert isinstance(engine, TorchEngine)
         in_flight = 1 if latency else _GRAPHS_IN_FLIGHT
         graphed = CudaGraphKeypoints(engine.network, settings, engine.device, in_flight, fused=fused)
         return CudaGraphDetector(graphed)
@@ -85,7 +91,10 @@ def make_detector(
 
 
 def decode_outputs(
-    logits: torch.Tensor, descriptor_maps: torch.Tensor, settings: DecodeSettings, threshold: float
+    logits: torch.Tensor | NDArray[np.float32],
+    descriptor_maps: torch.Tensor | NDArray[np.float32],
+    settings: DecodeSettings,
+    threshold: float,
 ) -> HostArrays:
     """Decode the outputs of both heads on their device.
 
@@ -95,8 +104,12 @@ def decode_outputs(
         settings: Settings of decoding.
         threshold: Keypoints that do not score above it may be omitted.
     """
+    if isinstance(logits, np.ndarray) or isinstance(descriptor_maps, np.ndarray):
+        return decode_arrays(np.asarray(logits), np.asarray(descriptor_maps), settings, threshold)
     if logits.device.type == "cpu":
         return decode_arrays(logits.float().numpy(), descriptor_maps.float().numpy(), settings, threshold)
+    from realtime_kp.features.decode.torch_decoder import decode
+
     return decode(logits, descriptor_maps, settings).to_host()
 
 
@@ -127,9 +140,10 @@ class StepwiseDetector:
 
         def results() -> DetectionResult:
             with self._failures_told(grey.shape):
-                outputs = wait()
+                logits, descriptor_maps = wait()
             network_done_s = time.perf_counter()
-            return DetectionResult(decode_outputs(*outputs, self._settings, threshold), network_done_s)
+            arrays = decode_outputs(logits, descriptor_maps, self._settings, threshold)
+            return DetectionResult(arrays, network_done_s)
 
         return results
 
@@ -137,9 +151,9 @@ class StepwiseDetector:
     def _failures_told(self, shape: tuple[int, ...]) -> Iterator[None]:
         try:
             yield
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as exc:
+            if is_out_of_memory(exc):
+                raise
             engine, size = self._engine.choice.engine, " x ".join(map(str, shape))
             raise ModelError(
                 f"the engine {engine} cannot run the network on images of {size}: {first_line(exc)}; try a "

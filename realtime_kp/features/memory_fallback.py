@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.errors import ModelError, first_line
+from realtime_kp.features.device_memory import is_out_of_memory
 from realtime_kp.features.extractor import Extraction, Extractor, ModelInfo, Results
 
 log = logging.getLogger(__name__)
@@ -116,16 +118,22 @@ def _attempt(work: Callable[[], T]) -> T | None:
 
     Callers must react outside an `except` block, in which the traceback would still hold the memory.
     """
-    import torch
-
     try:
         return work()
-    except torch.OutOfMemoryError:
-        pass
     except RuntimeError as exc:
-        if not torch.cuda.is_available():
-            raise
-        raise ModelError(f"the device failed: {first_line(exc)}; use --device cpu to run without it") from exc
-    if torch.cuda.is_available():
+        if not is_out_of_memory(exc):
+            if not _has_cuda():
+                raise
+            raise ModelError(
+                f"the device failed: {first_line(exc)}; use --device cpu to run without it"
+            ) from exc
+    if _has_cuda():
+        import torch
+
         torch.cuda.empty_cache()
     return None
+
+
+def _has_cuda() -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.cuda.is_available())

@@ -191,7 +191,10 @@ class SuperPoint:
 
         They are complete when this returns, on a GPU as well, and may be valid until the next run only.
         """
-        return _loaded(self._engine).submit(grey)()
+        import torch
+
+        logits, descriptor_map = _loaded(self._engine).submit(grey)()
+        return torch.as_tensor(logits), torch.as_tensor(descriptor_map)
 
     def decode(
         self,

@@ -13,12 +13,12 @@ from realtime_kp.features.checks import check_outputs
 from realtime_kp.features.decode.settings import (
     CELL,
     REFINE_REACH_PX,
+    SUPPRESSION_ROUNDS,
     DecodeSettings,
     HostArrays,
     block_px,
     grid_scale,
 )
-from realtime_kp.features.decode.suppression import ROUNDS
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.intp]
@@ -115,7 +115,7 @@ def _survivors(heat: FloatArray, radius: int, threshold: float) -> IntArray:
     if radius > 0:
         window = np.ones((2 * radius + 1,) * 2, np.uint8)
         kept = cv2.bitwise_and(above, cv2.compare(heat, cv2.dilate(heat, window), cv2.CMP_EQ))
-        for _ in range(ROUNDS):
+        for _ in range(SUPPRESSION_ROUNDS):
             above = cv2.subtract(above, cv2.dilate(kept, window))
             rest = cv2.copyTo(heat, above)
             again = cv2.compare(rest, cv2.dilate(rest, window), cv2.CMP_EQ)

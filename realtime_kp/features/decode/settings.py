@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 CELL = 8
 REFINE_REACH_PX = 2
+# Of non-maximum suppression, after the first: peaks that only a suppressed one exceeded come back.
+SUPPRESSION_ROUNDS = 2
 
 # Positions `(B, K, 2)`, scores `(B, K)` and descriptors `(B, K, D)`; rows of score 0 are unused.
 HostArrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]

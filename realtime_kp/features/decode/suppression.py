@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-ROUNDS = 2
+from realtime_kp.features.decode.settings import SUPPRESSION_ROUNDS
 
 
 def non_maximum_suppression(heat: torch.Tensor, radius: int) -> torch.Tensor:
@@ -24,7 +24,7 @@ def non_maximum_suppression(heat: torch.Tensor, radius: int) -> torch.Tensor:
     if radius == 0:
         return heat
     keep = heat == window_max(heat, radius)
-    for _ in range(ROUNDS):
+    for _ in range(SUPPRESSION_ROUNDS):
         near = window_max(keep.to(heat.dtype), radius) > 0
         rest = heat.masked_fill(near, 0)
         keep |= (rest == window_max(rest, radius)) & ~near

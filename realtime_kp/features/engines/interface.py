@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
+    # Of torch, or arrays of float32.
+    Maps = tuple[torch.Tensor, torch.Tensor] | tuple[NDArray[np.float32], NDArray[np.float32]]
+
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
@@ -28,8 +31,8 @@ class EngineChoice:
     precision: str
 
 
-# Waits for a run and returns its logits and descriptor map, as `SuperPointNetwork.forward` does.
-Outputs = Callable[[], "tuple[torch.Tensor, torch.Tensor]"]
+# Waits for a run and returns logits and descriptor map, as `SuperPointNetwork.forward` gives them.
+Outputs = Callable[[], "Maps"]
 
 
 class Engine(Protocol):

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.checks import check_weights
 from realtime_kp.features.engines.model_cache import cached_model
-from realtime_kp.features.network import SuperPointNetwork
 
 if TYPE_CHECKING:
     from realtime_kp.features.engines.interface import EngineChoice, Outputs
+    from realtime_kp.features.network import SuperPointNetwork
     from realtime_kp.features.weights_store import Model
 
 MAX_COMPILED_SHAPES = 4
@@ -62,10 +61,9 @@ class OpenVinoEngine:
         requests.rotate(-1)
         request.start_async([np.ascontiguousarray(grey)])
 
-        def wait() -> tuple[torch.Tensor, torch.Tensor]:
+        def wait() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
             request.wait()
-            logits, descriptors = (torch.from_numpy(request.get_output_tensor(i).data) for i in (0, 1))
-            return logits, descriptors
+            return request.get_output_tensor(0).data, request.get_output_tensor(1).data
 
         return wait
 
@@ -113,6 +111,8 @@ def openvino_model(model: Model, *, int8: bool) -> Any:
     import openvino
 
     def convert() -> Any:
+        from realtime_kp.features.network import SuperPointNetwork
+
         return convert_to_openvino(SuperPointNetwork(model.load()))
 
     if int8 and model.ref.int8_file is not None:
@@ -134,6 +134,7 @@ def openvino_model(model: Model, *, int8: bool) -> Any:
 def convert_to_openvino(network: SuperPointNetwork) -> Any:
     """Convert the network to an OpenVINO model in fp32 with dynamic shapes."""
     import openvino
+    import torch
 
     example = torch.zeros(1, 64, 64, dtype=torch.uint8)
     with torch.no_grad(), warnings.catch_warnings():

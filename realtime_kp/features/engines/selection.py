@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.errors import ModelError, first_line
+from realtime_kp.features.device_memory import is_out_of_memory
 from realtime_kp.features.engines.interface import Engine, EngineChoice
 from realtime_kp.features.engines.openvino_engine import (
     OpenVinoEngine,
@@ -15,10 +14,8 @@ from realtime_kp.features.engines.openvino_engine import (
     openvino_model,
     openvino_problem,
 )
-from realtime_kp.features.engines.torch_engine import TorchEngine
-from realtime_kp.features.network import SuperPointNetwork
 from realtime_kp.features.weights_store import find_weights
-from realtime_kp.machine import multiplies_bytes
+from realtime_kp.machine import may_have_gpu, multiplies_bytes
 
 if TYPE_CHECKING:
     from realtime_kp.features.weights_store import Model
@@ -55,11 +52,14 @@ def make_engine(model: Model, choice: EngineChoice, *, latency: bool = True) -> 
         )
     try:
         if choice.engine == "torch":
+            from realtime_kp.features.engines.torch_engine import TorchEngine
+            from realtime_kp.features.network import SuperPointNetwork
+
             return TorchEngine(SuperPointNetwork(model.load()), choice)
         return OpenVinoEngine(openvino_model(model, int8=choice.precision == "int8"), choice, latency=latency)
-    except torch.OutOfMemoryError:
-        raise
     except (RuntimeError, ValueError) as exc:
+        if isinstance(exc, RuntimeError) and is_out_of_memory(exc):
+            raise
         raise ModelError(f"the engine {choice.engine} cannot load the network: {first_line(exc)}") from exc
 
 
@@ -69,8 +69,11 @@ def choose_device(asked: str) -> str:
     Raises:
         ModelError: The machine has no such device.
     """
-    if asked == "cpu":
+    # Loading torch takes a second, on an old laptop five.
+    if asked == "cpu" or (asked == "auto" and not may_have_gpu()):
         return "cpu"
+    import torch
+
     if asked.startswith("cuda"):
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         index = int(asked.partition(":")[2] or 0)

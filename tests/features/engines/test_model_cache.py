@@ -14,6 +14,7 @@ from realtime_kp.features.engines import model_cache
 from realtime_kp.features.engines.model_cache import FOLDER_VARIABLE
 from realtime_kp.features.engines.openvino_engine import openvino_problem
 from realtime_kp.features.weights_store import bundled_models
+from realtime_kp.machine import may_have_gpu
 from realtime_kp.sources import procedural_picture
 from tests.conftest import child_environment
 
@@ -113,3 +114,20 @@ def test_the_oldest_go_first(cache: Path, tmp_path: Path, monkeypatch: pytest.Mo
         names.append(set(kept(cache)))
     assert len(names[-1]) == 2
     assert not names[0] & names[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(may_have_gpu(), reason="torch must look for the GPU")
+def test_a_converted_network_runs_without_torch() -> None:
+    code = (
+        "import sys; from realtime_kp import track; "
+        "frames = list(track('demo:?frames=3', model='small', engine='openvino')); "
+        "assert len(frames[-1].tracks), frames; "
+        "sys.exit(', '.join({'torch', 'transformers'} & set(sys.modules)) or 0)"
+    )
+    for attempt in range(2):
+        found = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False
+        )
+        if attempt:  # by then it is converted
+            assert found.returncode == 0, found.stderr
