@@ -18,7 +18,6 @@ import pytest
 from numpy.typing import NDArray
 
 from realtime_kp.features import Extraction, ModelInfo
-from realtime_kp.features.engines.model_cache import FOLDER_VARIABLE
 from realtime_kp.features.extractor import Results
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints
@@ -36,13 +35,6 @@ def no_thread_outlives_a_test() -> Iterator[None]:
     while ours := [t.name for t in threading.enumerate() if t.name.startswith("realtime-kp")]:
         assert time.perf_counter() < deadline_s, f"threads left behind: {ours}"
         time.sleep(0.01)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(FOLDER_VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(autouse=True)

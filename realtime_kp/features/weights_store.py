@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.checks import check_complete, check_weights
+from realtime_kp.features.weight_arrays import Weights, plain_weights
 
 if TYPE_CHECKING:
     from transformers import SuperPointForKeypointDetection
@@ -83,6 +84,7 @@ class Model:
         border_px: Keypoints nearer to the edge of the network input are removed.
         descriptor_dim: Length of a descriptor.
         load: Returns the SuperPoint of transformers.
+        arrays: Returns the weights as arrays, by the names of the SuperPoint's `state_dict`.
     """
 
     ref: WeightsRef
@@ -90,11 +92,7 @@ class Model:
     border_px: int
     descriptor_dim: int
     load: Callable[[], SuperPointForKeypointDetection]
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder with all files of the model; None for a hub id."""
-        return None if self.ref.kind == "hub" else Path(self.ref.location)
+    arrays: Callable[[], Weights]
 
 
 def find_model(model: str, revision: str | None = None) -> Model:
@@ -117,16 +115,23 @@ def find_model(model: str, revision: str | None = None) -> Model:
             settings.border_removal_distance,
             settings.descriptor_decoder_dim,
             lambda: loaded.model,
+            lambda: _arrays_of(loaded.model),
         )
     _check_revision(ref, revision)
-    config = _read_config(Path(ref.location))
+    folder = Path(ref.location)
+    config = _read_config(folder)
     return Model(
         ref,
         None,
         _whole(config, "border_removal_distance", _BORDER_PX),
         _whole(config, "descriptor_decoder_dim", _DESCRIPTOR_DIM),
         lambda: load_weights(model).model,
+        lambda: plain_weights(folder, config) or _arrays_of(load_weights(model).model),
     )
+
+
+def _arrays_of(model: SuperPointForKeypointDetection) -> Weights:
+    return {name: values.detach().float().numpy() for name, values in model.state_dict().items()}
 
 
 def bundled_models() -> dict[str, Path]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from realtime_kp.errors import ModelError
-from realtime_kp.features.engines.openvino_engine import convert_to_openvino
 from realtime_kp.features.network import SuperPointNetwork
 from realtime_kp.features.weights_store import INT8_FILE
 
@@ -44,7 +45,7 @@ def quantise(model: SuperPointForKeypointDetection, tiles: NDArray[np.uint8], fo
     import openvino
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    graph = convert_to_openvino(SuperPointNetwork(model).eval())
+    graph = _converted(SuperPointNetwork(model).eval())
     kept = [op for head in ("score_head.2", "descriptor_head.2") for op in _convolutions(graph, head)]
     small = nncf.quantize(
         graph,
@@ -80,3 +81,14 @@ def _keep_all_greys(first: Node) -> None:
         node = node.input_value(0).get_node()
     for index, value in enumerate((0, 1, 0, 1), start=1):  # lowest and highest, of the input and the output
         node.input(index).replace_source_output(op.Constant(np.array(value, np.float32)).output(0))
+
+
+def _converted(network: SuperPointNetwork) -> Model:
+    """The network as an OpenVINO model in fp32 with dynamic shapes, whose layers keep their names."""
+    import openvino
+
+    example = torch.zeros(1, 64, 64, dtype=torch.uint8)
+    with torch.no_grad(), warnings.catch_warnings():
+        # OpenVINO traces the network with a deprecated function of torch.
+        warnings.simplefilter("ignore")
+        return openvino.convert_model(network.float(), example_input=example)

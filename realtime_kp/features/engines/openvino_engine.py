@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import OrderedDict, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +12,10 @@ from numpy.typing import NDArray
 
 from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.checks import check_weights
-from realtime_kp.features.engines.model_cache import cached_model
+from realtime_kp.features.engines.openvino_graph import superpoint_graph
 
 if TYPE_CHECKING:
     from realtime_kp.features.engines.interface import EngineChoice, Outputs
-    from realtime_kp.features.network import SuperPointNetwork
     from realtime_kp.features.weights_store import Model
 
 MAX_COMPILED_SHAPES = 4
@@ -99,8 +97,6 @@ class OpenVinoEngine:
 def openvino_model(model: Model, *, int8: bool) -> Any:
     """The network as an OpenVINO model with dynamic shapes.
 
-    Conversion takes seconds, mostly for importing transformers, so its result is cached.
-
     Args:
         model: The weights.
         int8: Use the 8-bit version, which must exist.
@@ -109,11 +105,6 @@ def openvino_model(model: Model, *, int8: bool) -> Any:
         ModelError: The 8-bit version cannot be read, or weights are NaN or infinite.
     """
     import openvino
-
-    def convert() -> Any:
-        from realtime_kp.features.network import SuperPointNetwork
-
-        return convert_to_openvino(SuperPointNetwork(model.load()))
 
     if int8 and model.ref.int8_file is not None:
         place = model.ref.int8_file.with_suffix(".bin")
@@ -125,22 +116,10 @@ def openvino_model(model: Model, *, int8: bool) -> Any:
             ) from exc
     else:
         place = Path(model.ref.location)
-        graph = convert() if model.folder is None else cached_model(model.folder, convert)
+        graph = superpoint_graph(model.arrays())
     constants = (op for op in graph.get_ops() if op.get_type_name() == "Constant")
     check_weights(place, ((op.get_friendly_name(), op.data) for op in constants))
     return graph
-
-
-def convert_to_openvino(network: SuperPointNetwork) -> Any:
-    """Convert the network to an OpenVINO model in fp32 with dynamic shapes."""
-    import openvino
-    import torch
-
-    example = torch.zeros(1, 64, 64, dtype=torch.uint8)
-    with torch.no_grad(), warnings.catch_warnings():
-        # OpenVINO traces the network with a deprecated function of torch.
-        warnings.simplefilter("ignore")
-        return openvino.convert_model(network.float(), example_input=example)
 
 
 def openvino_problem() -> str | None:
