@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from realtime_kp.evaluation.feature_extractors import OpenCvExtractor
 from realtime_kp.evaluation.feature_set import FeatureExtractor, Features
 from realtime_kp.sources import open_source
+from realtime_kp.tracking.usac import usac_fit
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".ts"})
 GAPS_S = (0.5, 1.0)
@@ -168,12 +169,9 @@ def _pair(first: _Described, second: _Described) -> VideoPair | None:
     if len(clear) < _LEAST_AGREEING:
         return None
     xy_a, xy_b = a.xy[[match.queryIdx for match in clear]], b.xy[[match.trainIdx for match in clear]]
-    try:
-        fundamental, agree = cv2.findFundamentalMat(
-            xy_a, xy_b, cv2.USAC_MAGSAC, _AGREE_PX, confidence=0.9999, maxIters=20_000
-        )
-    except cv2.error:
-        return None  # what OpenCV says of some degenerate sets instead of finding nothing
+    fundamental, agree = usac_fit(
+        cv2.findFundamentalMat, xy_a, xy_b, _AGREE_PX, confidence=0.9999, iterations=20_000
+    )
     if fundamental is None or int(agree.sum()) < _LEAST_AGREEING:
         return None
     return VideoPair(first.image, second.image, fundamental)

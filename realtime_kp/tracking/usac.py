@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+_ATTEMPTS = 4
+
 
 def usac_fit(
     method: Callable[..., Any],
@@ -35,16 +37,19 @@ def usac_fit(
         The matrix, None where there is none, and `(N,) bool`, its inliers.
     """
     params = cv2.UsacParams()
-    params.randomGeneratorState = seed
     params.threshold = threshold_px
     params.confidence = confidence
     params.maxIterations = iterations
     params.sampler = cv2.SAMPLING_UNIFORM
     params.score = cv2.SCORE_METHOD_MAGSAC
-    try:
-        matrix, inliers = method(before, after, params)
-    except cv2.error:  # OpenCV's own check of a degenerate model
-        matrix = None
+    matrix = None
+    for attempt in range(_ATTEMPTS):
+        params.randomGeneratorState = seed + attempt
+        try:
+            matrix, inliers = method(before, after, params)
+            break
+        except cv2.error:  # a degenerate sample ends OpenCV's search: other samples need not be degenerate
+            continue
     if matrix is None or not np.isfinite(matrix).all():
         return None, np.zeros(len(before), np.bool_)
     return np.asarray(matrix, np.float64), np.asarray(inliers.ravel() > 0)

@@ -185,15 +185,15 @@ def test_the_line_that_tells(text: str, line: str) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_too_little_memory_for_the_size_is_told(tmp_path: Path, engine: str) -> None:
     def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (6_000_000_000, 6_000_000_000))
+        resource.setrlimit(resource.RLIMIT_AS, (5_000_000_000, 5_000_000_000))
 
-    words = ["video", "demo?frames=2", "--no-video", "--tracks", "t.csv", "--resize", "8192x4096", "-q"]
+    words = ["video", "demo?frames=2", "--no-video", "--tracks", "t.csv", "--resize", "8192x8192", "-q"]
     with Command(
         tmp_path, *words, "--model", "small", "--device", "cpu", "--engine", engine, prepare=limited
     ) as command:
         code, errors = command.ended(120)
     assert code == 4, errors
     last = errors.splitlines()[-1]
-    assert last.startswith(f"realtime-kp: the engine {engine} cannot run the network on images of 1 x 4096 x")
+    assert last.startswith(f"realtime-kp: the engine {engine} cannot run the network on images of 1 x 8192 x")
     assert last.endswith("try a smaller --resize or --batch")
     assert "Exception from" not in errors

@@ -19,6 +19,21 @@ def test_a_shift_with_outliers() -> None:
     assert inliers.tolist() == [False] * 10 + [True] * 50
 
 
+def test_after_a_degenerate_sample_others_are_tried() -> None:
+    states = []
+
+    def method(*given: object) -> object:
+        states.append(given[2].randomGeneratorState)  # type: ignore[attr-defined]
+        if len(states) < 3:
+            raise cv2.error("!model.empty()")
+        return cv2.findHomography(*given)  # type: ignore[call-overload]
+
+    matrix, inliers = usac_fit(method, BEFORE, BEFORE + SHIFT, 1.0, confidence=0.99, iterations=500, seed=7)
+    assert matrix is not None
+    assert inliers.all()
+    assert states == [7, 8, 9]
+
+
 @pytest.mark.parametrize("answer", [None, np.full((3, 3), np.nan), cv2.error("!model.empty()")])
 def test_no_model_is_no_error(answer: object) -> None:
     def method(*_: object) -> tuple[object, object]:
