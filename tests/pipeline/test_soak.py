@@ -38,6 +38,16 @@ def threads_and_descriptors() -> tuple[int, int]:
     return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
 
 
+def no_more_in_use(before: tuple[int, int]) -> bool:
+    """Whether threads and descriptors are no more than before; fewer are well.
+
+    The pool of OpenVINO ends and begins threads as it likes, up to one for each core, and other tests may have
+    left some that end meanwhile.
+    """
+    threads, descriptors = threads_and_descriptors()
+    return threads <= before[0] + min(4, os.cpu_count() or 1) and descriptors <= before[1]
+
+
 def soak(folder: Path, extractor: Extractor, frames: int, size: str) -> None:
     """Run so many frames; at the end no more is in use than after a fifth of them."""
     # Everything changes all the time: cuts, boxes in the way, light.
@@ -62,8 +72,7 @@ def soak(folder: Path, extractor: Extractor, frames: int, size: str) -> None:
                 used = threads_and_descriptors()
             elif done == frames - 20:  # while the threads are still at work
                 growth_mb = memory_mb() - before_mb
-                # Fewer are well: threads that other tests have left may end meanwhile.
-                assert all(now <= before for now, before in zip(threads_and_descriptors(), used, strict=True))
+                assert no_more_in_use(used)
     assert done == frames == pipeline.counts.processed
     assert pipeline.tracker.counts.started > 50
     assert growth_mb < MAX_GROWTH_MB, f"{growth_mb:.1f} MB more after {frames} frames"
@@ -91,7 +100,7 @@ def test_many_clips_through_one_process(tmp_path: Path, clips: int) -> None:
         assert sum(1 for _ in track(clip, model="small", resize="160")) == 12
         if done == clips // 3:
             used, before_mb = threads_and_descriptors(), memory_mb()
-    assert all(now <= before for now, before in zip(threads_and_descriptors(), used, strict=True))
+    assert no_more_in_use(used)
     growth_mb = memory_mb() - before_mb
     assert growth_mb < 3 * MAX_GROWTH_MB, f"{growth_mb:.1f} MB more after {clips} clips"
 
