@@ -41,8 +41,8 @@ def threads_and_descriptors() -> tuple[int, int]:
 def no_more_in_use(before: tuple[int, int]) -> bool:
     """Whether threads and descriptors are no more than before; fewer are well.
 
-    The pool of OpenVINO ends and begins threads as it likes, up to one for each core, and other tests may have
-    left some that end meanwhile.
+    The pool of OpenVINO ends and begins threads as it likes, up to one for each core, and other tests may
+    have left some that end meanwhile.
     """
     threads, descriptors = threads_and_descriptors()
     return threads <= before[0] + min(4, os.cpu_count() or 1) and descriptors <= before[1]
