@@ -28,6 +28,42 @@ def check_image(image: object) -> None:
         )
 
 
+def check_mask(mask: object, image_bgr: NDArray[np.uint8]) -> None:
+    """Check that something is a mask of an image, or None.
+
+    Raises:
+        ArgumentError: It is no `(H, W)` array of `uint8` or `bool` in the size of the image.
+    """
+    if mask is None:
+        return
+    if not isinstance(mask, np.ndarray) or mask.dtype not in (np.uint8, np.bool_):
+        got = f"{mask.dtype}" if isinstance(mask, np.ndarray) else f"a {type(mask).__name__}"
+        raise ArgumentError(f"a mask must be an array of uint8 or bool, got {got}")
+    if mask.shape != image_bgr.shape[:2]:
+        raise ArgumentError(
+            f"a mask must have the size of its image, {image_bgr.shape[:2]}, got {mask.shape}"
+        )
+
+
+def masked_out(
+    mask: NDArray[np.uint8] | NDArray[np.bool_] | None, xy: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """`(N,) bool`: which positions lie on pixels where a mask is 0; those outside the picture do not.
+
+    Args:
+        mask: `(H, W)`; None masks nothing.
+        xy: `(N, 2)`, pixels.
+    """
+    out = np.zeros(len(xy), np.bool_)
+    if mask is not None and len(xy):
+        height, width = mask.shape
+        # NaN and far positions are nowhere in the picture.
+        x, y = np.clip(np.nan_to_num(np.rint(xy), nan=-1), -1, max(width, height)).astype(np.intp).T
+        inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        out[inside] = mask[y[inside], x[inside]] == 0
+    return out
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One frame as delivered by its source. The image must not be modified afterwards.
@@ -42,6 +78,8 @@ class Frame:
         session: Number of times a live source was reopened, or the clock of a file jumped, before this frame.
             Tracks do not continue across sessions.
         damaged: Whether the decoder says that parts of it are wrong; no track starts in such a frame.
+        mask: `(H, W) uint8` or `bool`; where it is 0 there are neither keypoints nor tracks. None masks
+            nothing.
     """
 
     index: int
@@ -51,6 +89,7 @@ class Frame:
     origin: str = ""
     session: int = 0
     damaged: bool = False
+    mask: NDArray[np.uint8] | NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.index, Integral) or self.index < 0:
@@ -58,6 +97,11 @@ class Frame:
         if not isinstance(self.time_s, Real) or not math.isfinite(self.time_s):
             raise ArgumentError(f"a frame's time_s must be a finite number, got {self.time_s!r}")
         check_image(self.image_bgr)
+        check_mask(self.mask, self.image_bgr)
+
+    def masks_out(self, xy: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """`(N,) bool`: which of the positions `(N, 2)` lie on pixels that are masked out."""
+        return masked_out(self.mask, xy)
 
     @property
     def size_wh(self) -> tuple[int, int]:

@@ -13,6 +13,8 @@ from realtime_kp.config.checks import check_types, number_as_text, parse_size, r
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow")
 
+_BOX = re.compile(r"\s*(\d{1,6})\s*,\s*(\d{1,6})\s*,\s*0*([1-9]\d{0,5})\s*,\s*0*([1-9]\d{0,5})\s*")
+
 
 @dataclass(frozen=True, slots=True)
 class InputConfig:
@@ -42,6 +44,12 @@ class InputConfig:
     stream: int | None = None
     """Number of the video stream to read where an input holds several; null takes the largest."""
 
+    mask: Annotated[Path | None, Parameter(name=["--mask", "mask"])] = None
+    """Picture whose black parts are ignored, or a folder with one for each frame, by file name or number."""
+
+    roi: Annotated[str | None, Parameter(name=["--roi", "roi"])] = None
+    """Region X,Y,W,H in source pixels; all else is ignored. Several are separated by semicolons."""
+
     range: str | None = None
     """Values LO,HI that are shown as black and white, of pictures and cameras of 16 bits; null finds them."""
 
@@ -69,11 +77,19 @@ class InputConfig:
         require(self.max_pixels >= 1, "max_pixels must be at least 1", self.max_pixels)
         require(0 < self.picture_fps <= 1000, "picture_fps must be above 0, up to 1000", self.picture_fps)
         require(self.stream is None or self.stream >= 0, "stream must be at least 0", self.stream)
+        good = self.roi is None or len(self.regions) == len(self.roi.split(";"))
+        require(good, "roi must be X,Y,W,H in whole pixels, W and H above 0, such as 0,0,320,240", self.roi)
         require(
             self.range is None or self.value_range is not None,
             "range must be two numbers such as 100,4095, the lower first",
             self.range,
         )
+
+    @property
+    def regions(self) -> tuple[tuple[int, int, int, int], ...]:
+        """`roi` as left, top, width and height, pixels; empty where it is not given, or is none."""
+        boxes = [_BOX.fullmatch(text) for text in (self.roi or "").split(";")]
+        return tuple((int(b[1]), int(b[2]), int(b[3]), int(b[4])) for b in boxes if b is not None)
 
     @property
     def value_range(self) -> tuple[float, float] | None:

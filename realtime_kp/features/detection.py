@@ -53,14 +53,18 @@ class KeypointDetector(Protocol):
         ...
 
     def submit(
-        self, pictures: Sequence[NDArray[np.uint8]], threshold: float
+        self,
+        pictures: Sequence[NDArray[np.uint8]],
+        threshold: float,
+        masks: NDArray[np.uint8] | None = None,
     ) -> Callable[[], DetectionResult]:
         """Start a run.
 
         Args:
             pictures: Images of the network size: `(H, W) uint8` grey, or `(H, W, 3) uint8` where BGR is
-                accepted.
+                accepted and there are no masks.
             threshold: Keypoints that do not score above it may be omitted.
+            masks: `(B, H, W) uint8`, 0 where there must be no keypoint; None masks nothing.
 
         Returns:
             A callable that waits for the keypoints.
@@ -86,7 +90,7 @@ def make_detector(
         assert isinstance(engine, TorchEngine)
         in_flight = 1 if latency else _GRAPHS_IN_FLIGHT
         graphed = CudaGraphKeypoints(engine.network, settings, engine.device, in_flight, fused=fused)
-        return CudaGraphDetector(graphed)
+        return CudaGraphDetector(graphed, StepwiseDetector(engine, settings))
     return StepwiseDetector(engine, settings)
 
 
@@ -95,6 +99,7 @@ def decode_outputs(
     descriptor_maps: torch.Tensor | NDArray[np.float32],
     settings: DecodeSettings,
     threshold: float,
+    masks: NDArray[np.uint8] | None = None,
 ) -> HostArrays:
     """Decode the outputs of both heads on their device.
 
@@ -103,14 +108,22 @@ def decode_outputs(
         descriptor_maps: `(B, h, w, D)`, any float type, not normalised.
         settings: Settings of decoding.
         threshold: Keypoints that do not score above it may be omitted.
+        masks: `(B, 8h, 8w) uint8`, 0 where there must be no keypoint; None masks nothing.
     """
     if isinstance(logits, np.ndarray) or isinstance(descriptor_maps, np.ndarray):
-        return decode_arrays(np.asarray(logits), np.asarray(descriptor_maps), settings, threshold)
+        return decode_arrays(np.asarray(logits), np.asarray(descriptor_maps), settings, threshold, masks)
     if logits.device.type == "cpu":
-        return decode_arrays(logits.float().numpy(), descriptor_maps.float().numpy(), settings, threshold)
+        return decode_arrays(
+            logits.float().numpy(), descriptor_maps.float().numpy(), settings, threshold, masks
+        )
     from realtime_kp.features.decode.torch_decoder import decode
 
-    return decode(logits, descriptor_maps, settings).to_host()
+    on_device = None
+    if masks is not None:
+        import torch
+
+        on_device = torch.from_numpy(masks).to(logits.device)
+    return decode(logits, descriptor_maps, settings, on_device).to_host()
 
 
 class StepwiseDetector:
@@ -131,7 +144,10 @@ class StepwiseDetector:
         return False
 
     def submit(
-        self, pictures: Sequence[NDArray[np.uint8]], threshold: float
+        self,
+        pictures: Sequence[NDArray[np.uint8]],
+        threshold: float,
+        masks: NDArray[np.uint8] | None = None,
     ) -> Callable[[], DetectionResult]:
         """Start the network; see `KeypointDetector`."""
         grey = np.stack(pictures)
@@ -142,7 +158,7 @@ class StepwiseDetector:
             with self._failures_told(grey.shape):
                 logits, descriptor_maps = wait()
             network_done_s = time.perf_counter()
-            arrays = decode_outputs(logits, descriptor_maps, self._settings, threshold)
+            arrays = decode_outputs(logits, descriptor_maps, self._settings, threshold, masks)
             return DetectionResult(arrays, network_done_s)
 
         return results
@@ -162,10 +178,11 @@ class StepwiseDetector:
 
 
 class CudaGraphDetector:
-    """Runs both as one CUDA graph."""
+    """Runs both as one CUDA graph; pictures with masks step by step."""
 
-    def __init__(self, graphed: CudaGraphKeypoints) -> None:
+    def __init__(self, graphed: CudaGraphKeypoints, stepwise: StepwiseDetector) -> None:
         self._graphed = graphed
+        self._stepwise = stepwise
 
     @property
     def in_flight(self) -> int:
@@ -178,9 +195,14 @@ class CudaGraphDetector:
         return True
 
     def submit(
-        self, pictures: Sequence[NDArray[np.uint8]], threshold: float
+        self,
+        pictures: Sequence[NDArray[np.uint8]],
+        threshold: float,
+        masks: NDArray[np.uint8] | None = None,
     ) -> Callable[[], DetectionResult]:
         """Start network and decoding; see `KeypointDetector`. No keypoints are omitted."""
+        if masks is not None:
+            return self._stepwise.submit(pictures, threshold, masks)
         wait = self._graphed.submit(pictures)
 
         def results() -> DetectionResult:

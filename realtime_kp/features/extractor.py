@@ -28,6 +28,7 @@ class Extraction:
 
 
 Results = Callable[[], list[Extraction]]
+Mask = NDArray[np.uint8] | NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +88,17 @@ class Extractor(Protocol):
         ...
 
     def submit(
-        self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None = None
+        self,
+        images_bgr: Sequence[NDArray[np.uint8]],
+        keypoint_threshold: float | None = None,
+        masks: Sequence[Mask | None] | None = None,
     ) -> Results:
         """Start a run on a batch of images of one size.
 
         Args:
             images_bgr: `(H, W, 3) uint8` each.
             keypoint_threshold: Replaces the configured one.
+            masks: `(H, W)` each, 0 where there must be no keypoint; None masks nothing.
 
         Returns:
             A callable that waits for the keypoints.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.device_memory import is_out_of_memory
-from realtime_kp.features.extractor import Extraction, Extractor, ModelInfo, Results
+from realtime_kp.features.extractor import Extraction, Extractor, Mask, ModelInfo, Results
 
 log = logging.getLogger(__name__)
 
@@ -73,26 +73,33 @@ class MemoryFallbackExtractor:
         return self._now.in_flight
 
     def submit(
-        self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None = None
+        self,
+        images_bgr: Sequence[NDArray[np.uint8]],
+        keypoint_threshold: float | None = None,
+        masks: Sequence[Mask | None] | None = None,
     ) -> Results:
         """Start a run on images of one size, as one batch or as several smaller ones."""
         by, begun = self._now, None
         if self._largest is None or len(images_bgr) <= self._largest:
-            begun = _attempt(lambda: by.submit(images_bgr, keypoint_threshold))
+            begun = _attempt(lambda: _submit(by, images_bgr, keypoint_threshold, masks))
 
         def results() -> list[Extraction]:
             found = None if begun is None or by is not self._now else _attempt(begun)
-            return self._piecemeal(images_bgr, keypoint_threshold) if found is None else found
+            return self._piecemeal(images_bgr, keypoint_threshold, masks) if found is None else found
 
         return results
 
     def _piecemeal(
-        self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None
+        self,
+        images_bgr: Sequence[NDArray[np.uint8]],
+        keypoint_threshold: float | None,
+        masks: Sequence[Mask | None] | None,
     ) -> list[Extraction]:
         """Process a batch that did not fit, in smaller parts."""
         count = len(images_bgr)
         if count == 1:
-            while (found := _attempt(lambda: self._now.submit(images_bgr, keypoint_threshold)())) is None:
+            given = (images_bgr, keypoint_threshold, masks)
+            while (found := _attempt(lambda: _submit(self._now, *given)())) is None:
                 self._fall_back()
             return found
         if self._largest is None:
@@ -100,8 +107,11 @@ class MemoryFallbackExtractor:
                 "%s is out of memory with %d frames at once: using smaller batches", self.info.device, count
             )
         half = self._largest = max(1, min(count // 2, self._largest or count))
-        parts = [images_bgr[i : i + half] for i in range(0, count, half)]
-        return [one for part in parts for one in self.submit(part, keypoint_threshold)()]
+        found = []
+        for i in range(0, count, half):
+            part = None if masks is None else masks[i : i + half]
+            found += self.submit(images_bgr[i : i + half], keypoint_threshold, part)()
+        return found
 
     def _fall_back(self) -> None:
         if self._fell_back:
@@ -111,6 +121,18 @@ class MemoryFallbackExtractor:
         self._now.__exit__(None, None, None)
         # Other threads may read `info` meanwhile: the first extractor stays until the second one is ready.
         self._now = self._make_second().__enter__()
+
+
+def _submit(
+    extractor: Extractor,
+    images_bgr: Sequence[NDArray[np.uint8]],
+    keypoint_threshold: float | None,
+    masks: Sequence[Mask | None] | None,
+) -> Results:
+    """Start a run; extractors that know no masks need none where nothing is masked."""
+    if masks is None:
+        return extractor.submit(images_bgr, keypoint_threshold)
+    return extractor.submit(images_bgr, keypoint_threshold, masks)
 
 
 def _attempt(work: Callable[[], T]) -> T | None:

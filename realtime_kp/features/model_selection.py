@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.features.extractor import Extraction, ModelInfo, Results
+from realtime_kp.features.extractor import Extraction, Mask, ModelInfo, Results
 from realtime_kp.features.pace import LEAST_PER_S, Advice, Pace
 from realtime_kp.features.rungs import Rung, make_rungs, pixels
 from realtime_kp.features.superpoint import SuperPoint
@@ -91,14 +91,17 @@ class ModelSelectingExtractor:
         return self._active.in_flight
 
     def submit(
-        self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None = None
+        self,
+        images_bgr: Sequence[NDArray[np.uint8]],
+        keypoint_threshold: float | None = None,
+        masks: Sequence[Mask | None] | None = None,
     ) -> Results:
         """Start a run on images of one size; returns a callable that waits for the keypoints."""
         source_wh = (images_bgr[0].shape[1], images_bgr[0].shape[0])
         if not self._selected:
             self.warm_up(source_wh)
         started_s = time.perf_counter()
-        wait = self._active.submit(images_bgr, keypoint_threshold)
+        wait = self._active.submit(images_bgr, keypoint_threshold, masks)
 
         def results() -> list[Extraction]:
             found = wait()

@@ -8,14 +8,17 @@ from numbers import Real
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig, config_or_keywords
 from realtime_kp.config.checks import require
+from realtime_kp.errors import ArgumentError
 from realtime_kp.features.checks import check_outputs
-from realtime_kp.features.extractor import Extraction, ModelInfo, Results
+from realtime_kp.features.extractor import Extraction, Mask, ModelInfo, Results
 from realtime_kp.features.resize import common_size, network_size, to_network, to_source
+from realtime_kp.frame import check_mask, masked_out
 from realtime_kp.keypoints import Keypoints
 
 if TYPE_CHECKING:
@@ -94,13 +97,18 @@ class SuperPoint:
             self._engine.close()
         self._engine = self._finder = None
 
-    def __call__(self, image_bgr: NDArray[np.uint8]) -> Keypoints:
+    def __call__(self, image_bgr: NDArray[np.uint8], mask: Mask | None = None) -> Keypoints:
         """Keypoints of one `(H, W, 3) uint8` BGR image, in its pixels.
 
+        Args:
+            image_bgr: The image.
+            mask: `(H, W) uint8` or `bool`; there are no keypoints where it is 0, and those elsewhere may be
+                as many as without it.
+
         Raises:
-            ArgumentError: It is another kind of image, or none.
+            ArgumentError: It is another kind of image or mask, or none.
         """
-        return self.extract(image_bgr).keypoints
+        return self.submit([image_bgr], masks=None if mask is None else [mask])()[0].keypoints
 
     def extract_batch(self, images_bgr: Sequence[NDArray[np.uint8]]) -> list[Keypoints]:
         """Keypoints of several images of one size, run as one batch.
@@ -127,13 +135,17 @@ class SuperPoint:
         return _loaded(self._finder).in_flight
 
     def submit(
-        self, images_bgr: Sequence[NDArray[np.uint8]], keypoint_threshold: float | None = None
+        self,
+        images_bgr: Sequence[NDArray[np.uint8]],
+        keypoint_threshold: float | None = None,
+        masks: Sequence[Mask | None] | None = None,
     ) -> Results:
         """Start a run on a batch of images of one size.
 
         Args:
             images_bgr: `(H, W, 3) uint8` each, at least one.
             keypoint_threshold: Replaces the configured one, 0 to 1.
+            masks: `(H, W)` each, 0 where there must be no keypoint; None masks nothing.
 
         Returns:
             A callable that waits for the keypoints.
@@ -145,16 +157,17 @@ class SuperPoint:
         started_s = time.perf_counter()
         finder = _loaded(self._finder)
         source_wh = common_size(images_bgr)
-        as_they_are = finder.takes_bgr and self.network_size(source_wh) == source_wh
+        masks = _masks_of(images_bgr, masks)
+        as_they_are = finder.takes_bgr and masks is None and self.network_size(source_wh) == source_wh
         pictures = images_bgr if as_they_are else self._grey(images_bgr, source_wh)
         resized_s = time.perf_counter()
         threshold = self._threshold(keypoint_threshold)
-        wait = finder.submit(pictures, threshold)
+        wait = finder.submit(pictures, threshold, self._network_masks(masks, source_wh))
 
         def results() -> list[Extraction]:
             finding = wait()
             ran_s = finding.network_done_s
-            found = self._in_source(finding.arrays, source_wh, threshold)
+            found = self._in_source(finding.arrays, source_wh, threshold, masks)
             done_s = time.perf_counter()
             share = 1e3 / len(found)
             times = ((resized_s - started_s) * share, (ran_s - resized_s) * share, (done_s - ran_s) * share)
@@ -185,6 +198,22 @@ class SuperPoint:
     ) -> list[NDArray[np.uint8]]:
         size_wh = self.network_size(source_wh)
         return [to_network(image, size_wh) for image in images_bgr]
+
+    def _network_masks(
+        self, masks: Sequence[Mask | None] | None, source_wh: tuple[int, int]
+    ) -> NDArray[np.uint8] | None:
+        """Masks at the input size of the network; None where nothing is masked."""
+        if masks is None:
+            return None
+        width, height = self.network_size(source_wh)
+        return np.stack(
+            [
+                np.ones((height, width), np.uint8)
+                if mask is None
+                else cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+                for mask in masks
+            ]
+        )
 
     def run(self, grey: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
         """Second step: the network, from the result of `prepare` to the outputs of both heads.
@@ -218,17 +247,27 @@ class SuperPoint:
         arrays = decode_outputs(logits, descriptor_map, _loaded(self._decode), threshold)
         return self._in_source(arrays, source_wh, threshold)
 
-    def _in_source(self, arrays: HostArrays, source_wh: tuple[int, int], threshold: float) -> list[Keypoints]:
-        """Keypoints that score above the threshold, in pixels of the source."""
+    def _in_source(
+        self,
+        arrays: HostArrays,
+        source_wh: tuple[int, int],
+        threshold: float,
+        masks: Sequence[Mask | None] | None = None,
+    ) -> list[Keypoints]:
+        """Keypoints that score above the threshold and are not masked out, in pixels of the source."""
         size_wh = self.network_size(source_wh)
         found = []
         # NaN in one number of a descriptor, or of the four that it is interpolated from, makes all of it NaN.
         check_outputs(arrays[1], arrays[2][..., 0])
-        for xy, scores, descriptors in zip(*arrays, strict=True):
+        for number, (xy, scores, descriptors) in enumerate(zip(*arrays, strict=True)):
             # Sorted best first, those above the threshold are a leading slice. Score 0 marks an unused row.
             count = int(np.count_nonzero((scores > threshold) & (scores > 0)))
             places = to_source(xy[:count], source_wh, size_wh)
-            found.append(Keypoints(places, scores[:count].copy(), descriptors[:count].copy()))
+            keypoints = Keypoints(places, scores[:count].copy(), descriptors[:count].copy())
+            if masks is not None:
+                # Refinement to a fraction of a pixel may have crossed the edge.
+                keypoints = keypoints.rows(np.flatnonzero(~masked_out(masks[number], places)))
+            found.append(keypoints)
         return found
 
     def _threshold(self, asked: float | None) -> float:
@@ -236,6 +275,19 @@ class SuperPoint:
             return self.config.keypoint_threshold
         require(isinstance(asked, Real) and 0 <= asked <= 1, "keypoint_threshold must be 0 to 1", asked)
         return asked
+
+
+def _masks_of(
+    images_bgr: Sequence[NDArray[np.uint8]], masks: Sequence[Mask | None] | None
+) -> Sequence[Mask | None] | None:
+    """The masks of images, checked; None where none of them has one."""
+    if masks is None or all(mask is None for mask in masks):
+        return None
+    if len(masks) != len(images_bgr):
+        raise ArgumentError(f"{len(images_bgr)} images need as many masks, got {len(masks)}")
+    for image, mask in zip(images_bgr, masks, strict=True):
+        check_mask(mask, image)
+    return masks
 
 
 def _loaded(part: _Part | None) -> _Part:

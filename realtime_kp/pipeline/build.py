@@ -10,7 +10,7 @@ from realtime_kp.features import Extractor, MemoryFallbackExtractor, ModelSelect
 from realtime_kp.pipeline.channel import Policy
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.pipeline import Pipeline
-from realtime_kp.sources import FrameSource
+from realtime_kp.sources import FrameSource, Regions
 from realtime_kp.tracking import Tracker
 
 
@@ -75,4 +75,5 @@ def build_pipeline(
         max_frames=max_frames,
         skip=skip,
         keep_state_s=keep_state_s,
+        regions=Regions(config.input),
     )

@@ -91,7 +91,12 @@ class InferenceWorker:
         started_s = time.perf_counter()
         images = [captured.frame.image_bgr for captured, is_detected in frames if is_detected]
         threshold = self._shared.controls.keypoint_threshold
-        return _Batch(frames, superpoint.submit(images, threshold) if images else None, started_s)
+        if not images:
+            return _Batch(frames, None, started_s)
+        masks = [captured.frame.mask for captured, is_detected in frames if is_detected]
+        if all(mask is None for mask in masks):
+            return _Batch(frames, superpoint.submit(images, threshold), started_s)
+        return _Batch(frames, superpoint.submit(images, threshold, masks), started_s)
 
     def _collect(self, batch: _Batch) -> None:
         found = iter([] if batch.results is None else batch.results())

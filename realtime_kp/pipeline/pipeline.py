@@ -21,7 +21,7 @@ from realtime_kp.pipeline.inference import InferenceWorker
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Shared, start_thread
 from realtime_kp.pipeline.workers import CaptureWorker, TrackingWorker
-from realtime_kp.sources import FrameSource, ReturningSource, SourceInfo
+from realtime_kp.sources import FrameSource, Regions, ReturningSource, SourceInfo
 from realtime_kp.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,7 @@ class Pipeline:
         skip: Number of leading frames to skip because an earlier run has processed them.
         keep_state_s: Interval in seconds at which frames carry the serialised tracker state, to resume from
             in another run; None never.
+        regions: Gives the frames their masks; None masks nothing.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Pipeline:
         max_frames: int | None = None,
         skip: int = 0,
         keep_state_s: float | None = None,
+        regions: Regions | None = None,
     ) -> None:
         self._superpoint = superpoint
         self._tracker = tracker
@@ -101,7 +103,9 @@ class Pipeline:
         self._shared.close_on_end(
             self._frames.to_network, self._frames.to_tracker, self._frames.detected, self._results
         )
-        self._capture = CaptureWorker(source, self._frames, self._shared, pacer, loop, max_frames, skip)
+        self._capture = CaptureWorker(
+            source, self._frames, self._shared, pacer, loop, max_frames, skip, regions
+        )
         self._inference = InferenceWorker(
             superpoint, self._frames, self._shared, batch if policy == "block" else 1
         )

@@ -19,7 +19,7 @@ from realtime_kp.pipeline.distributor import Distributor
 from realtime_kp.pipeline.early_frames import kept_until_ready
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Captured, Detected, Shared
-from realtime_kp.sources import FrameSource, SourceInfo
+from realtime_kp.sources import FrameSource, Regions, SourceInfo
 from realtime_kp.timing import StageStarts, StageTimes
 from realtime_kp.tracking import Tracker, save_tracker
 
@@ -37,6 +37,7 @@ class CaptureWorker:
         loop: Restart the source at its end.
         max_frames: Stop before the frame with this index; None reads to the end.
         skip: Number of leading frames to skip.
+        regions: Gives the frames their masks; None masks nothing.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class CaptureWorker:
         loop: bool = False,
         max_frames: int | None = None,
         skip: int = 0,
+        regions: Regions | None = None,
     ) -> None:
+        self._regions = regions
         self._source = source
         self._out = out
         self._shared = shared
@@ -122,6 +125,8 @@ class CaptureWorker:
                 if zero_s is None:
                     zero_s = frame.time_s
                 frame = replace(frame, index=index, time_s=first_time_s + frame.time_s - zero_s)
+                if self._regions is not None:
+                    frame = self._regions.on(frame)
                 self._shared.read += 1
                 yield frame, started_s, grab_ms
                 next_index = index + 1

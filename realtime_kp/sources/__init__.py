@@ -16,6 +16,7 @@ from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, read_picture
 from realtime_kp.sources.pictures import PicturesSource, list_pictures
 from realtime_kp.sources.procedural import procedural_picture
 from realtime_kp.sources.reconnect import ReconnectingSource
+from realtime_kp.sources.regions import Regions
 from realtime_kp.sources.room import RoomScene
 from realtime_kp.sources.scene import Scene
 from realtime_kp.sources.specification import (
@@ -38,6 +39,7 @@ __all__ = [
     "MovingPictureSource",
     "PicturesSource",
     "ReconnectingSource",
+    "Regions",
     "ReturningSource",
     "RoomScene",
     "Scene",

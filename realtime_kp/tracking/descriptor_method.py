@@ -51,7 +51,7 @@ class DescriptorMethod:
             self._registry.expired += 1
             keypoints = None
         if keypoints is None:
-            return self._predict_only(elapsed)
+            return self._predict_only(frame, elapsed)
         if self._table is None:
             empty = Keypoints.empty(keypoints.descriptors.shape[1])
             self._table = self._new_tracks(np.zeros(0, np.int64), empty)
@@ -59,6 +59,7 @@ class DescriptorMethod:
             self._take_descriptors(self._table, keypoints)
         self._detect(self._table, keypoints, elapsed, max(frame.size_wh))
         self._since_detection = 0
+        self._end(self._table, ~frame.masks_out(self._table.xy))
         return self._table.snapshot()
 
     def reset(self) -> None:
@@ -72,7 +73,7 @@ class DescriptorMethod:
         """Lengths of the current tracks that are or were confirmed."""
         return np.zeros(0, np.int32) if self._table is None else self._table.confirmed_lengths
 
-    def _predict_only(self, elapsed: int) -> Tracks:
+    def _predict_only(self, frame: Frame, elapsed: int) -> Tracks:
         table = self._table
         if table is None:
             return Tracks.empty(self._trail_length)
@@ -80,6 +81,7 @@ class DescriptorMethod:
         table.seen[:] = False
         table.missed += elapsed
         self._end_old(table)
+        self._end(table, ~frame.masks_out(table.xy))
         table.push_trails()
         return table.snapshot()
 

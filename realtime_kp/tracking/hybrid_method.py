@@ -19,7 +19,13 @@ from realtime_kp.tracking.stages.confirmation import confirm_by_detection, end_c
 from realtime_kp.tracking.stages.corner_birth import start_tracks_on_corners
 from realtime_kp.tracking.stages.flow_fallback import follow_by_optical_flow
 from realtime_kp.tracking.stages.global_motion import estimate_global_motion, refine_global_motion
-from realtime_kp.tracking.stages.life_cycle import end_tracks, extend_trails, record_history, update_tracks
+from realtime_kp.tracking.stages.life_cycle import (
+    end_masked_out,
+    end_tracks,
+    extend_trails,
+    record_history,
+    update_tracks,
+)
 from realtime_kp.tracking.stages.outlier_rejection import reject_duplicates, reject_motion_outliers
 from realtime_kp.tracking.stages.partial_alignment import align_partly_visible
 from realtime_kp.tracking.stages.patch_renewal import renew_key_patches
@@ -106,14 +112,16 @@ class HybridMethod:
             self._memory = self._new_memory(frame.index)
         if keypoints is not None:
             self._memory.take_length(keypoints)
-        state = FrameState(self._memory, previous, current, elapsed, keypoints)
+        state = FrameState(self._memory, previous, current, elapsed, keypoints, mask=frame.mask)
         if previous is not None and len(state.table):
             _run(ALIGNMENT, state)
+        end_masked_out(state)
         start_tracks_on_corners(state)
         record_history(state)
         observe(state)
         if state.observation is not None:
             _run(DETECTION, state)
+            end_masked_out(state)
         extend_trails(state)
         return state.table.snapshot()
 

@@ -27,7 +27,11 @@ _SMALLEST_NORM = 1e-12
 
 
 def decode_arrays(
-    logits: FloatArray, descriptor_maps: FloatArray, settings: DecodeSettings, threshold: float = 0.0
+    logits: FloatArray,
+    descriptor_maps: FloatArray,
+    settings: DecodeSettings,
+    threshold: float = 0.0,
+    masks: NDArray[np.uint8] | None = None,
 ) -> HostArrays:
     """Decode the outputs of both heads into the best keypoints of each image.
 
@@ -36,14 +40,18 @@ def decode_arrays(
         descriptor_maps: `(B, h, w, D)`, not normalised.
         settings: Settings of decoding.
         threshold: Only keypoints that score above it are returned.
+        masks: `(B, 8h, 8w) uint8`, 0 where there must be no keypoint; None masks nothing.
 
     Returns:
         Positions, scores and descriptors as in `DecodedBatch`, with as many rows as the image with the most
         keypoints; missing rows of the others have score 0.
     """
     found = []
-    for cells, descriptor_map in zip(logits, descriptor_maps, strict=True):
-        xy, scores = find_peaks(heatmap(cells), settings, threshold)
+    for number, (cells, descriptor_map) in enumerate(zip(logits, descriptor_maps, strict=True)):
+        heat = heatmap(cells)
+        # Before suppression and top-k: what is masked out takes nobody's place.
+        heat = heat if masks is None else cv2.copyTo(heat, masks[number])
+        xy, scores = find_peaks(heat, settings, threshold)
         found.append((xy, scores, sample_descriptors(descriptor_map, xy, settings)))
     if len(found) == 1:
         return tuple(part[None] for part in found[0])  # type: ignore[return-value]

@@ -55,6 +55,7 @@ def decode(
     logits: torch.Tensor,
     descriptor_map: torch.Tensor,
     settings: DecodeSettings,
+    masks: torch.Tensor | None = None,
 ) -> DecodedBatch:
     """Decode the outputs of both heads into the best keypoints of each image.
 
@@ -62,11 +63,13 @@ def decode(
         logits: `(B, 65, h, w)`, any float type; the last channel is the "no keypoint" bin.
         descriptor_map: `(B, h, w, D)`, any float type, not normalised.
         settings: Settings of decoding.
+        masks: `(B, 8h, 8w) uint8`, 0 where there must be no keypoint; None masks nothing.
 
     Returns:
         Keypoints in network pixels.
     """
     heat = heatmap(logits)
+    heat = heat if masks is None else heat * (masks > 0)
     peaks = trim_border(non_maximum_suppression(heat, settings.nms_radius), settings.border)
     xy, scores = top_keypoints(peaks, settings.max_keypoints, settings.nms_radius)
     if settings.subpixel:

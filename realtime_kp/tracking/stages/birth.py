@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from realtime_kp.frame import masked_out
 from realtime_kp.keypoints import Keypoints, TrackState
 from realtime_kp.tracking.key_patches import cut_patches
 from realtime_kp.tracking.matching import near_pairs
@@ -43,7 +44,7 @@ def start_tracks(state: FrameState) -> None:
         turns = max(1, -(-len(rows) // _MAX_CANDIDATES))
         rows = rows[current.index % turns :: turns]
     there, good = to_current_frame(state, keypoints.xy[rows])
-    good &= current.inside(there, EDGE_PX)
+    good &= current.inside(there, EDGE_PX) & ~masked_out(state.mask, there)
     good[near_pairs(there, table.xy[table.seen], SPACING_PX).a] = False
     rows, there = rows[good], there[good]
     values = current.values if past.index == current.index else past.grey.astype(np.float32)

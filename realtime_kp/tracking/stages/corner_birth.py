@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from realtime_kp.frame import masked_out
 from realtime_kp.keypoints import Keypoints
 from realtime_kp.tracking.matching import near_pairs
 from realtime_kp.tracking.patch_sampling import REACH_PX, min_eigenvalue
@@ -39,6 +40,7 @@ def start_tracks_on_corners(state: FrameState) -> None:
         return
     xy = corners.reshape(-1, 2).astype(np.float32)
     free = current.inside(xy, REACH_PX) & (min_eigenvalue(current.values, xy) >= MIN_EIGENVALUE)
+    free &= ~masked_out(state.mask, xy)
     free[near_pairs(xy, table.xy[table.seen], SPACING_PX).a] = False
     length = table.descriptors.shape[1]
     found = Keypoints(xy, np.zeros(len(xy), np.float32), np.zeros((len(xy), length), np.float32))

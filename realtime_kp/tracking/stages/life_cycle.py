@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from realtime_kp.frame import masked_out
 from realtime_kp.tracking.history import PastFrame
 from realtime_kp.tracking.position_sigma import predicted_sigma_px, seen_sigma_px
 from realtime_kp.tracking.stages.state import FloatArray, FrameState, hidden_rows
@@ -55,6 +56,12 @@ def end_tracks(state: FrameState) -> None:
     if not state.memory.use_descriptors:
         ended |= ~state.table.active
     state.memory.end_tracks(ended)
+
+
+def end_masked_out(state: FrameState) -> None:
+    """End tracks where the frame is masked out, lost ones as well."""
+    if state.mask is not None:
+        state.memory.end_tracks(masked_out(state.mask, state.table.xy))
 
 
 def record_history(state: FrameState) -> None:

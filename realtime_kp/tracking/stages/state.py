@@ -170,6 +170,7 @@ class FrameState:
         current: The frame.
         elapsed: Number of frames from `previous` to `current`, above 1 where frames were dropped.
         keypoints: A detection of this frame or of an earlier one; None where there is none.
+        mask: `(H, W)`, 0 where there must be no track; None masks nothing.
 
     Attributes:
         motion: Global motion from the previous to the current frame; None where it is unknown.
@@ -192,6 +193,7 @@ class FrameState:
         current: GreyFrame,
         elapsed: int = 1,
         keypoints: Keypoints | None = None,
+        mask: NDArray[np.uint8] | Mask | None = None,
     ) -> None:
         table = memory.table
         self.memory = memory
@@ -199,6 +201,7 @@ class FrameState:
         self.current = current
         self.elapsed = elapsed
         self.keypoints = keypoints
+        self.mask = mask
         self.motion: GlobalMotion | None = None
         self.moved_xy = self.xy = table.xy
         self.affine = table.affine

@@ -1,0 +1,115 @@
+"""Masks and regions: where in the frames there may be keypoints and tracks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.config import InputConfig
+from realtime_kp.errors import ConfigError, SourceError
+from realtime_kp.frame import Frame
+from realtime_kp.sources.picture_file import read_picture
+from realtime_kp.sources.pictures import list_pictures
+
+log = logging.getLogger(__name__)
+
+Mask = NDArray[np.uint8]
+
+_SAME_ASPECT = 0.02
+
+
+class Regions:
+    """Gives frames their masks, from the settings `mask` and `roi`.
+
+    A mask is a picture in which black is masked out, as in COLMAP; or a folder with one for each frame, found
+    by the name of the frame's file (`a.png` or `a.jpg.png` for `a.jpg`), else by the last number in its own
+    name, which is the frame's index. It is scaled to the frame, nearest neighbour. Of several regions, what
+    lies in one of them counts.
+
+    Args:
+        config: `mask` and `roi`.
+    """
+
+    def __init__(self, config: InputConfig) -> None:
+        self._mask = config.mask
+        self._boxes = config.regions
+        self._files: dict[str | int, Path] | None = None
+        self._made: tuple[Path | None, tuple[int, int], Mask] | None = None
+        self._told_aspect = self._told_missing = False
+
+    def on(self, frame: Frame) -> Frame:
+        """The frame with its mask; as it is where nothing is masked.
+
+        Raises:
+            SourceError: The mask cannot be read, or hides everything.
+            ConfigError: All regions lie outside the picture.
+        """
+        if self._mask is None and not self._boxes:
+            return frame
+        file = None if self._mask is None else self._file_of(frame, self._mask)
+        if self._made is None or self._made[:2] != (file, frame.size_wh):
+            self._made = file, frame.size_wh, self._make(file, frame.size_wh)
+        return replace(frame, mask=self._made[2])
+
+    def _make(self, file: Path | None, size_wh: tuple[int, int]) -> Mask:
+        mask = self._in_boxes(size_wh)
+        if file is not None:
+            mask &= self._read(file, size_wh)
+            # One of many frames may well be masked out as a whole.
+            if file == self._mask and not mask.any():
+                where = " within the regions" if self._boxes else ""
+                raise SourceError(f"the mask {file} is black{where}: it leaves nothing to track")
+        return mask
+
+    def _in_boxes(self, size_wh: tuple[int, int]) -> Mask:
+        width, height = size_wh
+        if not self._boxes:
+            return np.ones((height, width), np.uint8)
+        mask = np.zeros((height, width), np.uint8)
+        for left, top, across, down in self._boxes:
+            mask[top : top + down, left : left + across] = 1
+        if not mask.any():
+            raise ConfigError(f"roi: no region lies within the picture of {width}x{height} pixels")
+        return mask
+
+    def _read(self, file: Path, size_wh: tuple[int, int]) -> Mask:
+        image = read_picture(file)
+        height, width = image.shape[:2]
+        if abs(width * size_wh[1] / (height * size_wh[0]) - 1) > _SAME_ASPECT and not self._told_aspect:
+            self._told_aspect = True
+            log.warning("the mask %s of %dx%d is stretched to frames of %dx%d", file, width, height, *size_wh)
+        scaled = cv2.resize(image, size_wh, interpolation=cv2.INTER_NEAREST)
+        return np.asarray(scaled.any(axis=2), np.uint8)
+
+    def _file_of(self, frame: Frame, mask: Path) -> Path | None:
+        """The file of a frame's mask; None where the folder holds none for it."""
+        if not os.path.isdir(mask):
+            return mask
+        if self._files is None:
+            self._files = _by_key(list_pictures(mask))
+        origin = Path(frame.origin)
+        keys: tuple[str | int, ...] = (origin.name, origin.stem, frame.index)
+        file = next((self._files[key] for key in keys if key in self._files), None)
+        if file is None and not self._told_missing:
+            self._told_missing = True
+            name = origin.name or f"number {frame.index}"
+            log.warning("%s holds no mask for some frames, such as %s: they are not masked", mask, name)
+        return file
+
+
+def _by_key(paths: list[Path]) -> dict[str | int, Path]:
+    """Masks by what identifies the frame: the stem of their own name, and the last number in it."""
+    found: dict[str | int, Path] = {}
+    for path in paths:
+        found[path.stem] = path
+        numbers = re.findall(r"\d+", path.stem)
+        if numbers:
+            found.setdefault(int(numbers[-1]), path)
+    return found
