@@ -12,7 +12,11 @@ class Controls:
     Attributes:
         paused: No new frames are processed; live sources are still read, and their frames discarded.
         keypoint_threshold: Replaces the configured minimum score; None keeps the configured one.
+        regions: Left, top, width and height of further regions to look in, pixels.
+        everywhere: Masks and regions do not count.
     """
 
     paused: bool = False
     keypoint_threshold: float | None = None
+    regions: tuple[tuple[int, int, int, int], ...] = ()
+    everywhere: bool = False

@@ -126,7 +126,8 @@ class CaptureWorker:
                     zero_s = frame.time_s
                 frame = replace(frame, index=index, time_s=first_time_s + frame.time_s - zero_s)
                 if self._regions is not None:
-                    frame = self._regions.on(frame)
+                    controls = self._shared.controls
+                    frame = frame if controls.everywhere else self._regions.on(frame, controls.regions)
                 self._shared.read += 1
                 yield frame, started_s, grab_ms
                 next_index = index + 1

@@ -1,6 +1,15 @@
 """Drawing of keypoints, tracks and HUD onto a frame."""
 
 from realtime_kp.render.hud import HELP_LINES, HudInfo, draw_banner, draw_help, waiting_picture
-from realtime_kp.render.overlay import render
+from realtime_kp.render.overlay import draw_drag, draw_regions, render
 
-__all__ = ["HELP_LINES", "HudInfo", "draw_banner", "draw_help", "render", "waiting_picture"]
+__all__ = [
+    "HELP_LINES",
+    "HudInfo",
+    "draw_banner",
+    "draw_drag",
+    "draw_help",
+    "draw_regions",
+    "render",
+    "waiting_picture",
+]

@@ -22,6 +22,7 @@ HELP_LINES = (
     "k: keypoints,  t: trails,  i: figures",
     "e / r: threshold down / up",
     "s: snapshot,  v: record",
+    "drag: look only there,  m: everywhere / there,  M: clear",
     "h: this help",
 )
 

@@ -70,6 +70,26 @@ def draw_tracks(image: Image, tracks: Tracks, trail_length: int) -> None:
     draw_dots(image, tracks.xy, id_palette()[colours], 2.0 * _scale(image))
 
 
+def draw_regions(
+    image: Image, regions: tuple[tuple[int, int, int, int], ...], *, mirror: bool = False
+) -> None:
+    """Outline regions: left, top, width and height, pixels of the frame before it was mirrored."""
+    for left, top, width, height in regions:
+        left = image.shape[1] - left - width if mirror else left
+        _outline(image, (left, top), (left + width - 1, top + height - 1))
+
+
+def draw_drag(image: Image, drag: tuple[int, int, int, int]) -> None:
+    """Outline what the mouse is dragged across: from x, y to x, y, pixels of the image."""
+    _outline(image, drag[:2], drag[2:])
+
+
+def _outline(image: Image, first_xy: tuple[int, int], last_xy: tuple[int, int]) -> None:
+    # Dark beside light is seen on any ground.
+    for colour, thickness in ((0, 3), (255, 1)):
+        cv2.rectangle(image, first_xy, last_xy, (colour,) * 3, thickness)
+
+
 def _draw_trails(image: Image, trails_xy: NDArray[np.float32], colours: NDArray[np.intp]) -> None:
     thickness = max(1, round(_scale(image)))
     # A gap in a trail means that the track was lost: no line crosses it.

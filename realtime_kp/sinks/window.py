@@ -24,18 +24,26 @@ _SETTLE_MS = 100
 _FONT_DIRS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/TTF", "/usr/share/fonts")
 _LARGEST_WH = (1600, 900)
 
+Drag = tuple[int, int, int, int]  # from x, y to x, y, in pixels of the image
+
 
 class Window:
     """Shows images and reads keys. Use it on the main thread only.
 
     Args:
         title: Title of the window.
+
+    Attributes:
+        dragging: What the mouse is being dragged across; None while the button is up.
     """
 
     def __init__(self, title: str) -> None:
         self.title = title
         self._size_wh: tuple[int, int] | None = None
         self._heard: deque[str] = deque()
+        self._pressed_at: tuple[int, int] | None = None
+        self._dragged: deque[Drag] = deque()
+        self.dragging: Drag | None = None
 
     def __enter__(self) -> Self:
         _quiet_qt()
@@ -46,6 +54,7 @@ class Window:
         # A Qt window that is resized before it is on the screen can miss its first expose event and stay
         # blank.
         self._read_key(cv2.waitKey(_SETTLE_MS))
+        cv2.setMouseCallback(self.title, self._on_mouse)
         return self
 
     def __exit__(
@@ -72,6 +81,19 @@ class Window:
         if not self._heard:
             self._read_key(cv2.waitKey(max(1, wait_ms)))
         return self._heard.popleft() if self._heard else None
+
+    def drag(self) -> Drag | None:
+        """What the mouse was dragged across with the left button since the last call; None for nothing."""
+        return self._dragged.popleft() if self._dragged else None
+
+    def _on_mouse(self, event: int, x: int, y: int, _flags: int, _data: object) -> None:
+        if event == cv2.EVENT_LBUTTONDOWN:
+            self._pressed_at = x, y
+        elif self._pressed_at is not None:
+            self.dragging = (*self._pressed_at, x, y)
+            if event == cv2.EVENT_LBUTTONUP:
+                self._dragged.append(self.dragging)
+                self._pressed_at = self.dragging = None
 
     def _read_key(self, code: int) -> None:
         if code >= 0:

@@ -21,6 +21,7 @@ from realtime_kp.sources.pictures import list_pictures
 log = logging.getLogger(__name__)
 
 Mask = NDArray[np.uint8]
+Box = tuple[int, int, int, int]  # left, top, width and height
 
 _SAME_ASPECT = 0.02
 
@@ -41,42 +42,39 @@ class Regions:
         self._mask = config.mask
         self._boxes = config.regions
         self._files: dict[str | int, Path] | None = None
-        self._made: tuple[Path | None, tuple[int, int], Mask] | None = None
+        self._made: tuple[tuple[object, ...], Mask] | None = None
         self._told_aspect = self._told_missing = False
 
-    def on(self, frame: Frame) -> Frame:
+    def on(self, frame: Frame, more: tuple[Box, ...] = ()) -> Frame:
         """The frame with its mask; as it is where nothing is masked.
+
+        Args:
+            frame: The frame.
+            more: Further regions; those outside of the picture do not count.
 
         Raises:
             SourceError: The mask cannot be read, or hides everything.
             ConfigError: All regions lie outside the picture.
         """
-        if self._mask is None and not self._boxes:
+        width, height = frame.size_wh
+        # Those drawn onto larger frames must not end the run.
+        boxes = self._boxes + tuple(box for box in more if box[0] < width and box[1] < height)
+        if self._mask is None and not boxes:
             return frame
         file = None if self._mask is None else self._file_of(frame, self._mask)
-        if self._made is None or self._made[:2] != (file, frame.size_wh):
-            self._made = file, frame.size_wh, self._make(file, frame.size_wh)
-        return replace(frame, mask=self._made[2])
+        made_of = (file, frame.size_wh, boxes)
+        if self._made is None or self._made[0] != made_of:
+            self._made = made_of, self._make(file, frame.size_wh, boxes)
+        return replace(frame, mask=self._made[1])
 
-    def _make(self, file: Path | None, size_wh: tuple[int, int]) -> Mask:
-        mask = self._in_boxes(size_wh)
+    def _make(self, file: Path | None, size_wh: tuple[int, int], boxes: tuple[Box, ...]) -> Mask:
+        mask = _in_boxes(boxes, size_wh)
         if file is not None:
             mask &= self._read(file, size_wh)
             # One of many frames may well be masked out as a whole.
             if file == self._mask and not mask.any():
-                where = " within the regions" if self._boxes else ""
+                where = " within the regions" if boxes else ""
                 raise SourceError(f"the mask {file} is black{where}: it leaves nothing to track")
-        return mask
-
-    def _in_boxes(self, size_wh: tuple[int, int]) -> Mask:
-        width, height = size_wh
-        if not self._boxes:
-            return np.ones((height, width), np.uint8)
-        mask = np.zeros((height, width), np.uint8)
-        for left, top, across, down in self._boxes:
-            mask[top : top + down, left : left + across] = 1
-        if not mask.any():
-            raise ConfigError(f"roi: no region lies within the picture of {width}x{height} pixels")
         return mask
 
     def _read(self, file: Path, size_wh: tuple[int, int]) -> Mask:
@@ -113,3 +111,15 @@ def _by_key(paths: list[Path]) -> dict[str | int, Path]:
         if numbers:
             found.setdefault(int(numbers[-1]), path)
     return found
+
+
+def _in_boxes(boxes: tuple[Box, ...], size_wh: tuple[int, int]) -> Mask:
+    width, height = size_wh
+    if not boxes:
+        return np.ones((height, width), np.uint8)
+    mask = np.zeros((height, width), np.uint8)
+    for left, top, across, down in boxes:
+        mask[top : top + down, left : left + across] = 1
+    if not mask.any():
+        raise ConfigError(f"roi: no region lies within the picture of {width}x{height} pixels")
+    return mask

@@ -41,6 +41,17 @@ def test_what_lies_in_one_of_the_regions_counts() -> None:
     assert (mask.astype(bool) == wanted).all()
 
 
+def test_further_regions_come_and_go() -> None:
+    regions = Regions(InputConfig())
+    one, two = (0, 0, 10, 10), (30, 20, 10, 10)
+    counts = []
+    for more in ((one,), (one, two), (), ((100, 0, 5, 5),), (two,)):
+        mask = regions.on(make_frame(), more).mask
+        counts.append(None if mask is None else int(mask.sum()))
+    assert counts == [100, 200, None, None, 100]
+    assert Regions(InputConfig(roi="0,0,20,20")).on(make_frame(), (two,)).mask.sum() == 500  # type: ignore[union-attr]
+
+
 def test_a_picture_masks_what_is_black_at_any_size(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("realtime_kp").propagate = True
     file = write(tmp_path / "m.png", np.s_[:, :16], (32, 24))

@@ -16,7 +16,7 @@ from rich.console import Console
 from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED
 from realtime_kp.apps.hud_lines import hud_info
 from realtime_kp.apps.jobs import check_files, named_files
-from realtime_kp.apps.live.keys import LiveState, Recorder, press, snapshot
+from realtime_kp.apps.live.keys import LiveState, Recorder, add_region, press, snapshot
 from realtime_kp.apps.result_files import Tables
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import StoppedBy, print_summary, summarise, write_json
@@ -24,7 +24,7 @@ from realtime_kp.config import AppConfig
 from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pacer, Pipeline, RunMeter, build_pipeline
-from realtime_kp.render import draw_banner, draw_help, render, waiting_picture
+from realtime_kp.render import draw_banner, draw_drag, draw_help, draw_regions, render, waiting_picture
 from realtime_kp.sinks import OutputLocks, Window, window_problem
 from realtime_kp.sources import display_name, open_source
 
@@ -187,6 +187,10 @@ class _LiveLoop:
             hud=hud,
             mirror=self._config.live.mirror,
         )
+        if not self.state.everywhere:
+            draw_regions(image, self.state.regions, mirror=self._config.live.mirror)
+        if self._window is not None and self._window.dragging is not None:
+            draw_drag(image, self._window.dragging)
         if self.state.help_shown:
             draw_help(image)
         return image
@@ -206,20 +210,26 @@ class _LiveLoop:
         key = window.key(wait_ms=20 if self._pipeline.finished else 1)
         if window.closed:
             return True
-        if key is None:
-            return False
+        drag, before = window.drag(), self.state.controls
+        if drag is not None and self._last is not None:
+            size_wh = self._last.frame.size_wh
+            self.state = add_region(self.state, drag, size_wh, mirror=self._config.live.mirror)
+        if key is not None:
+            self._press(key)
+        if self.state.controls != before:
+            self._pipeline.apply(self.state.controls)
+        if key is not None or drag is not None:
+            self._show_again()
+        return self.state.quitting
+
+    def _press(self, key: str) -> None:
         if key == "v":
             self.recorder.toggle()
         elif key == "s" and self._last is not None:
             self.state = self.state.noting(snapshot(self._draw(self._last), self._last))
         elif key == "." and self.state.paused:
             self._pipeline.step()
-        before = self.state.controls
         self.state = press(self.state, key)
-        if self.state.controls != before:
-            self._pipeline.apply(self.state.controls)
-        self._show_again()
-        return self.state.quitting
 
     def _log_line(self) -> None:
         now_s = time.perf_counter()

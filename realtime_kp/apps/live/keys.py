@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _NOTE_S = 2.0
 _THRESHOLD_STEP = 1.25
+_LEAST_DRAG_PX = 8
 _THRESHOLD_RANGE = (0.0005, 0.9)
 _LAYER_KEYS = {"k": "keypoints", "t": "tracks", "i": "hud"}
 
@@ -39,6 +40,8 @@ class LiveState:
         paused: Whether playback is paused.
         help_shown: Whether the list of keys is shown.
         quitting: Whether the user wants to quit.
+        regions: Regions that the user drew: left, top, width and height, pixels.
+        everywhere: Whether masks and regions do not count.
         note: A short message for the HUD.
         note_until_s: Until when it is shown.
     """
@@ -48,13 +51,15 @@ class LiveState:
     paused: bool = False
     help_shown: bool = False
     quitting: bool = False
+    regions: tuple[tuple[int, int, int, int], ...] = ()
+    everywhere: bool = False
     note: str = ""
     note_until_s: float = 0.0
 
     @property
     def controls(self) -> Controls:
         """The part of the state that the pipeline needs."""
-        return Controls(paused=self.paused, keypoint_threshold=self.threshold)
+        return Controls(self.paused, self.threshold, self.regions, self.everywhere)
 
     def noting(self, note: str) -> LiveState:
         """The state with a message for the next two seconds."""
@@ -78,11 +83,36 @@ def press(state: LiveState, key: str) -> LiveState:
         return replace(state, help_shown=not state.help_shown)
     if key in _LAYER_KEYS:
         return replace(state, layers=state.layers ^ {_LAYER_KEYS[key]})
+    if key == "m":
+        note = "masks and regions count" if state.everywhere else "everywhere"
+        return replace(state, everywhere=not state.everywhere).noting(note)
+    if key == "M":
+        return replace(state, regions=()).noting("regions cleared")
     if key in ("e", "r"):
         factor = 1 / _THRESHOLD_STEP if key == "e" else _THRESHOLD_STEP
         threshold = float(np.clip(state.threshold * factor, *_THRESHOLD_RANGE))
         return replace(state, threshold=threshold).noting(f"threshold {threshold:.4f}")
     return state
+
+
+def add_region(
+    state: LiveState, drag: tuple[int, int, int, int], size_wh: tuple[int, int], *, mirror: bool = False
+) -> LiveState:
+    """The state with the region that the user dragged the mouse across; tiny ones count as clicks.
+
+    Args:
+        state: The state before.
+        drag: From x, y to x, y, pixels of the image that is shown.
+        size_wh: Width and height of the image.
+        mirror: Whether it is shown flipped left to right.
+    """
+    left, right = sorted(min(max(x, 0), size_wh[0]) for x in drag[::2])
+    top, bottom = sorted(min(max(y, 0), size_wh[1]) for y in drag[1::2])
+    width, height = right - left, bottom - top
+    if width < _LEAST_DRAG_PX or height < _LEAST_DRAG_PX:
+        return state
+    box = (size_wh[0] - right if mirror else left, top, width, height)
+    return replace(state, regions=(*state.regions, box), everywhere=False).noting(f"region {box}")
 
 
 def snapshot(image_bgr: NDArray[np.uint8], tracked: TrackedFrame) -> str:

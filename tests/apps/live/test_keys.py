@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime_kp.apps.live.keys import LiveState, press, snapshot
+from realtime_kp.apps.live.keys import LiveState, add_region, press, snapshot
 from realtime_kp.keypoints import TrackedFrame, Tracks
 from tests.conftest import make_frame
 
@@ -45,6 +45,18 @@ def test_threshold_goes_down_and_up_within_bounds() -> None:
 def test_help_and_recording_are_shown() -> None:
     assert press(STATE, "h").help_shown
     assert STATE.notes(recording=True) == ("REC",)
+
+
+def test_regions_are_dragged_toggled_and_cleared() -> None:
+    one = add_region(STATE, (300, 200, 100, 50), (640, 480))
+    two = add_region(one, (-20, 400, 30, 900), (640, 480), mirror=True)
+    assert two.controls.regions == ((100, 50, 200, 150), (610, 400, 30, 80))
+    assert add_region(one, (5, 5, 9, 300), (640, 480)) == one  # a click
+    elsewhere = press(two, "m")
+    assert elsewhere.controls.everywhere
+    assert not press(elsewhere, "m").controls.everywhere
+    assert not add_region(elsewhere, (0, 0, 50, 50), (640, 480)).controls.everywhere
+    assert press(two, "M").controls.regions == ()
 
 
 def test_other_keys_change_nothing() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,6 +178,39 @@ def test_closing_the_window_quits(screen: Screen) -> None:
     screen.close_window()
     code, errors = screen.finish()
     assert code == 0, errors
+
+
+def test_a_region_that_is_dragged_holds_the_tracks(screen: Screen) -> None:
+    def positions() -> np.ndarray:
+        """Of all tracks in a new snapshot."""
+        for old in screen.folder.glob("snapshot_*"):
+            old.unlink()
+        screen.press("s")
+        assert within(5, lambda: len(list(screen.folder.glob("snapshot_*.csv"))) == 1)
+        (table,) = screen.folder.glob("snapshot_*.csv")
+        with open(table, newline="") as file:
+            return np.array([(row["x"], row["y"]) for row in csv.DictReader(file)], np.float32).reshape(-1, 2)
+
+    def inside(xy: np.ndarray) -> np.ndarray:
+        return ((xy >= (199, 149)) & (xy <= (441, 331))).all(axis=1)
+
+    started(screen)
+    assert within(10, lambda: len(positions()) > 100)
+    assert not inside(positions()).all()
+    place = screen.tool("getwindowgeometry", "--shell", screen.window).splitlines()[1:3]
+    left, top = (int(word.partition("=")[2]) for word in place)
+    for step in (
+        ("mousemove", left + 200, top + 150),
+        ("mousedown", 1),
+        ("mousemove", left + 300, top + 200),
+        ("mousemove", left + 440, top + 330),
+        ("mouseup", 1),
+    ):
+        screen.tool(*map(str, step))
+        time.sleep(0.2)
+    assert within(15, lambda: len(found := positions()) > 20 and inside(found).all())
+    screen.press("m")
+    assert within(15, lambda: not inside(positions()).all())
 
 
 def test_escape_quits(screen: Screen) -> None:
