@@ -42,6 +42,9 @@ EXIT_CODES: dict[type[RealtimeKpError], int] = {
 }
 
 
+_REGION_FLAGS = ("--roi", "--input.roi")
+
+
 def run() -> NoReturn:
     """Entry point of the console script."""
     code = main()
@@ -127,9 +130,26 @@ def make_app() -> App:
         if config is not None:
             values = _for_command(read_yaml(config), words)
             app.config = (Dict(values, source=str(config)),)
-        return app(words, exit_on_error=False, print_error=False)
+        return app(_regions_joined(words), exit_on_error=False, print_error=False)
 
     return app
+
+
+def _regions_joined(words: Sequence[str]) -> list[str]:
+    """The words with all `--roi` as one: in the settings, several regions are one text."""
+    kept: list[str] = []
+    regions: list[str] = []
+    left = iter(words)
+    for word in left:
+        flag, sign, value = word.partition("=")
+        if flag not in _REGION_FLAGS:
+            kept.append(word)
+            continue
+        given = value if sign else next(left, None)
+        if given is None:
+            return list(words)  # its value is missing, which cyclopts tells
+        regions.append(given)
+    return [*kept, f"{_REGION_FLAGS[0]}={';'.join(regions)}"] if regions else kept
 
 
 def _for_command(values: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class InputConfig:
     """Picture whose black parts are ignored, or a folder with one for each frame, by file name or number."""
 
     roi: Annotated[str | None, Parameter(name=["--roi", "roi"])] = None
-    """Region X,Y,W,H in source pixels; all else is ignored. Several are separated by semicolons."""
+    """Region X,Y,W,H in source pixels, all else is ignored; repeat it for several (in files: X,Y,W,H;...)."""
 
     range: str | None = None
     """Values LO,HI that are shown as black and white, of pictures and cameras of 16 bits; null finds them."""

@@ -46,6 +46,17 @@ def test_no_row_of_the_table_lies_where_nothing_is_wanted(hidden: Path, kind: st
     assert json.loads(Path("s.json").read_text())["keypoints_per_frame"] > 50
 
 
+def test_regions_may_be_named_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["video", SCENE, "--max-frames", "4", "--tracks", "t.csv", *WORDS]
+    assert main([*words, "--roi", "0,0,100,240", "--tracker", "flow", "--input.roi=220,0,100,240"]) == 0
+    x = np.rint(positions("t.csv")[:, 0])
+    assert (x < 100).any()
+    assert (x >= 220).any()
+    assert ((x < 100) | (x >= 220)).all()
+    assert main([*words, "--roi"]) == 2
+
+
 @pytest.mark.slow
 def test_a_mask_for_each_frame_is_found_by_its_number(hidden: Path) -> None:
     Path("masks").mkdir()
