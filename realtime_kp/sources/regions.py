@@ -31,8 +31,8 @@ class Regions:
 
     A mask is a picture in which black is masked out, as in COLMAP; or a folder with one for each frame, found
     by the name of the frame's file (`a.png` or `a.jpg.png` for `a.jpg`), else by the last number in its own
-    name, which is the frame's index. It is scaled to the frame, nearest neighbour. Of several regions, what
-    lies in one of them counts.
+    name, which is that in the name of the frame's file, or the index of a frame of a video. It is scaled to
+    the frame, nearest neighbour. Of several regions, what lies in one of them counts.
 
     Args:
         config: `mask` and `roi`.
@@ -41,7 +41,7 @@ class Regions:
     def __init__(self, config: InputConfig) -> None:
         self._mask = config.mask
         self._boxes = config.regions
-        self._files: dict[str | int, Path] | None = None
+        self._files: dict[str | int | None, Path] | None = None
         self._made: tuple[tuple[object, ...], Mask] | None = None
         self._told_aspect = self._told_missing = False
 
@@ -93,7 +93,8 @@ class Regions:
         if self._files is None:
             self._files = _by_key(list_pictures(mask))
         origin = Path(frame.origin)
-        keys: tuple[str | int, ...] = (origin.name, origin.stem, frame.index)
+        number = _last_number(origin.stem) if frame.origin else frame.index
+        keys: tuple[str | int | None, ...] = (origin.name, origin.stem, number)
         file = next((self._files[key] for key in keys if key in self._files), None)
         if file is None and not self._told_missing:
             self._told_missing = True
@@ -102,15 +103,20 @@ class Regions:
         return file
 
 
-def _by_key(paths: list[Path]) -> dict[str | int, Path]:
+def _by_key(paths: list[Path]) -> dict[str | int | None, Path]:
     """Masks by what identifies the frame: the stem of their own name, and the last number in it."""
-    found: dict[str | int, Path] = {}
+    found: dict[str | int | None, Path] = {}
     for path in paths:
         found[path.stem] = path
-        numbers = re.findall(r"\d+", path.stem)
-        if numbers:
-            found.setdefault(int(numbers[-1]), path)
+        number = _last_number(path.stem)
+        if number is not None:
+            found.setdefault(number, path)
     return found
+
+
+def _last_number(stem: str) -> int | None:
+    numbers = re.findall(r"\d+", stem)
+    return int(numbers[-1]) if numbers else None
 
 
 def _in_boxes(boxes: tuple[Box, ...], size_wh: tuple[int, int]) -> Mask:

@@ -78,8 +78,10 @@ def test_a_folder_is_asked_by_name_and_by_number(tmp_path: Path, caplog: pytest.
     assert hidden_row(replace(make_frame(3), origin="/x/a.jpg")) == [0]
     assert hidden_row(replace(make_frame(4), origin="/x/b.jpg")) == [1]
     assert hidden_row(make_frame(7)) == [2]
+    assert hidden_row(replace(make_frame(5), origin="/x/frame7.jpg")) == [2]
+    assert hidden_row(replace(make_frame(7), origin="/x/frame6.jpg")) == []
     assert hidden_row(make_frame(8)) == []
-    assert "holds no mask for some frames, such as number 8" in caplog.text
+    assert "holds no mask for some frames, such as frame6.jpg" in caplog.text
 
 
 def test_a_mask_that_hides_all_is_refused_but_not_that_of_one_frame_of_many(tmp_path: Path) -> None:
