@@ -4,12 +4,12 @@ from realtime_kp.config.app import SECTIONS, AppConfig
 from realtime_kp.config.checks import config_or_keywords, parse_size
 from realtime_kp.config.commands import (
     BenchConfig,
-    InputConfig,
     LiveConfig,
     OutputConfig,
     ReportConfig,
     VideoConfig,
 )
+from realtime_kp.config.input import InputConfig
 from realtime_kp.config.stages import LAYERS, PipelineConfig, RenderConfig, SuperPointConfig, TrackingConfig
 from realtime_kp.config.training import EvaluateConfig, TrainConfig
 from realtime_kp.config.yaml_file import dump_yaml, load_config, read_yaml

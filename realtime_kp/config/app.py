@@ -10,12 +10,12 @@ from typing import Any
 from realtime_kp.config.checks import check_types
 from realtime_kp.config.commands import (
     BenchConfig,
-    InputConfig,
     LiveConfig,
     OutputConfig,
     ReportConfig,
     VideoConfig,
 )
+from realtime_kp.config.input import InputConfig
 from realtime_kp.config.stages import PipelineConfig, RenderConfig, SuperPointConfig, TrackingConfig
 
 

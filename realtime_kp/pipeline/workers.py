@@ -107,9 +107,11 @@ class CaptureWorker:
             frames: Iterator[Frame] = iter(source)
             if info.live and not self._out.drops:
                 frames = kept_until_ready(frames, self._shared.ready, self._shared.stop)
-            for _ in islice(frames, self._skip):
+            for passed_over in islice(frames, self._skip):
                 if self._shared.stop.is_set():
                     return
+                if self._regions is not None:
+                    self._regions.pass_over(passed_over)
             while True:
                 if not info.live:
                     self._wait_while_paused()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from realtime_kp.config import InputConfig
 from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.frame import Frame
+from realtime_kp.sources.overlays import OverlayFinder
 from realtime_kp.sources.picture_file import read_picture
 from realtime_kp.sources.pictures import list_pictures
 
@@ -27,7 +28,7 @@ _SAME_ASPECT = 0.02
 
 
 class Regions:
-    """Gives frames their masks, from the settings `mask` and `roi`.
+    """Gives frames their masks, from the settings `mask`, `roi` and `ignore`.
 
     A mask is a picture in which black is masked out, as in COLMAP; or a folder with one for each frame, found
     by the name of the frame's file (`a.png` or `a.jpg.png` for `a.jpg`), else by the last number in its own
@@ -35,12 +36,13 @@ class Regions:
     the frame, nearest neighbour. Of several regions, what lies in one of them counts.
 
     Args:
-        config: `mask` and `roi`.
+        config: `mask`, `roi` and `ignore`.
     """
 
     def __init__(self, config: InputConfig) -> None:
         self._mask = config.mask
         self._boxes = config.regions
+        self._overlays = OverlayFinder() if config.ignore == "overlays" else None
         self._files: dict[str | int | None, Path] | None = None
         self._made: tuple[tuple[object, ...], Mask] | None = None
         self._told_aspect = self._told_missing = False
@@ -59,13 +61,20 @@ class Regions:
         width, height = frame.size_wh
         # Those drawn onto larger frames must not end the run.
         boxes = self._boxes + tuple(box for box in more if box[0] < width and box[1] < height)
-        if self._mask is None and not boxes:
+        overlay = None if self._overlays is None else self._overlays.overlay(frame)
+        if self._mask is None and not boxes and overlay is None:
             return frame
         file = None if self._mask is None else self._file_of(frame, self._mask)
         made_of = (file, frame.size_wh, boxes)
         if self._made is None or self._made[0] != made_of:
             self._made = made_of, self._make(file, frame.size_wh, boxes)
-        return replace(frame, mask=self._made[1])
+        mask = self._made[1]
+        return replace(frame, mask=mask if overlay is None else mask & (1 - overlay))
+
+    def pass_over(self, frame: Frame) -> None:
+        """Look at a frame that is not processed again, so that overlays are known as if it were."""
+        if self._overlays is not None:
+            self._overlays.overlay(frame)
 
     def _make(self, file: Path | None, size_wh: tuple[int, int], boxes: tuple[Box, ...]) -> Mask:
         mask = _in_boxes(boxes, size_wh)

@@ -12,6 +12,9 @@ import pytest
 
 from realtime_kp.cli import main
 from realtime_kp.frame import masked_out
+from realtime_kp.sources import DemoSpec
+from tests.conftest import write_clip
+from tests.sources.test_overlays import stamped
 
 SCENE = "demo:?size=320x240&motion=fast"
 WORDS = ["--model", "small", "--resize", "320", "--no-video", "-q", "--overwrite"]
@@ -44,6 +47,25 @@ def test_no_row_of_the_table_lies_where_nothing_is_wanted(hidden: Path, kind: st
     inside = ((np.rint(found) >= 0) & (np.rint(found) < (320, 240))).all(axis=1)
     assert not masked_out(wanted, found[inside]).any()
     assert json.loads(Path("s.json").read_text())["keypoints_per_frame"] > 50
+
+
+@pytest.mark.slow
+def test_what_stands_on_the_screen_is_ignored_after_some_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    scene = DemoSpec.parse("demo:?size=320x240&seed=2").scene()
+    clip = write_clip(tmp_path / "a.mp4", [stamped(scene.render(i), i // 30) for i in range(180)], fps=30)
+    on_stamps = {}
+    for ignore in ("nothing", "overlays"):
+        assert main(["video", str(clip), "--tracks", "t.csv", "--ignore", ignore, *WORDS]) == 0
+        with open("t.csv", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if int(row["frame"]) > 120]
+        xy = np.array([(row["x"], row["y"]) for row in rows], np.float32)
+        text = stamped(np.zeros((240, 320, 3), np.uint8), 4).max(axis=2) > 0
+        on_stamps[ignore] = int(masked_out(~text, xy).sum())
+    assert on_stamps["nothing"] > 300
+    assert on_stamps["overlays"] == 0
 
 
 def test_regions_may_be_named_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
