@@ -8,7 +8,7 @@ from io import IOBase
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from realtime_kp.config import AppConfig, SuperPointConfig, TrackingConfig, load_config
+from realtime_kp.config import AppConfig, InputConfig, SuperPointConfig, TrackingConfig, load_config
 from realtime_kp.config.checks import require
 from realtime_kp.errors import ArgumentError, ConfigError, ModelError, RealtimeKpError, SinkError, SourceError
 from realtime_kp.features import SuperPoint
@@ -63,8 +63,8 @@ def track(
         config: All settings; default settings without it.
         max_frames: Stop after this many frames, 1 or more.
         policy: `block` loses no frame, `drop_oldest` yields the newest, `auto` decides by the kind of source.
-        **settings: Fields of `SuperPointConfig` and `TrackingConfig` that differ from `config`, such as
-            `model="base"`, `max_keypoints=512` or `max_age=30`.
+        **settings: Fields of `SuperPointConfig`, `TrackingConfig` and `InputConfig` that differ from
+            `config`, such as `model="base"`, `max_keypoints=512`, `max_age=30` or `roi="0,0,320,240"`.
 
     Yields:
         One `TrackedFrame` per frame. Closing the generator stops and joins the threads.
@@ -95,15 +95,15 @@ def _run(pipeline: Pipeline) -> Iterator[TrackedFrame]:
 
 def _with_settings(config: AppConfig, settings: dict[str, Any]) -> AppConfig:
     require(isinstance(config, AppConfig), "config must be an AppConfig, as load_config() returns it", config)
-    of_superpoint = {f.name for f in fields(SuperPointConfig)}
-    of_tracking = {f.name for f in fields(TrackingConfig)}
-    unknown = sorted(set(settings) - of_superpoint - of_tracking)
+    parts = {"superpoint": SuperPointConfig, "tracking": TrackingConfig, "input": InputConfig}
+    owners = {field.name: name for name, part in parts.items() for field in fields(part)}
+    unknown = sorted(set(settings) - set(owners))
     if unknown:
         raise ConfigError(f"track() has no setting {unknown[0]!r}")
-    superpoint = {name: value for name, value in settings.items() if name in of_superpoint}
-    tracking = {name: value for name, value in settings.items() if name in of_tracking}
-    return replace(
-        config,
-        superpoint=replace(config.superpoint, **superpoint),
-        tracking=replace(config.tracking, **tracking),
-    )
+    changed = {
+        name: replace(
+            getattr(config, name), **{key: value for key, value in settings.items() if owners[key] == name}
+        )
+        for name in parts
+    }
+    return replace(config, **changed)

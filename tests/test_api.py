@@ -42,6 +42,16 @@ def test_settings_of_network_and_tracker_go_where_they_belong() -> None:
     assert len(last.tracks.confirmed) > 10
 
 
+def test_settings_of_the_input_say_where_to_look(tmp_path: Path) -> None:
+    file = tmp_path / "mask.png"
+    cv2.imwrite(str(file), np.repeat(np.array([[0, 255]], np.uint8), 2, axis=0))
+    frames = list(rk.track("demo:?frames=6&size=320x240", mask=file, roi="0,0,320,120", model="small"))
+    xy = frames[-1].tracks.xy
+    assert len(xy) > 20
+    assert (np.rint(xy[:, 0]) >= 160).all()
+    assert (np.rint(xy[:, 1]) < 120).all()
+
+
 def test_a_configuration_file_serves_the_api(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("superpoint:\n  resize: '160'\n  max_keypoints: 30\n")
     config = rk.load_config(tmp_path / "mine.yaml")
