@@ -23,7 +23,7 @@ _SAME_LEVELS = 5.0
 _STILL_SHARE = 0.7
 _MOVING_SHARE = 0.35  # of the edges, from each look to the next
 _EDGE_LEVELS = 24.0
-_CLOSE, _DILATE = 0.03, 0.012  # of the long side
+_CLOSE, _DILATE = 0.03, 0.025  # of the long side
 _LEAST_AREA, _MOST_AREA = 3e-4, 0.5  # of the picture
 
 
