@@ -76,18 +76,24 @@ class FeaturesSink:
         """Add the keypoints of one frame; frames without detection are omitted.
 
         Raises:
-            SinkError: The file cannot be written.
+            SinkError: The file cannot be written, or the descriptors have another length than before.
         """
         keypoints, late, frame = tracked.found, tracked.late, tracked.frame
         if keypoints is None:
             return
+        length = keypoints.descriptors.shape[1]
+        if len(keypoints) and sum(self._counts) and length != self._dim:
+            raise SinkError(
+                f"{self.path} holds descriptors of length {self._dim}, those of frame {frame.index} have "
+                f"{length}: name one --model"
+            )
         if late is None:
             self._frames.append((frame.index, frame.time_s, *frame.size_wh))
         else:
             self._frames.append((late.frame_index, late.time_s, *late.size_wh))
         self._counts.append(len(keypoints))
         if len(keypoints) or not self._dim:
-            self._dim = keypoints.descriptors.shape[1]
+            self._dim = length
         try:
             self._parts["xy"].write(keypoints.xy.tobytes())
             self._parts["scores"].write(keypoints.scores.tobytes())

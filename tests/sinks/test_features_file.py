@@ -184,3 +184,15 @@ def test_refused_last_write_is_an_error_of_the_output_and_leaves_nothing(tmp_pat
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_descriptors_of_another_length_are_refused(tmp_path: Path) -> None:
+    def found(index: int, length: int) -> TrackedFrame:
+        xy, scores = np.full((3, 2), 9, np.float32), np.ones(3, np.float32)
+        keypoints = Keypoints(xy, scores, np.ones((3, length), np.float32))
+        return TrackedFrame(make_frame(index), keypoints, Tracks.empty())
+
+    path = tmp_path / "a.safetensors"
+    with pytest.raises(SinkError, match="length 8, those of frame 1 have 4"):
+        write(path, [found(0, 8), found(1, 4)])
+    assert not path.exists()

@@ -61,7 +61,8 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
         policy="drop_oldest",
         pacer=Pacer(),
         loop=config.live.loop,
-        select_model=True,
+        # Descriptors of two networks in one file could not be compared.
+        select_model=config.output.features is None,
     )
     loop = _LiveLoop(pipeline, config, show)
     record = config.live.record
