@@ -84,7 +84,11 @@ def multiplies_bytes() -> bool:
 
 
 def may_have_gpu() -> bool:
-    """Whether torch may find a GPU: false only where Linux has no device of NVIDIA's or AMD's drivers."""
+    """Whether torch may find a GPU: false only where Linux has no device file of NVIDIA's or AMD's drivers.
+
+    Some machines without a screen make these files when a GPU is used for the first time, and Jetson boards
+    have others: there the device must be named.
+    """
     if not sys.platform.startswith("linux"):
         return True
     return any(os.path.exists(f"/dev/{name}") for name in ("nvidiactl", "nvidia0", "dxg", "kfd"))

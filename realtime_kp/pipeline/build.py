@@ -40,7 +40,8 @@ def build_pipeline(
         skip: Number of leading frames to skip because an earlier run has processed them.
         tracker: Tracker restored from that run; None creates one from the settings.
         keep_state_s: Interval in seconds at which frames carry the serialised tracker state; None never.
-        select_model: Replace `auto` of model and input size by what is fast enough for live.
+        select_model: Replace `auto` of model, input size and precision by what is fast enough for live,
+            where model or size is `auto`.
 
     Returns:
         The pipeline, not yet started.
