@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from realtime_kp.errors import ArgumentError
 
+# `(H, W)`, 0 where there must be neither keypoints nor tracks.
+Mask = NDArray[np.uint8] | NDArray[np.bool_]
+
 
 def check_image(image: object) -> None:
     """Check that something is an image as OpenCV reads it.
@@ -45,9 +48,7 @@ def check_mask(mask: object, image_bgr: NDArray[np.uint8]) -> None:
         )
 
 
-def masked_out(
-    mask: NDArray[np.uint8] | NDArray[np.bool_] | None, xy: NDArray[np.float32]
-) -> NDArray[np.bool_]:
+def masked_out(mask: Mask | None, xy: NDArray[np.float32]) -> NDArray[np.bool_]:
     """`(N,) bool`: which positions lie on pixels where a mask is 0; those outside the picture do not.
 
     Args:
@@ -89,7 +90,7 @@ class Frame:
     origin: str = ""
     session: int = 0
     damaged: bool = False
-    mask: NDArray[np.uint8] | NDArray[np.bool_] | None = None
+    mask: Mask | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.index, Integral) or self.index < 0:
@@ -98,10 +99,6 @@ class Frame:
             raise ArgumentError(f"a frame's time_s must be a finite number, got {self.time_s!r}")
         check_image(self.image_bgr)
         check_mask(self.mask, self.image_bgr)
-
-    def masks_out(self, xy: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """`(N,) bool`: which of the positions `(N, 2)` lie on pixels that are masked out."""
-        return masked_out(self.mask, xy)
 
     @property
     def size_wh(self) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from realtime_kp.config.commands import (
     ReportConfig,
     VideoConfig,
 )
-from realtime_kp.config.input import InputConfig
+from realtime_kp.config.input import Box, InputConfig
 from realtime_kp.config.stages import LAYERS, PipelineConfig, RenderConfig, SuperPointConfig, TrackingConfig
 from realtime_kp.config.training import EvaluateConfig, TrainConfig
 from realtime_kp.config.yaml_file import dump_yaml, load_config, read_yaml
@@ -19,6 +19,7 @@ __all__ = [
     "SECTIONS",
     "AppConfig",
     "BenchConfig",
+    "Box",
     "EvaluateConfig",
     "InputConfig",
     "LiveConfig",

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from realtime_kp.config.checks import check_types, number_as_text, parse_size, require
 
+Box = tuple[int, int, int, int]  # left, top, width and height, pixels
 _BOX = re.compile(r"\s*(\d{1,6})\s*,\s*(\d{1,6})\s*,\s*0*([1-9]\d{0,5})\s*,\s*0*([1-9]\d{0,5})\s*")
 
 
@@ -88,7 +89,7 @@ class InputConfig:
         )
 
     @property
-    def regions(self) -> tuple[tuple[int, int, int, int], ...]:
+    def regions(self) -> tuple[Box, ...]:
         """`roi` as left, top, width and height, pixels; empty where it is not given, or is none."""
         boxes = [_BOX.fullmatch(text) for text in (self.roi or "").split(";")]
         return tuple((int(b[1]), int(b[2]), int(b[3]), int(b[4])) for b in boxes if b is not None)

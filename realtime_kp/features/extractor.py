@@ -10,6 +10,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.frame import Mask
 from realtime_kp.keypoints import Keypoints
 
 
@@ -28,7 +29,6 @@ class Extraction:
 
 
 Results = Callable[[], list[Extraction]]
-Mask = NDArray[np.uint8] | NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +104,15 @@ class Extractor(Protocol):
             A callable that waits for the keypoints.
         """
         ...
+
+
+def submit_masked(
+    extractor: Extractor,
+    images_bgr: Sequence[NDArray[np.uint8]],
+    keypoint_threshold: float | None,
+    masks: Sequence[Mask | None] | None,
+) -> Results:
+    """Start a run with masks; where nothing is masked, extractors that take no masks serve as well."""
+    if masks is None or all(mask is None for mask in masks):
+        return extractor.submit(images_bgr, keypoint_threshold)
+    return extractor.submit(images_bgr, keypoint_threshold, masks)

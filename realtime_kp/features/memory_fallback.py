@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.device_memory import is_out_of_memory
-from realtime_kp.features.extractor import Extraction, Extractor, Mask, ModelInfo, Results
+from realtime_kp.features.extractor import Extraction, Extractor, ModelInfo, Results, submit_masked
+from realtime_kp.frame import Mask
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class MemoryFallbackExtractor:
         """Start a run on images of one size, as one batch or as several smaller ones."""
         by, begun = self._now, None
         if self._largest is None or len(images_bgr) <= self._largest:
-            begun = _attempt(lambda: _submit(by, images_bgr, keypoint_threshold, masks))
+            begun = _attempt(lambda: submit_masked(by, images_bgr, keypoint_threshold, masks))
 
         def results() -> list[Extraction]:
             found = None if begun is None or by is not self._now else _attempt(begun)
@@ -99,7 +100,7 @@ class MemoryFallbackExtractor:
         count = len(images_bgr)
         if count == 1:
             given = (images_bgr, keypoint_threshold, masks)
-            while (found := _attempt(lambda: _submit(self._now, *given)())) is None:
+            while (found := _attempt(lambda: submit_masked(self._now, *given)())) is None:
                 self._fall_back()
             return found
         if self._largest is None:
@@ -121,18 +122,6 @@ class MemoryFallbackExtractor:
         self._now.__exit__(None, None, None)
         # Other threads may read `info` meanwhile: the first extractor stays until the second one is ready.
         self._now = self._make_second().__enter__()
-
-
-def _submit(
-    extractor: Extractor,
-    images_bgr: Sequence[NDArray[np.uint8]],
-    keypoint_threshold: float | None,
-    masks: Sequence[Mask | None] | None,
-) -> Results:
-    """Start a run; extractors that know no masks need none where nothing is masked."""
-    if masks is None:
-        return extractor.submit(images_bgr, keypoint_threshold)
-    return extractor.submit(images_bgr, keypoint_threshold, masks)
 
 
 def _attempt(work: Callable[[], T]) -> T | None:

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.features.extractor import Extraction, Mask, ModelInfo, Results
+from realtime_kp.features.extractor import Extraction, ModelInfo, Results
 from realtime_kp.features.pace import LEAST_PER_S, Advice, Pace
+from realtime_kp.features.resize import USUAL_SIZE
 from realtime_kp.features.rungs import Rung, make_rungs, pixels
 from realtime_kp.features.superpoint import SuperPoint
+from realtime_kp.frame import Mask
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ class ModelSelectingExtractor:
         self._rungs: tuple[Rung, ...] = ()
         self._place = 0
         self._pace = Pace()
-        self._active = SuperPoint(replace(config, model=models[-1]))
+        self._active = SuperPoint(self._probe_config())
         self._selected = False
 
     def __enter__(self) -> Self:
@@ -115,9 +117,7 @@ class ModelSelectingExtractor:
         self._selected = True
         usual = (self._config, self._models, source_wh, interval_s)
         self._rungs = make_rungs(*usual)
-        probe = self._rungs[0].config
-        if len(self._models) > 1:
-            probe = replace(probe, model=self._models[-1], resize=_PROBE_SIZE)
+        probe = self._probe_config()
         probe_s = self._time(probe, source_wh)
         pixel_s = probe_s / pixels(source_wh, probe.resize)
         if pixel_s * self._rungs[len(self._models) - 1].pixels > 1 / LEAST_PER_S:
@@ -126,6 +126,12 @@ class ModelSelectingExtractor:
                 self._rungs = make_rungs(*usual, gain)
         self._place = self._best(source_wh, pixel_s)
         self._change(self._rungs[self._place].config)
+
+    def _probe_config(self) -> SuperPointConfig:
+        """The setting that is loaded first, whose time tells those of all others."""
+        usual = USUAL_SIZE if self._config.resize == "auto" else self._config.resize
+        size = _PROBE_SIZE if len(self._models) > 1 else usual
+        return replace(self._config, model=self._models[-1], resize=size)
 
     def _best(self, source_wh: tuple[int, int], pixel_s: float) -> int:
         """The dearest setting that is fast enough; the cheapest where none is."""

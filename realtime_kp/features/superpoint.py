@@ -16,9 +16,9 @@ from realtime_kp.config import SuperPointConfig, config_or_keywords
 from realtime_kp.config.checks import require
 from realtime_kp.errors import ArgumentError
 from realtime_kp.features.checks import check_outputs
-from realtime_kp.features.extractor import Extraction, Mask, ModelInfo, Results
+from realtime_kp.features.extractor import Extraction, ModelInfo, Results
 from realtime_kp.features.resize import common_size, network_size, to_network, to_source
-from realtime_kp.frame import check_mask, masked_out
+from realtime_kp.frame import Mask, check_mask, masked_out
 from realtime_kp.keypoints import Keypoints
 
 if TYPE_CHECKING:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from realtime_kp.config import Box
+
 
 @dataclass(frozen=True, slots=True)
 class Controls:
@@ -18,5 +20,5 @@ class Controls:
 
     paused: bool = False
     keypoint_threshold: float | None = None
-    regions: tuple[tuple[int, int, int, int], ...] = ()
+    regions: tuple[Box, ...] = ()
     everywhere: bool = False

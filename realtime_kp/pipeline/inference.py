@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from realtime_kp.features import Extraction, Extractor
-from realtime_kp.features.extractor import Results
+from realtime_kp.features.extractor import Results, submit_masked
 from realtime_kp.machine import lower_thread_priority
 from realtime_kp.pipeline.distributor import Distributor
 from realtime_kp.pipeline.shared import Captured, Detected, Shared
@@ -94,9 +94,7 @@ class InferenceWorker:
         if not images:
             return _Batch(frames, None, started_s)
         masks = [captured.frame.mask for captured, is_detected in frames if is_detected]
-        if all(mask is None for mask in masks):
-            return _Batch(frames, superpoint.submit(images, threshold), started_s)
-        return _Batch(frames, superpoint.submit(images, threshold, masks), started_s)
+        return _Batch(frames, submit_masked(superpoint, images, threshold, masks), started_s)
 
     def _collect(self, batch: _Batch) -> None:
         found = iter([] if batch.results is None else batch.results())

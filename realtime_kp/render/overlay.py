@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.config import Box
 from realtime_kp.keypoints import Keypoints, TrackedFrame, Tracks
 from realtime_kp.render.colours import colour_numbers, id_palette, score_colours
 from realtime_kp.render.dots import draw_dots
@@ -70,9 +71,7 @@ def draw_tracks(image: Image, tracks: Tracks, trail_length: int) -> None:
     draw_dots(image, tracks.xy, id_palette()[colours], 2.0 * _scale(image))
 
 
-def draw_regions(
-    image: Image, regions: tuple[tuple[int, int, int, int], ...], *, mirror: bool = False
-) -> None:
+def draw_regions(image: Image, regions: tuple[Box, ...], *, mirror: bool = False) -> None:
     """Outline regions: left, top, width and height, pixels of the frame before it was mirrored."""
     for left, top, width, height in regions:
         left = image.shape[1] - left - width if mirror else left

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.config import InputConfig
+from realtime_kp.config import Box, InputConfig
 from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.overlays import OverlayFinder
@@ -22,7 +22,6 @@ from realtime_kp.sources.pictures import list_pictures
 log = logging.getLogger(__name__)
 
 Mask = NDArray[np.uint8]
-Box = tuple[int, int, int, int]  # left, top, width and height
 
 _SAME_ASPECT = 0.02
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import TrackingConfig
-from realtime_kp.frame import Frame
+from realtime_kp.frame import Frame, masked_out
 from realtime_kp.keypoints import Keypoints, Tracks, TrackState
 from realtime_kp.tracking.association import TIGHT_PX, associate, rounds
 from realtime_kp.tracking.matching import (
@@ -59,7 +59,7 @@ class DescriptorMethod:
             self._take_descriptors(self._table, keypoints)
         self._detect(self._table, keypoints, elapsed, max(frame.size_wh))
         self._since_detection = 0
-        self._end(self._table, ~frame.masks_out(self._table.xy))
+        self._end(self._table, ~masked_out(frame.mask, self._table.xy))
         return self._table.snapshot()
 
     def reset(self) -> None:
@@ -81,7 +81,7 @@ class DescriptorMethod:
         table.seen[:] = False
         table.missed += elapsed
         self._end_old(table)
-        self._end(table, ~frame.masks_out(table.xy))
+        self._end(table, ~masked_out(frame.mask, table.xy))
         table.push_trails()
         return table.snapshot()
 

@@ -82,12 +82,6 @@ class PastFrame:
         """A copy of the current positions in a table."""
         return cls(frame.index, frame.grey, table.ids.copy(), table.xy.copy(), table.seen.copy())
 
-    @classmethod
-    def without_tracks(cls, frame: GreyFrame) -> PastFrame:
-        """A frame before the first track."""
-        none = np.zeros(0, np.int64)
-        return cls(frame.index, frame.grey, none, np.zeros((0, 2), np.float32), none.astype(np.bool_))
-
     def common_rows(self, ids: NDArray[np.int64]) -> tuple[IntArray, IntArray]:
         """Tracks that exist both in `ids` (ascending) and in this frame: rows in `ids`, rows here."""
         _, current, past = np.intersect1d(ids, self.ids, assume_unique=True, return_indices=True)

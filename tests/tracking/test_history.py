@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from realtime_kp.tracking.history import GreyFrame, History, PastFrame
+from realtime_kp.tracking.history import History, PastFrame
 
 
 def kept(size_wh: tuple[int, int], capacity: int, count: int = 120) -> list[int]:
     history = History(capacity)
     grey = np.zeros((size_wh[1], size_wh[0]), np.uint8)
+    none = np.zeros(0, np.int64), np.zeros((0, 2), np.float32), np.zeros(0, np.bool_)
     for index in range(count):
-        history.push(PastFrame.without_tracks(GreyFrame(index, grey)))
+        history.push(PastFrame(index, grey, *none))
     return [index for index in range(count) if history.find(index) is not None]
 
 

@@ -15,11 +15,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.config import AppConfig
+from realtime_kp.config import AppConfig, Box
 from realtime_kp.errors import SinkError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Controls, Pipeline
-from realtime_kp.sinks import VideoFileSink, write_picture, write_track_rows
+from realtime_kp.sinks import Drag, VideoFileSink, write_picture, write_track_rows
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class LiveState:
     paused: bool = False
     help_shown: bool = False
     quitting: bool = False
-    regions: tuple[tuple[int, int, int, int], ...] = ()
+    regions: tuple[Box, ...] = ()
     everywhere: bool = False
     note: str = ""
     note_until_s: float = 0.0
@@ -95,9 +95,7 @@ def press(state: LiveState, key: str) -> LiveState:
     return state
 
 
-def add_region(
-    state: LiveState, drag: tuple[int, int, int, int], size_wh: tuple[int, int], *, mirror: bool = False
-) -> LiveState:
+def add_region(state: LiveState, drag: Drag, size_wh: tuple[int, int], *, mirror: bool = False) -> LiveState:
     """The state with the region that the user dragged the mouse across; tiny ones count as clicks.
 
     Args:

@@ -39,9 +39,10 @@ def start_tracks_on_corners(state: FrameState) -> None:
     if corners is None:
         return
     xy = corners.reshape(-1, 2).astype(np.float32)
-    free = current.inside(xy, REACH_PX) & (min_eigenvalue(current.values, xy) >= MIN_EIGENVALUE)
-    free &= ~masked_out(state.mask, xy)
+    free = current.inside(xy, REACH_PX) & ~masked_out(state.mask, xy)
     free[near_pairs(xy, table.xy[table.seen], SPACING_PX).a] = False
+    # Last, since it costs most.
+    free[free] = min_eigenvalue(current.values, xy[free]) >= MIN_EIGENVALUE
     length = table.descriptors.shape[1]
     found = Keypoints(xy, np.zeros(len(xy), np.float32), np.zeros((len(xy), length), np.float32))
     found = found.rows(birth_order(found, free, table.xy[table.active], current.size_wh)[:room])
