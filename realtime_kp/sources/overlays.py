@@ -19,7 +19,8 @@ _LONG_SIDE_PX = 320
 _SAMPLE_EVERY_S = 0.2
 _SAMPLES = 16
 _JUDGE_EVERY = 4
-_SAME_LEVELS = 5.0
+# Compression alone changes letters by some levels, more than it hides of a scene that moves.
+_MOVED_LEVELS, _STILL_LEVELS = 5.0, 12.0
 _STILL_SHARE = 0.7
 _MOVING_SHARE = 0.35  # of the edges, from each look to the next
 _EDGE_LEVELS = 24.0
@@ -82,16 +83,16 @@ def find_still_edges(levels: NDArray[np.float32]) -> Mask | None:
     Returns:
         `(h, w) uint8`, 1 on such areas; None where the picture does not move.
     """
-    same = np.abs(np.diff(levels, axis=0)) < _SAME_LEVELS
+    change = np.abs(np.diff(levels, axis=0))
     edges = np.mean([_slope(image) for image in levels], axis=0) >= _EDGE_LEVELS
     if not edges.any():
         return None
-    moving = 1 - same[:, edges].mean(axis=1)
+    moving = (change[:, edges] >= _MOVED_LEVELS).mean(axis=1)
     # From the beginning to the end: where the camera stops, more and more edges would seem to be an overlay.
     third = max(1, len(moving) // 3)
     if min(moving[:third].mean(), moving[-third:].mean()) < _MOVING_SHARE:
         return None
-    still = np.asarray(edges & (same.mean(axis=0) >= _STILL_SHARE), np.uint8)
+    still = np.asarray(edges & ((change < _STILL_LEVELS).mean(axis=0) >= _STILL_SHARE), np.uint8)
     long_side = max(still.shape)
     still = cv2.morphologyEx(still, cv2.MORPH_CLOSE, _square(_CLOSE * long_side))
     count, labels, found, _ = cv2.connectedComponentsWithStats(still)

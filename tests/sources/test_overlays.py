@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from numpy.typing import NDArray
 
 from realtime_kp import Frame
 from realtime_kp.config import InputConfig
-from realtime_kp.sources import DemoSpec, Regions
+from realtime_kp.sources import DemoSpec, Regions, open_source
 from realtime_kp.sources.overlays import OverlayFinder
 
 LOGO, CLOCK = (slice(24, 56), slice(250, 312)), (slice(204, 228), slice(12, 120))
@@ -56,6 +59,27 @@ def test_logo_and_clock_are_found_and_nothing_else(spec: str) -> None:
     assert overlay[cv2.dilate(near, np.ones((25, 25), np.uint8)) == 0].mean() < 0.01
     bare = found(frames(spec, stamps=False))
     assert bare is None or not bare.any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_strong_compression_hides_neither_letters_nor_motion(tmp_path: Path, seed: int) -> None:
+    path, shown = tmp_path / "a.mp4", frames(f"demo:?size=320x240&seed={seed}")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"crf": "30", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for frame in shown:
+            picture = av.VideoFrame.from_ndarray(frame.image_bgr, format="bgr24")
+            picture.pts, picture.time_base = frame.index, Fraction(1, 30)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    text, finder = stamped(np.zeros_like(shown[0].image_bgr), 4).max(axis=2) > 0, OverlayFinder()
+    with open_source(path) as source:
+        for frame in source:
+            overlay = finder.overlay(frame)
+            if frame.index > 118:
+                assert overlay is not None
+                assert overlay[text].all()
 
 
 def test_without_motion_nothing_is_known() -> None:
