@@ -15,6 +15,13 @@ SYSTEM_LIBRARIES = {"GL": "libgl1", "glib-2.0": "libglib2.0-0", "xcb": "libxcb1"
 # An increment of 10 would starve the network next to other busy programs.
 _NICENESS_INCREMENT = 5
 _MAX_NICENESS = 19
+_NVIDIA = "0x10de"
+# Of discrete GPUs, of Windows' Linux, of AMD, of Jetson boards; then the driver itself.
+_GPU_TRACES = (
+    *(f"dev/{name}" for name in ("nvidiactl", "nvidia0", "dxg", "kfd", "nvmap", "nvhost-gpu")),
+    "proc/driver/nvidia/version",
+    "sys/module/nvidia",
+)
 _M_MMAP_MAX, _M_TRIM_THRESHOLD, _M_TOP_PAD = -4, -1, -2
 PACKAGES = ("realtime-kp", "torch", "transformers", "openvino", "opencv-python", "av", "numpy")
 
@@ -83,15 +90,27 @@ def multiplies_bytes() -> bool:
     return "vnni" in text or "asimddp" in text
 
 
-def may_have_gpu() -> bool:
-    """Whether torch may find a GPU: false only where Linux has no device file of NVIDIA's or AMD's drivers.
+def may_have_gpu(root: Path = Path("/")) -> bool:
+    """Whether torch may find a GPU: false only where Linux shows no trace of NVIDIA's or AMD's drivers.
 
-    Some machines without a screen make these files when a GPU is used for the first time, and Jetson boards
-    have others: there the device must be named.
+    A trace is a device file, a loaded driver, or a PCI device of NVIDIA's, whose driver may make the device
+    files only when a GPU is first used.
+
+    Args:
+        root: Folder in which `dev`, `proc` and `sys` lie.
     """
     if not sys.platform.startswith("linux"):
         return True
-    return any(os.path.exists(f"/dev/{name}") for name in ("nvidiactl", "nvidia0", "dxg", "kfd"))
+    if any((root / place).exists() for place in _GPU_TRACES):
+        return True
+    return any(_first_word(file) == _NVIDIA for file in (root / "sys/bus/pci/devices").glob("*/vendor"))
+
+
+def _first_word(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def peak_memory_mb() -> float | None:

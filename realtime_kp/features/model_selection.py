@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig
+from realtime_kp.errors import ModelError
 from realtime_kp.features.extractor import Extraction, ModelInfo, Results
-from realtime_kp.features.pace import LEAST_PER_S, Advice, Pace
 from realtime_kp.features.resize import USUAL_SIZE
-from realtime_kp.features.rungs import Rung, make_rungs, pixels
+from realtime_kp.features.rungs import Ladder, Rung, make_rungs, pixels
 from realtime_kp.features.superpoint import SuperPoint
 from realtime_kp.frame import Mask
 
@@ -27,7 +27,6 @@ _USUAL_INTERVAL_S = 1 / 30
 _PROBE_SIZE = "320"
 _HOPELESS = 4.0
 _WORTH_8_BITS = 1.25
-_LONGEST_FAST_FOR_S = 600.0
 
 
 class ModelSelectingExtractor:
@@ -46,9 +45,7 @@ class ModelSelectingExtractor:
     def __init__(self, config: SuperPointConfig, models: tuple[str, ...] = ("base", "small")) -> None:
         self._config = config
         self._models = models
-        self._rungs: tuple[Rung, ...] = ()
-        self._place = 0
-        self._pace = Pace()
+        self._ladder: Ladder | None = None
         self._active = SuperPoint(self._probe_config())
         self._selected = False
 
@@ -116,16 +113,17 @@ class ModelSelectingExtractor:
     def _select(self, source_wh: tuple[int, int], interval_s: float) -> None:
         self._selected = True
         usual = (self._config, self._models, source_wh, interval_s)
-        self._rungs = make_rungs(*usual)
+        rungs = make_rungs(*usual)
         probe = self._probe_config()
         probe_s = self._time(probe, source_wh)
         pixel_s = probe_s / pixels(source_wh, probe.resize)
-        if pixel_s * self._rungs[len(self._models) - 1].pixels > 1 / LEAST_PER_S:
+        small = rungs[len(self._models) - 1]
+        if pixel_s * small.pixels > small.limit_s:
             gain = self._gain_of_8_bits(probe, probe_s, source_wh)
             if gain is not None:
-                self._rungs = make_rungs(*usual, gain)
-        self._place = self._best(source_wh, pixel_s)
-        self._change(self._rungs[self._place].config)
+                rungs = make_rungs(*usual, gain)
+        self._ladder = self._best(rungs, source_wh, pixel_s)
+        self._change(self._ladder.rung.config)
 
     def _probe_config(self) -> SuperPointConfig:
         """The setting that is loaded first, whose time tells those of all others."""
@@ -133,14 +131,15 @@ class ModelSelectingExtractor:
         size = _PROBE_SIZE if len(self._models) > 1 else usual
         return replace(self._config, model=self._models[-1], resize=size)
 
-    def _best(self, source_wh: tuple[int, int], pixel_s: float) -> int:
-        """The dearest setting that is fast enough; the cheapest where none is."""
-        why = ""
-        for place, rung in enumerate(self._rungs):
+    def _best(self, rungs: tuple[Rung, ...], source_wh: tuple[int, int], pixel_s: float) -> Ladder:
+        """The settings, of which the dearest that is fast enough is in use; the cheapest where none is."""
+        why, measured = "", list(rungs)
+        for place, rung in enumerate(rungs):
             took_s = pixel_s * rung.pixels
             if rung.is_estimate and took_s <= _HOPELESS * rung.limit_s:
                 took_s = self._time(rung.config, source_wh)
-            if took_s <= rung.limit_s or place == len(self._rungs) - 1:
+                measured[place] = replace(rung, pixels=took_s / pixel_s, is_estimate=False)
+            if took_s <= rung.limit_s or place == len(rungs) - 1:
                 break
             why = (
                 f"{rung.name} takes {took_s * 1e3:.0f} ms a frame here, "
@@ -148,7 +147,7 @@ class ModelSelectingExtractor:
             )
         if why:
             log.info("the network is %s: %s", rung.name, why)
-        return place
+        return Ladder(tuple(measured), place)
 
     def _gain_of_8_bits(
         self, probe: SuperPointConfig, probe_s: float, source_wh: tuple[int, int]
@@ -158,39 +157,35 @@ class ModelSelectingExtractor:
 
         if not may_gain_by_8_bits(probe):
             return None
-        gain = probe_s / self._time(replace(probe, precision="int8"), source_wh)
+        try:
+            gain = probe_s / self._time(replace(probe, precision="int8"), source_wh)
+        except ModelError as exc:
+            log.warning("8 bits are not tried: %s", exc)
+            return None
         return gain if gain >= _WORTH_8_BITS else None
 
     def _follow_pace(self, took_s: float, done_s: float, source_wh: tuple[int, int]) -> None:
         """Take a cheaper setting where this one has become too slow, a dearer one where it is fast again."""
-        if len(self._rungs) < 2:
-            return
-        now, dearer = self._rungs[self._place], None
-        if self._place:
-            above = self._rungs[self._place - 1]
-            # As if the dearer one had the limit of this one.
-            dearer = above.pixels / now.pixels * self._pace.limit_s / above.limit_s
-        advice = self._pace.add(took_s, done_s, dearer)
-        place = self._place + {Advice.KEEP: 0, Advice.CHEAPER: 1, Advice.DEARER: -1}[advice]
-        if place == self._place or place >= len(self._rungs):
+        ladder = self._ladder
+        other = None if ladder is None else ladder.add(took_s, done_s)
+        if ladder is None or other is None:
             return
         log.info(
             "the network is now %s: %s made %.1f detections a second",
-            *(self._rungs[place].name, now.name, 1 / max(self._pace.mean_s or took_s, 1e-9)),
+            *(other.name, ladder.rung.name, ladder.detections_per_s),
         )
-        # What was given up must be fast for twice as long before it is tried again.
-        again = 2.0 if advice is Advice.CHEAPER else 1.0
-        self._pace = Pace(fast_for_s=min(again * self._pace.fast_for_s, _LONGEST_FAST_FOR_S))
-        self._place = place
-        self._change(self._rungs[place].config)
+        ladder.move(other)
+        self._change(other.config)
         self._active.warm_up(source_wh)
 
     def _change(self, config: SuperPointConfig) -> None:
         before = self._active
-        if config != before.config:
-            # Other threads may read `info` meanwhile: the one before stays until the other is ready.
-            self._active = SuperPoint(config).__enter__()
-            before.__exit__(None, None, None)
+        if config == replace(before.config, resize=config.resize):
+            before.set_resize(config.resize)
+            return
+        # Other threads may read `info` meanwhile: the one before stays until the other is ready.
+        self._active = SuperPoint(config).__enter__()
+        before.__exit__(None, None, None)
 
     def _time(self, config: SuperPointConfig, source_wh: tuple[int, int]) -> float:
         """Seconds that a detection takes with a setting."""

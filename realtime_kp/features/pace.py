@@ -8,8 +8,10 @@ from enum import Enum
 LEAST_PER_S = 8.0
 _FAST_FOR_S = 10.0
 _GAIN = 0.3
-_TOO_SLOW, _FAST = 1.15, 0.6
+_TOO_SLOW, _FAST = 1.15, 0.8
 _SLOW_FOR_S = 3.0
+# A pause, as of a lost camera, tells nothing: between two detections no more than this is counted.
+_LONGEST_STEP_S = 1.0
 
 
 class Advice(Enum):
@@ -28,31 +30,34 @@ class Pace:
         limit_s: How long one may take.
         fast_for_s: How long the next dearer setting must have been fast enough before it is advised.
         mean_s: Running mean of the time of a detection; None before the first.
-        slow_since_s: Since when they take too long; None while they do not.
-        fast_since_s: Since when the next dearer setting would be fast enough; None while it would not.
+        done_s: When the last one was done; None before the first.
+        slow_s: For how long they have taken too long.
+        fast_s: For how long the next dearer setting would have been fast enough.
     """
 
     limit_s: float = 1 / LEAST_PER_S
     fast_for_s: float = _FAST_FOR_S
     mean_s: float | None = None
-    slow_since_s: float | None = None
-    fast_since_s: float | None = None
+    done_s: float | None = None
+    slow_s: float = 0.0
+    fast_s: float = 0.0
 
-    def add(self, took_s: float, now_s: float, dearer: float | None) -> Advice:
+    def add(self, took_s: float, done_s: float, dearer_share: float | None) -> Advice:
         """Add a detection.
 
         Args:
             took_s: How long it took.
-            now_s: When it was done, on any clock.
-            dearer: How many times as much the next dearer setting costs; None where there is none.
+            done_s: When it was done, on any clock.
+            dearer_share: Share of its own limit that the next dearer setting takes, over the share that this
+                one takes; None where there is none.
         """
+        step_s = 0.0 if self.done_s is None else min(done_s - self.done_s, _LONGEST_STEP_S)
+        self.done_s = done_s
         self.mean_s = took_s if self.mean_s is None else self.mean_s + _GAIN * (took_s - self.mean_s)
-        slow = self.mean_s > _TOO_SLOW * self.limit_s
-        fast = dearer is not None and self.mean_s * dearer < _FAST * self.limit_s
-        self.slow_since_s = (now_s if self.slow_since_s is None else self.slow_since_s) if slow else None
-        self.fast_since_s = (now_s if self.fast_since_s is None else self.fast_since_s) if fast else None
-        if self.slow_since_s is not None and now_s - self.slow_since_s >= _SLOW_FOR_S:
+        share = self.mean_s / self.limit_s
+        self.slow_s = self.slow_s + step_s if share > _TOO_SLOW else 0.0
+        fast = dearer_share is not None and share * dearer_share < _FAST
+        self.fast_s = self.fast_s + step_s if fast else 0.0
+        if self.slow_s >= _SLOW_FOR_S:
             return Advice.CHEAPER
-        if self.fast_since_s is not None and now_s - self.fast_since_s >= self.fast_for_s:
-            return Advice.DEARER
-        return Advice.KEEP
+        return Advice.DEARER if self.fast_s >= self.fast_for_s else Advice.KEEP

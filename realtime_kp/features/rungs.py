@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.features.pace import LEAST_PER_S
+from realtime_kp.features.pace import LEAST_PER_S, Advice, Pace
 from realtime_kp.features.resize import USUAL_SIZE, network_size
 
 # Multiply-adds of base over those of small, of one size; narrow layers use a CPU less well than wide ones.
 LARGE_BY_SMALL = 4.8
 _SMALLER_SIZES = ("480", "320")
+_LONGEST_FAST_FOR_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,62 @@ class Rung:
     is_estimate: bool = False
 
     @property
+    def share(self) -> float:
+        """Cost over what it may cost, in an arbitrary unit."""
+        return self.pixels / self.limit_s
+
+    @property
     def name(self) -> str:
         """Model, input size and precision for messages."""
         precision = "" if self.config.precision == "auto" else f" in {self.config.precision}"
         return f"{self.config.model} {self.config.resize}{precision}"
+
+
+class Ladder:
+    """The settings, dearest first, and the one in use, which follows the time that detections take.
+
+    Args:
+        rungs: The settings, at least one.
+        place: Which of them is in use at first.
+    """
+
+    def __init__(self, rungs: tuple[Rung, ...], place: int) -> None:
+        self._rungs = rungs
+        self._place = place
+        self._pace = Pace(rungs[place].limit_s)
+
+    @property
+    def rung(self) -> Rung:
+        """The setting in use."""
+        return self._rungs[self._place]
+
+    @property
+    def detections_per_s(self) -> float:
+        """How many detections the setting in use makes; infinite before the first."""
+        return 1 / self._pace.mean_s if self._pace.mean_s else math.inf
+
+    def add(self, took_s: float, done_s: float) -> Rung | None:
+        """Add a detection.
+
+        Args:
+            took_s: How long it took.
+            done_s: When it was done, on any clock.
+
+        Returns:
+            The setting to use instead of the one in use; None while that is to stay.
+        """
+        above = self._rungs[self._place - 1] if self._place else None
+        dearer_share = None if above is None else above.share / self.rung.share
+        advice = self._pace.add(took_s, done_s, dearer_share)
+        place = self._place + {Advice.KEEP: 0, Advice.CHEAPER: 1, Advice.DEARER: -1}[advice]
+        return None if place == self._place or place >= len(self._rungs) else self._rungs[place]
+
+    def move(self, rung: Rung) -> None:
+        """Use another setting from now on; after each retreat a return takes twice as long."""
+        place = self._rungs.index(rung)
+        again = 2.0 if place > self._place else 1.0
+        fast_for_s = min(again * self._pace.fast_for_s, _LONGEST_FAST_FOR_S)
+        self._place, self._pace = place, Pace(rung.limit_s, fast_for_s)
 
 
 def make_rungs(

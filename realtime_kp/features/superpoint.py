@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Real
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import SuperPointConfig, config_or_keywords
 from realtime_kp.config.checks import require
-from realtime_kp.errors import ArgumentError
 from realtime_kp.features.checks import check_outputs
 from realtime_kp.features.extractor import Extraction, ModelInfo, Results
+from realtime_kp.features.masks import checked_masks, network_masks
 from realtime_kp.features.resize import common_size, network_size, to_network, to_source
-from realtime_kp.frame import Mask, check_mask, masked_out
+from realtime_kp.frame import Mask, masked_out
 from realtime_kp.keypoints import Keypoints
 
 if TYPE_CHECKING:
@@ -157,17 +157,17 @@ class SuperPoint:
         started_s = time.perf_counter()
         finder = _loaded(self._finder)
         source_wh = common_size(images_bgr)
-        masks = _masks_of(images_bgr, masks)
-        as_they_are = finder.takes_bgr and masks is None and self.network_size(source_wh) == source_wh
+        masks, size_wh = checked_masks(images_bgr, masks), self.network_size(source_wh)
+        as_they_are = finder.takes_bgr and masks is None and size_wh == source_wh
         pictures = images_bgr if as_they_are else self._grey(images_bgr, source_wh)
         resized_s = time.perf_counter()
         threshold = self._threshold(keypoint_threshold)
-        wait = finder.submit(pictures, threshold, self._network_masks(masks, source_wh))
+        wait = finder.submit(pictures, threshold, network_masks(masks, size_wh))
 
         def results() -> list[Extraction]:
             finding = wait()
             ran_s = finding.network_done_s
-            found = self._in_source(finding.arrays, source_wh, threshold, masks)
+            found = _in_source(finding.arrays, source_wh, size_wh, threshold, masks)
             done_s = time.perf_counter()
             share = 1e3 / len(found)
             times = ((resized_s - started_s) * share, (ran_s - resized_s) * share, (done_s - ran_s) * share)
@@ -178,6 +178,17 @@ class SuperPoint:
     def network_size(self, source_wh: tuple[int, int]) -> tuple[int, int]:
         """Input size of the network for a source size, width and height."""
         return network_size(source_wh, self.config.resize)
+
+    def set_resize(self, resize: str) -> None:
+        """Change the input size of the network while it is loaded, for the runs that follow.
+
+        Args:
+            resize: As in `SuperPointConfig`.
+
+        Raises:
+            ConfigError: It is not a size.
+        """
+        self.config = replace(self.config, resize=resize)
 
     def warm_up(self, source_wh: tuple[int, int], interval_s: float | None = None, batch: int = 1) -> None:
         """Compile and warm up for a source size and a batch."""
@@ -198,22 +209,6 @@ class SuperPoint:
     ) -> list[NDArray[np.uint8]]:
         size_wh = self.network_size(source_wh)
         return [to_network(image, size_wh) for image in images_bgr]
-
-    def _network_masks(
-        self, masks: Sequence[Mask | None] | None, source_wh: tuple[int, int]
-    ) -> NDArray[np.uint8] | None:
-        """Masks at the input size of the network; None where nothing is masked."""
-        if masks is None:
-            return None
-        width, height = self.network_size(source_wh)
-        return np.stack(
-            [
-                np.ones((height, width), np.uint8)
-                if mask is None
-                else cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-                for mask in masks
-            ]
-        )
 
     def run(self, grey: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
         """Second step: the network, from the result of `prepare` to the outputs of both heads.
@@ -245,30 +240,7 @@ class SuperPoint:
 
         threshold = self._threshold(keypoint_threshold)
         arrays = decode_outputs(logits, descriptor_map, _loaded(self._decode), threshold)
-        return self._in_source(arrays, source_wh, threshold)
-
-    def _in_source(
-        self,
-        arrays: HostArrays,
-        source_wh: tuple[int, int],
-        threshold: float,
-        masks: Sequence[Mask | None] | None = None,
-    ) -> list[Keypoints]:
-        """Keypoints that score above the threshold and are not masked out, in pixels of the source."""
-        size_wh = self.network_size(source_wh)
-        found = []
-        # NaN in one number of a descriptor, or of the four that it is interpolated from, makes all of it NaN.
-        check_outputs(arrays[1], arrays[2][..., 0])
-        for number, (xy, scores, descriptors) in enumerate(zip(*arrays, strict=True)):
-            # Sorted best first, those above the threshold are a leading slice. Score 0 marks an unused row.
-            count = int(np.count_nonzero((scores > threshold) & (scores > 0)))
-            places = to_source(xy[:count], source_wh, size_wh)
-            keypoints = Keypoints(places, scores[:count].copy(), descriptors[:count].copy())
-            if masks is not None:
-                # Refinement to a fraction of a pixel may have crossed the edge.
-                keypoints = keypoints.rows(np.flatnonzero(~masked_out(masks[number], places)))
-            found.append(keypoints)
-        return found
+        return _in_source(arrays, source_wh, self.network_size(source_wh), threshold)
 
     def _threshold(self, asked: float | None) -> float:
         if asked is None:
@@ -277,17 +249,27 @@ class SuperPoint:
         return asked
 
 
-def _masks_of(
-    images_bgr: Sequence[NDArray[np.uint8]], masks: Sequence[Mask | None] | None
-) -> Sequence[Mask | None] | None:
-    """The masks of images, checked; None where none of them has one."""
-    if masks is None or all(mask is None for mask in masks):
-        return None
-    if len(masks) != len(images_bgr):
-        raise ArgumentError(f"{len(images_bgr)} images need as many masks, got {len(masks)}")
-    for image, mask in zip(images_bgr, masks, strict=True):
-        check_mask(mask, image)
-    return masks
+def _in_source(
+    arrays: HostArrays,
+    source_wh: tuple[int, int],
+    size_wh: tuple[int, int],
+    threshold: float,
+    masks: Sequence[Mask | None] | None = None,
+) -> list[Keypoints]:
+    """Keypoints that score above the threshold and are not masked out, in pixels of the source."""
+    found = []
+    # NaN in one number of a descriptor, or of the four that it is interpolated from, makes all of it NaN.
+    check_outputs(arrays[1], arrays[2][..., 0])
+    for number, (xy, scores, descriptors) in enumerate(zip(*arrays, strict=True)):
+        # Sorted best first, those above the threshold are a leading slice. Score 0 marks an unused row.
+        count = int(np.count_nonzero((scores > threshold) & (scores > 0)))
+        places = to_source(xy[:count], source_wh, size_wh)
+        keypoints = Keypoints(places, scores[:count].copy(), descriptors[:count].copy())
+        if masks is not None:
+            # Refinement to a fraction of a pixel may have crossed the edge.
+            keypoints = keypoints.rows(np.flatnonzero(~masked_out(masks[number], places)))
+        found.append(keypoints)
+    return found
 
 
 def _loaded(part: _Part | None) -> _Part:

@@ -40,8 +40,7 @@ def build_pipeline(
         skip: Number of leading frames to skip because an earlier run has processed them.
         tracker: Tracker restored from that run; None creates one from the settings.
         keep_state_s: Interval in seconds at which frames carry the serialised tracker state; None never.
-        select_model: Replace `auto` of model, input size and precision by what is fast enough for live,
-            where model or size is `auto`.
+        select_model: Replace `auto` of model, input size and precision by what is fast enough for live.
 
     Returns:
         The pipeline, not yet started.
@@ -50,7 +49,7 @@ def build_pipeline(
     def extractor(superpoint: SuperPointConfig) -> Extractor:
         if select_model and superpoint.model == "auto":
             return ModelSelectingExtractor(superpoint)
-        if select_model and superpoint.resize == "auto":
+        if select_model and "auto" in (superpoint.resize, superpoint.precision):
             return ModelSelectingExtractor(superpoint, (superpoint.model,))
         # With `block`, throughput matters and not the latency of a single frame: several batches may be in
         # flight.

@@ -32,6 +32,11 @@ class Damage:
     pauses_s: float = 0.0
     stopped: str = ""
 
+    def restart(self) -> None:
+        """Forget what was counted so far."""
+        self.undecodable = self.incomplete = self.missing = self.frames = 0
+        self.pauses_s = 0.0
+
     def note_gap(self, gap_s: float, fps: float | None) -> None:
         """Note the time between two frames, where it is far beyond the nominal one."""
         if gap_s > max(_HOLE_S, _HOLE_FRAMES / (fps or 30.0)):
@@ -56,7 +61,7 @@ class Damage:
         if self.undecodable:
             details.append(f"{self.undecodable} packets could not be decoded")
         if self.missing:
-            details.append(f"{self.missing} are missing between others")
+            details.append(f"at least {self.missing} missing between others")
         if hole_s:
             details.append(f"none for {hole_s:.1f} s")
         if self.stopped:

@@ -7,10 +7,13 @@ semantics: ITU-T H.264, 7.3.2.1, 7.3.2.2, 7.3.3, 7.4.3 (`frame_num`), and 9.1 (e
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass
 
 _START = re.compile(rb"\x00\x00\x01")
 _HEAD_BYTES = 64
+_INTRA_SLICES = (2, 4)  # I and SI, modulo 5
+_MOST_MISSING, _MOST_DOUBTFUL = 30, 8
 _SLICE, _IDR_SLICE, _SEQUENCE, _PICTURE = 1, 5, 7, 8
 # Profiles whose sequence parameter sets name chroma format and scaling lists.
 _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
@@ -50,16 +53,46 @@ class _Sequence:
     gaps_allowed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """Where a picture stands among those that others refer to.
+
+    Attributes:
+        reference: Number of the newest reference picture once this one has come.
+        period: The numbers are counted modulo this.
+        begins: Whether it may begin a stream, and follow anything.
+        number: The number in its header.
+        is_reference: Whether others refer to it.
+    """
+
+    reference: int
+    period: int
+    begins: bool
+    number: int
+    is_reference: bool
+
+    def missing_after(self, before: _Picture) -> int:
+        """How many reference pictures are missing between another picture and this one."""
+        if self.number == before.reference:
+            return 0
+        return (self.number - before.reference - 1) % self.period
+
+
 class FrameNumbers:
-    """Counts pictures that others refer to and that never came."""
+    """Counts pictures that others refer to and that never came.
+
+    A number that does not follow is believed when the next picture follows it: flipped bits and packets that
+    changed places are not missing pictures. What cannot be told in a numbering of so few bits counts as one.
+    """
 
     def __init__(self) -> None:
         self._sequences: dict[int, _Sequence] = {}
         self._sequence_of_picture: dict[int, int] = {}
-        self._reference: int | None = None
+        self._last: _Picture | None = None
+        self._doubtful: deque[_Picture] = deque(maxlen=_MOST_DOUBTFUL)
 
     def missing_before(self, packet: bytes) -> int:
-        """How many reference pictures are missing between the packet before and this one.
+        """How many more reference pictures are known to be missing, now that this packet has come.
 
         Args:
             packet: The units of one picture, each after a start code; packets come in decoding order.
@@ -76,26 +109,43 @@ class FrameNumbers:
                     bits = _Bits(unit)
                     self._sequence_of_picture[bits.golomb()] = bits.golomb()
                 elif kind in (_SLICE, _IDR_SLICE):
-                    return self._before(unit, kind == _IDR_SLICE)
+                    return self._add(self._picture(unit, kind == _IDR_SLICE))
             except (ValueError, KeyError):
                 return 0  # damaged in another way, which the decoder tells
         return 0
 
-    def _before(self, unit: bytes, is_idr: bool) -> int:
+    def _picture(self, unit: bytes, is_idr: bool) -> _Picture:
         bits = _Bits(unit)
-        bits.golomb(), bits.golomb()  # first macroblock, kind of slice
+        bits.golomb()  # first macroblock
+        is_intra = bits.golomb() % 5 in _INTRA_SLICES
         sequence = self._sequences[self._sequence_of_picture[bits.golomb()]]
         if sequence.separate_planes:
             bits.take(2)
-        number, before = bits.take(sequence.number_bits), self._reference
-        period = 1 << sequence.number_bits
+        number, period = bits.take(sequence.number_bits), 1 << sequence.number_bits
         is_reference = bool(unit[0] & 0x60)
-        if before is None or is_idr or sequence.gaps_allowed or number == before:
-            self._reference = number if is_reference or before is None else before
-            return 0
+        begins = is_idr or is_intra or sequence.gaps_allowed
         # A picture to which none refers has the number that the next reference will have.
-        self._reference = number if is_reference else (number - 1) % period
-        return (number - before - 1) % period
+        again = self._last is not None and number == self._last.reference
+        reference = number if is_reference or again else (number - 1) % period
+        return _Picture(reference, period, begins, number, is_reference)
+
+    def _add(self, picture: _Picture) -> int:
+        last, doubtful = self._last, list(self._doubtful)
+        if last is None or picture.begins or picture.missing_after(last) == 0:
+            self._doubtful.clear()
+            # Two that changed places: the one that came too early follows this one.
+            changed_places = [early for early in doubtful if early.missing_after(picture) == 0]
+            self._last = changed_places[0] if changed_places else picture
+            return 0
+        if not doubtful or picture.missing_after(doubtful[-1]) > 0:
+            self._doubtful.append(picture)
+            return 0
+        self._doubtful.clear()
+        self._last = picture
+        missing = doubtful[-1].missing_after(last)
+        if missing > min(picture.period // 2, _MOST_MISSING):
+            return 1
+        return max(0, missing - sum(between.is_reference for between in doubtful[:-1]))
 
 
 def _sequence(bits: _Bits) -> tuple[int, _Sequence]:

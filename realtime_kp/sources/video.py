@@ -89,6 +89,7 @@ class VideoSource:
         self._begun, self.damage, self._damage = True, None, Damage()
         if self.start_s > 0:
             self._seek()
+            self._damage = Damage()
         origin_s, arrived_s = None if self.is_stream else self.info.begin_s, None
         index, last_s = 0, 0.0
         timed: Timed | None = None
@@ -99,6 +100,9 @@ class VideoSource:
             time_s = now_s - arrived_s if self._by_arrival else timed.time_s - origin_s
             if time_s < self.start_s - 1e-6:
                 continue
+            if index == 0 and self.start_s > 0:
+                # What comes before the part that was asked for does not matter.
+                self._damage.restart()
             damaged = timed.picture.is_corrupt
             self._damage.frames += damaged
             self._damage.note_gap(time_s - last_s if index else 0.0, self.info.fps)

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.features import ModelSelectingExtractor
-from realtime_kp.features.rungs import make_rungs
+from realtime_kp.features import ModelSelectingExtractor, SuperPoint
+from realtime_kp.features.weights_store import INT8_FILE
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.architecture import Shape, TrainableSuperPoint
 from realtime_kp.training.export import export
@@ -87,13 +89,20 @@ def test_another_model_takes_over_where_detections_become_rare(
 ) -> None:
     logging.getLogger("realtime_kp").propagate = True
     image = procedural_picture((640, 480), 0)
+    small_wh = (640, 48)
     config = SuperPointConfig(resize="640", precision="fp32")
+    with SuperPoint(replace(config, model=heavy)) as alone:
+        alone.warm_up(small_wh)
+        alone_s = min(
+            alone.extract(np.zeros((*small_wh[::-1], 3), np.uint8)).network_ms / 1e3 for _ in range(3)
+        )
     with (
         caplog.at_level(logging.INFO, "realtime_kp"),
         ModelSelectingExtractor(config, (heavy, models[1])) as superpoint,
     ):
-        superpoint.warm_up((640, 480), interval_s=100.0)
+        superpoint.warm_up(small_wh, interval_s=5 * alone_s)
         assert superpoint.info.model == "heavy"
+        # Ten times as many pixels.
         ends_s = time.perf_counter() + 60
         while superpoint.info.model == "heavy" and time.perf_counter() < ends_s:
             superpoint.submit([image])()
@@ -102,33 +111,32 @@ def test_another_model_takes_over_where_detections_become_rare(
     assert caplog.text.count("the network is now") == 1
 
 
-WISHES = SuperPointConfig()
+@pytest.mark.slow
+def test_a_change_of_size_alone_does_not_load_the_model_again(heavy: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(heavy, copy)
+    config = SuperPointConfig(precision="fp32")
+    with ModelSelectingExtractor(config, (str(copy),)) as superpoint:
+        shutil.rmtree(copy)
+        superpoint.warm_up((1280, 960), interval_s=1e-6)
+        assert superpoint.network_size((1280, 960)) in ((480, 360), (320, 240))
+        found = superpoint.submit([procedural_picture((1280, 960), 0)], 0.0)()[0].keypoints
+    assert len(found) > 0
+    assert found.xy.max(axis=0) == pytest.approx((1280, 960), rel=0.1)
 
 
-def test_what_live_selects_from() -> None:
-    rungs = make_rungs(WISHES, ("base", "small"), (1280, 720), 1 / 25)
-    assert [rung.name for rung in rungs] == ["base 640", "small 640", "small 480", "small 320"]
-    assert [rung.limit_s for rung in rungs] == [1 / 25, 1 / 8, 1 / 8, 1 / 8]
-    costs = [rung.pixels for rung in rungs]
-    assert costs == sorted(costs, reverse=True)
-    assert costs[1] == 640 * 360
-
-
-def test_8_bits_come_before_a_smaller_input() -> None:
-    rungs = make_rungs(WISHES, ("base", "small"), (640, 480), 1 / 25, 2.0)
-    names = ["base 640", "small 640", "small 640 in int8", "small 480 in int8", "small 320 in int8"]
-    assert [rung.name for rung in rungs] == names
-    assert rungs[2].pixels == rungs[1].pixels / 2
-
-
-def test_what_is_named_is_not_selected() -> None:
-    named = replace(WISHES, resize="512x384")
-    assert [rung.name for rung in make_rungs(named, ("base", "small"), (640, 480), 1 / 25)] == [
-        "base 512x384",
-        "small 512x384",
-    ]
-    assert [rung.config.resize for rung in make_rungs(WISHES, ("small",), (640, 480), 1 / 25)] == [
-        "640",
-        "480",
-        "320",
-    ]
+@pytest.mark.slow
+def test_8_bits_that_cannot_be_read_are_not_tried_and_that_is_said(
+    heavy: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logging.getLogger("realtime_kp").propagate = True
+    monkeypatch.setattr("realtime_kp.features.engines.selection.cpu_precisions", lambda: ("fp32",))
+    monkeypatch.setattr("realtime_kp.features.engines.selection.multiplies_bytes", lambda: True)
+    copy = tmp_path / "heavy"
+    shutil.copytree(heavy, copy)
+    for ending in ("xml", "bin"):
+        (copy / INT8_FILE).with_suffix(f".{ending}").write_bytes(b"no network")
+    with ModelSelectingExtractor(SuperPointConfig(), (str(copy),)) as superpoint:
+        superpoint.warm_up((640, 480), interval_s=1e-6)
+        assert superpoint.info.precision == "fp32"
+    assert "8 bits are not tried: cannot load" in caplog.text

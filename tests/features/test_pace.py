@@ -5,9 +5,9 @@ from __future__ import annotations
 from realtime_kp.features.pace import Advice, Pace
 
 
-def advice(took_s: list[float], dearer: float | None, interval_s: float = 0.2) -> list[Advice]:
+def advice(took_s: list[float], dearer_share: float | None, interval_s: float = 0.2) -> list[Advice]:
     pace = Pace()
-    return [pace.add(took, number * interval_s, dearer) for number, took in enumerate(took_s)]
+    return [pace.add(took, number * interval_s, dearer_share) for number, took in enumerate(took_s)]
 
 
 def test_slow_for_seconds_means_cheaper() -> None:
@@ -30,3 +30,16 @@ def test_what_was_given_up_must_be_fast_for_longer() -> None:
     pace = Pace(fast_for_s=20.0)
     found = [pace.add(0.03, number * 0.2, 1.8) for number in range(110)]
     assert found.index(Advice.DEARER) == 100
+
+
+def test_a_pause_tells_nothing() -> None:
+    slow, fast = Pace(), Pace()
+    for done_s in (0.0, 60.0, 120.0):
+        assert slow.add(0.3, done_s, 1.8) is Advice.KEEP
+        assert fast.add(0.03, done_s, 1.8) is Advice.KEEP
+
+
+def test_rare_detections_are_judged_by_their_number() -> None:
+    pace = Pace()
+    found = [pace.add(0.3, 10.0 * number, None) for number in range(5)]
+    assert found == [Advice.KEEP] * 3 + [Advice.CHEAPER] * 2

@@ -16,6 +16,7 @@ import pytest
 
 from realtime_kp import Tracker
 from realtime_kp.sources import open_source
+from realtime_kp.sources.frame_numbers import FrameNumbers
 from tests.tracking.world import World
 
 COUNT = 90
@@ -179,9 +180,67 @@ def test_pictures_left_out_of_a_raw_stream_are_told(tmp_path: Path, kind: str) -
         frames = list(source)
     assert source.damage is not None
     assert (
-        f"decoded {len(frames)} of about {len(frames) + 3} frames (3 are missing between others"
+        f"decoded {len(frames)} of about {len(frames) + 3} frames (at least 3 missing between others"
         in source.damage
     )
+
+
+def number_flipped(packets: list[bytes], place: int) -> list[bytes]:
+    """The highest bit of a number in the header of a slice is another one."""
+    unit = bytearray(packets[place])
+    start = unit.index(b"\x00\x00\x01") + 3
+    # A P slice: first macroblock 0 (1 bit), kind (5 bits: 0b00110, or 1: 0b1), set of parameters 0 (1 bit).
+    bits = "".join(f"{byte:08b}" for byte in unit[start + 1 : start + 4])
+    place_of_number = 7 if bits[1:6] == "00110" else 3
+    unit[start + 1 + place_of_number // 8] ^= 0x80 >> place_of_number % 8
+    return [*packets[:place], bytes(unit), *packets[place + 1 :]]
+
+
+def swapped(packets: list[bytes], place: int) -> list[bytes]:
+    return [*packets[:place], packets[place + 1], packets[place], *packets[place + 2 :]]
+
+
+@pytest.mark.parametrize("spoil", [number_flipped, swapped])
+def test_a_number_that_does_not_follow_is_not_believed_at_once(
+    tmp_path: Path, spoil: Callable[[list[bytes], int], list[bytes]]
+) -> None:
+    path = write(tmp_path / "a.h264", options={"g": "250", "bf": "0", "sc_threshold": "0", "threads": "1"})
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0)]
+    spoilt = spoil(packets, 45)
+    assert spoilt != packets
+    numbers = FrameNumbers()
+    assert sum(numbers.missing_before(packet) for packet in spoilt) == 0
+
+
+def test_gaps_beside_each_other_are_counted_without_what_came_between(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h264", options={"g": "250", "bf": "0", "sc_threshold": "0"})
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0)]
+    numbers = FrameNumbers()
+    left = [packet for place, packet in enumerate(packets) if place not in (40, 42, 44, 60, 61)]
+    assert sum(numbers.missing_before(packet) for packet in left) == 5
+
+
+def test_a_stream_that_goes_on_elsewhere_does_not_count_a_whole_period(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h264", options={"g": "250", "bf": "0", "sc_threshold": "0"})
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0)]
+    numbers = FrameNumbers()
+    assert sum(numbers.missing_before(packet) for packet in packets[:60] + packets[24:]) == 1
+
+
+def test_what_is_missing_before_the_start_is_not_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h264", options={"g": "30", "bf": "0", "sc_threshold": "0"})
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0)]
+    path.write_bytes(b"".join(packet for place, packet in enumerate(packets) if place not in (10, 11)))
+    with open_source(path) as source:
+        assert len(list(source)) == COUNT - 2
+        assert source.damage is not None
+    with open_source(path, start_s=2.0) as source:
+        assert 0 < len(list(source)) <= COUNT // 3
+        assert source.damage is None
 
 
 def is_referred_to(packet: bytes) -> bool:
