@@ -225,6 +225,8 @@ class TrackedFrame:
             detection that arrived with this frame.
         late: Detection of an earlier frame that the tracker processed together with this frame.
         newest: Newest detection so far, if frames do not wait for the network; otherwise None.
+        updates_since_newest: How many frames were tracked since the one of `newest`, this one included; fewer
+            than its age where frames were dropped.
         detection_age: Age of the newest detection in frames; None before the first detection.
         starts: Start times in the threads; `detect` is that of the detection that arrived with this frame.
         tracker_state: Serialised state of the tracker after this frame, to resume from in another run; None
@@ -237,6 +239,7 @@ class TrackedFrame:
     times_ms: StageTimes = field(default_factory=StageTimes)
     late: Detection | None = None
     newest: Detection | None = None
+    updates_since_newest: int = 0
     detection_age: int | None = None
     starts: StageStarts = field(default_factory=StageStarts)
     tracker_state: bytes | None = field(default=None, repr=False)

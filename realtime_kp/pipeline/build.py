@@ -13,6 +13,9 @@ from realtime_kp.pipeline.pipeline import Pipeline
 from realtime_kp.sources import FrameSource, Regions
 from realtime_kp.tracking import Tracker
 
+# Rings of detections that are old by less than this are drawn where the tracks beside them have gone.
+_LIVE_TRAIL_LENGTH = 65
+
 
 def build_pipeline(
     source: FrameSource,
@@ -62,10 +65,13 @@ def build_pipeline(
     tracking = config.tracking
     if tracking.corners == "auto" and policy == "drop_oldest":
         tracking = replace(tracking, corners="always")
+    trail_length = config.render.trail_length
+    if policy != "block":
+        trail_length = max(trail_length, _LIVE_TRAIL_LENGTH)
     return Pipeline(
         source,
         superpoint,
-        tracker or Tracker(tracking, trail_length=config.render.trail_length),
+        tracker or Tracker(tracking, trail_length=trail_length),
         policy=policy,
         queue_size=config.pipeline.queue_size,
         batch=config.pipeline.batch,

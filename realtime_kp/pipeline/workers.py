@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -24,6 +25,8 @@ from realtime_kp.timing import StageStarts, StageTimes
 from realtime_kp.tracking import Tracker, save_tracker
 
 _MIN_PAUSE_S = 0.005
+
+_MOST_UPDATES = 1001  # beyond the longest trails
 
 
 class CaptureWorker:
@@ -178,6 +181,7 @@ class TrackingWorker:
         self._shared = shared
         self._newest: Detection | None = None
         self._early: Detected | None = None
+        self._tracked_since: deque[int] = deque(maxlen=_MOST_UPDATES)
         self._keep_state_s = keep_state_s
         self._state_saved_at_s = -math.inf
 
@@ -223,8 +227,11 @@ class TrackingWorker:
         started_s = time.perf_counter()
         keypoints = None if late is None else late.keypoints
         tracks = self._tracker.update(frame, keypoints)
+        self._tracked_since.append(frame.index)
         if late is not None and keypoints is not None:
             self._newest = _detection(late.frame, keypoints)
+            while self._tracked_since and self._tracked_since[0] <= late.frame.index:
+                self._tracked_since.popleft()
         found = StageTimes() if late is None else late.times_ms
         times = replace(
             found,
@@ -241,6 +248,7 @@ class TrackingWorker:
             times,
             late=None if late is None or of_this_frame else self._newest,
             newest=self._newest,
+            updates_since_newest=len(self._tracked_since),
             detection_age=self._age(frame),
             starts=StageStarts(captured.grab_at_s, detect_s, started_s),
         )

@@ -13,7 +13,7 @@ _NEAR = 0.15  # of the long side of the picture
 
 
 def compensate_motion(detection: Detection, tracked: TrackedFrame) -> Keypoints:
-    """Move keypoints of an earlier frame like the nearest tracks have moved since.
+    """Move the newest keypoints, of an earlier frame, like the nearest tracks have moved since.
 
     This is accurate enough for drawing, not for measuring. Keypoints with no track near whose trail reaches
     back to that frame are left out: nothing tells where they are now.
@@ -26,13 +26,12 @@ def compensate_motion(detection: Detection, tracked: TrackedFrame) -> Keypoints:
         Keypoints in pixels of that frame.
     """
     keypoints = detection.keypoints
-    age = tracked.frame.index - detection.frame_index
-    trails = tracked.tracks.trails_xy
-    if age <= 0 or len(keypoints) == 0:
+    trails, updates = tracked.tracks.trails_xy, tracked.updates_since_newest
+    if updates == 0 or len(keypoints) == 0:
         return keypoints
-    if age >= trails.shape[1]:
+    if updates >= trails.shape[1]:
         return keypoints.top(0)
-    then, now = trails[:, -1 - age], trails[:, -1]
+    then, now = trails[:, -1 - updates], trails[:, -1]
     known = ~np.isnan(then[:, 0]) & ~np.isnan(now[:, 0])
     if not known.any():
         return keypoints.top(0)

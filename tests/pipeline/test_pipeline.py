@@ -339,6 +339,21 @@ class SlowTracker(Tracker):
         return super().update(frame, keypoints)
 
 
+def test_live_updates_since_the_newest_detection_are_counted_without_dropped_frames() -> None:
+    source = ListSource(150, live=True, interval_s=0.006)
+    with Pipeline(
+        source, StubExtractor(delay_s=0.15), SlowTracker(), policy="drop_oldest", queue_size=1
+    ) as pipeline:
+        tracked = list(pipeline)
+    indices = [one.frame.index for one in tracked]
+    with_one = [one for one in tracked if one.newest is not None]
+    for one in with_one:
+        assert one.newest is not None
+        since = [i for i in indices if one.newest.frame_index < i <= one.frame.index]
+        assert one.updates_since_newest == len(since)
+    assert any(0 < one.updates_since_newest < (one.detection_age or 0) for one in with_one)
+
+
 def test_live_a_network_faster_than_the_tracker_is_not_ahead_of_it() -> None:
     source = ListSource(120, live=True, interval_s=0.002)
     with Pipeline(source, StubExtractor(), SlowTracker(), policy="drop_oldest") as pipeline:

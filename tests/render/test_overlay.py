@@ -49,8 +49,8 @@ def test_keypoints_are_drawn_where_they_are() -> None:
     assert np.ptp(x) < 10
 
 
-def seen_later(age: int, near_xy: tuple[float, float] = (170.0, 130.0)) -> np.ndarray:
-    """Rings of keypoints of an earlier frame; tracks have moved by (14, -6) in two frames."""
+def seen_later(age: int, near_xy: tuple[float, float] = (170.0, 130.0), dropped: int = 0) -> np.ndarray:
+    """Rings of keypoints of an earlier frame; tracks have moved by (14, -6) in two updates."""
     count, gone = 12, np.array([14.0, -6.0], np.float32)
     before = (np.array(near_xy) + np.random.default_rng(0).uniform(-20, 20, (count, 2))).astype(np.float32)
     trails = np.stack([before, before + gone / 2, before + gone], axis=1)
@@ -66,12 +66,14 @@ def seen_later(age: int, near_xy: tuple[float, float] = (170.0, 130.0)) -> np.nd
     one = tracked()
     assert one.keypoints is not None
     frame = replace(one.frame, index=5)
-    found = Detection(5 - age, 0.1, frame.size_wh, one.keypoints)
-    return changed(render(TrackedFrame(frame, None, tracks, newest=found), {"keypoints"}))
+    found = Detection(5 - age - dropped, 0.1, frame.size_wh, one.keypoints)
+    later = TrackedFrame(frame, None, tracks, newest=found, updates_since_newest=age)
+    return changed(render(later, {"keypoints"}))
 
 
-def test_keypoints_of_an_earlier_frame_are_drawn_where_the_tracks_have_gone() -> None:
-    y, x = np.nonzero(seen_later(age=2))
+@pytest.mark.parametrize("dropped", [0, 2])
+def test_keypoints_of_an_earlier_frame_are_drawn_where_the_tracks_have_gone(dropped: int) -> None:
+    y, x = np.nonzero(seen_later(age=2, dropped=dropped))
     assert abs(x.mean() - 214) < 0.6
     assert abs(y.mean() - 144) < 0.6
 
