@@ -110,8 +110,6 @@ class HybridMethod:
         self._previous = current
         if self._memory is None:
             self._memory = self._new_memory(frame.index)
-        if keypoints is not None:
-            self._memory.take_length(keypoints)
         state = FrameState(self._memory, previous, current, elapsed, keypoints, mask=frame.mask)
         if previous is not None and len(state.table):
             _run(ALIGNMENT, state)

@@ -33,6 +33,7 @@ def observe(state: FrameState) -> None:
     if past is None:
         state.memory.registry.expired += 1
         return
+    state.memory.take_length(keypoints)
     rows, past_rows = past.common_rows(state.table.ids)
     state.memory.detected_index = max(state.memory.detected_index, index)
     state.observation = Observation(keypoints, past, rows, past.xy[past_rows], past.seen[past_rows])

@@ -62,6 +62,15 @@ def test_a_detection_of_a_forgotten_frame_is_counted_and_dropped(world: World) -
         state.require_observation()
 
 
+def test_a_detection_that_is_dropped_takes_no_descriptors_with_it(world: World) -> None:
+    found = world.keypoints()
+    shorter = replace(found, descriptors=found.descriptors[:, :16], frame_index=-40)
+    state = next_state(world, keypoints=shorter)
+    before = state.table.descriptors.copy()
+    observe(state)
+    np.testing.assert_array_equal(state.table.descriptors, before)
+
+
 def test_keypoints_at_their_positions_confirm_tracks(world: World) -> None:
     state = moved_state(world, world.keypoints(MOVED))
     confirm_by_detection(state)
