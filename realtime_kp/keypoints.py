@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -91,6 +91,7 @@ class Track:
         state: Tentative, confirmed or lost.
         seen: Whether it was seen in this frame; otherwise its position is a prediction.
         sigma_px: Standard deviation of the position, NaN where unknown; see `Tracks`.
+        label: Its name, where the user asked for this point; else empty.
         trail_xy: `(L, 2) float32`, its last positions in source pixels, the current one last.
     """
 
@@ -103,6 +104,7 @@ class Track:
     seen: bool
     trail_xy: FloatArray = field(repr=False)
     sigma_px: float = float("nan")
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class Tracks:
             track has none: before it began, or while it was lost.
         sigma_px: `(M,) float32`, how sure each is of its position: 68 % of the distances from the true
             position are at most this, 95 % at most twice it; NaN where the method does not tell.
+        labels: Names of the points that the user asked for, by id.
     """
 
     ids: NDArray[np.int64]
@@ -130,6 +133,7 @@ class Tracks:
     seen: NDArray[np.bool_]
     trails_xy: FloatArray
     sigma_px: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
+    labels: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         m = len(self.ids)
@@ -155,6 +159,7 @@ class Tracks:
                 seen=bool(self.seen[i]),
                 trail_xy=trail[~np.isnan(trail[:, 0])],
                 sigma_px=float(self.sigma_px[i]),
+                label=self.labels.get(int(self.ids[i]), ""),
             )
 
     def where(self, mask: NDArray[np.bool_]) -> Tracks:
@@ -168,6 +173,7 @@ class Tracks:
             self.seen[mask],
             self.trails_xy[mask],
             self.sigma_px[mask],
+            self.labels,
         )
 
     @property
@@ -229,6 +235,7 @@ class TrackedFrame:
             than its age where frames were dropped.
         detection_age: Age of the newest detection in frames; None before the first detection.
         starts: Start times in the threads; `detect` is that of the detection that arrived with this frame.
+        refusals: Why points that the user asked for could not start.
         tracker_state: Serialised state of the tracker after this frame, to resume from in another run; None
             if it was not saved.
     """
@@ -242,6 +249,7 @@ class TrackedFrame:
     updates_since_newest: int = 0
     detection_age: int | None = None
     starts: StageStarts = field(default_factory=StageStarts)
+    refusals: tuple[str, ...] = ()
     tracker_state: bytes | None = field(default=None, repr=False)
 
     @property

@@ -142,6 +142,9 @@ class TrackingConfig:
     corners: Literal["auto", "always", "never"] = "auto"
     """Tracks on corners too where the newest detection is over 3 frames old: always, never, auto (live)."""
 
+    only_points: Annotated[bool, Parameter(name=["--only-points", "only-points"], negative="")] = False
+    """Show and write points of one's own only; all else is followed unseen: it tells how the camera moves."""
+
     def __post_init__(self) -> None:
         check_types(self)
         require(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from realtime_kp.config import AppConfig, SuperPointConfig
+from realtime_kp.errors import ConfigError
 from realtime_kp.features import Extractor, MemoryFallbackExtractor, ModelSelectingExtractor, SuperPoint
 from realtime_kp.pipeline.channel import Policy
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.pipeline import Pipeline
 from realtime_kp.sources import FrameSource, Regions
-from realtime_kp.tracking import Tracker
+from realtime_kp.tracking import Tracker, read_query_points
 
 # Rings of detections that are old by less than this are drawn where the tracks beside them have gone.
 _LIVE_TRAIL_LENGTH = 65
@@ -68,10 +70,13 @@ def build_pipeline(
     trail_length = config.render.trail_length
     if policy != "block":
         trail_length = max(trail_length, _LIVE_TRAIL_LENGTH)
+    if tracker is None:
+        tracker = Tracker(tracking, trail_length=trail_length)
+        _add_points(tracker, config.input.points)
     return Pipeline(
         source,
         superpoint,
-        tracker or Tracker(tracking, trail_length=trail_length),
+        tracker,
         policy=policy,
         queue_size=config.pipeline.queue_size,
         batch=config.pipeline.batch,
@@ -83,3 +88,12 @@ def build_pipeline(
         keep_state_s=keep_state_s,
         regions=Regions(config.input),
     )
+
+
+def _add_points(tracker: Tracker, file: Path | None) -> None:
+    if file is None:
+        return
+    if tracker.config.kind == "descriptor":
+        raise ConfigError("--points needs --tracker hybrid or flow: descriptor follows keypoints only")
+    for point in read_query_points(file):
+        tracker.add(point.xy, point.name, frame=point.frame, time_s=point.time_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from realtime_kp.config import Box
+from realtime_kp.tracking import QueryPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +17,13 @@ class Controls:
         keypoint_threshold: Replaces the configured minimum score; None keeps the configured one.
         regions: Left, top, width and height of further regions to look in, pixels.
         everywhere: Masks and regions do not count.
+        points: All points that the user has asked for so far while running, in this order.
+        removed: Ids of the tracks of points that the user has given up so far.
     """
 
     paused: bool = False
     keypoint_threshold: float | None = None
     regions: tuple[Box, ...] = ()
     everywhere: bool = False
+    points: tuple[QueryPoint, ...] = ()
+    removed: frozenset[int] = frozenset()

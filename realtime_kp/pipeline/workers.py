@@ -184,6 +184,8 @@ class TrackingWorker:
         self._tracked_since: deque[int] = deque(maxlen=_MOST_UPDATES)
         self._keep_state_s = keep_state_s
         self._state_saved_at_s = -math.inf
+        self._points_added = 0
+        self._points_removed: frozenset[int] = frozenset()
 
     def run(self) -> None:
         """Track until the frame queue is closed and empty."""
@@ -201,6 +203,7 @@ class TrackingWorker:
 
     def _track_synchronous(self, detected: Detected) -> TrackedFrame:
         started_s = time.perf_counter()
+        self._follow_controls()
         tracks = self._tracker.update(detected.frame, detected.keypoints)
         times = replace(
             detected.times_ms,
@@ -218,6 +221,7 @@ class TrackingWorker:
             times,
             detection_age=age,
             starts=starts,
+            refusals=self._tracker.take_refusals(),
             tracker_state=self._state_if_due(),
         )
 
@@ -226,6 +230,7 @@ class TrackingWorker:
         late = self._take_detection(frame.index)
         started_s = time.perf_counter()
         keypoints = None if late is None else late.keypoints
+        self._follow_controls()
         tracks = self._tracker.update(frame, keypoints)
         self._tracked_since.append(frame.index)
         if late is not None and keypoints is not None:
@@ -251,6 +256,7 @@ class TrackingWorker:
             updates_since_newest=len(self._tracked_since),
             detection_age=self._age(frame),
             starts=StageStarts(captured.grab_at_s, detect_s, started_s),
+            refusals=self._tracker.take_refusals(),
         )
 
     def _state_if_due(self) -> bytes | None:
@@ -259,6 +265,16 @@ class TrackingWorker:
             return None
         self._state_saved_at_s = now_s
         return save_tracker(self._tracker)
+
+    def _follow_controls(self) -> None:
+        """Add and remove the points that the user has asked for or given up since the last frame."""
+        controls = self._shared.controls
+        for point in controls.points[self._points_added :]:
+            self._tracker.add(point.xy, point.name, frame=point.frame, time_s=point.time_s)
+        self._points_added = len(controls.points)
+        for track_id in controls.removed - self._points_removed:
+            self._tracker.remove(track_id)
+        self._points_removed = controls.removed
 
     def _take_detection(self, index: int) -> Detected | None:
         """Return a detection finished since the last frame; None without one.

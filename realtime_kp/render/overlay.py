@@ -19,6 +19,8 @@ Image = NDArray[np.uint8]
 
 _SHIFT = 4  # OpenCV draws at 1/16 pixel
 _FIXED = 1 << _SHIFT
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_FARTHEST_LABEL = 1e5
 _FARTHEST = 2**26  # OpenCV's fixed point must not overflow
 
 
@@ -53,6 +55,8 @@ def render(
             draw_keypoints(image, keypoints)
     if mirror:
         image = np.ascontiguousarray(image[:, ::-1])
+    if "tracks" in layers and tracked.tracks.labels:
+        draw_labels(image, tracked.tracks.confirmed, mirror=mirror)
     if "hud" in layers and hud is not None:
         draw_hud(image, hud)
     return image
@@ -65,10 +69,25 @@ def draw_keypoints(image: Image, keypoints: Keypoints) -> None:
 
 
 def draw_tracks(image: Image, tracks: Tracks, trail_length: int) -> None:
-    """Draw trails and current positions in the colours of the ids."""
+    """Draw trails and current positions in the colours of the ids; points of one's own larger, with names."""
     colours = colour_numbers(tracks.ids)
     _draw_trails(image, tracks.trails_xy[:, -trail_length:], colours)
     draw_dots(image, tracks.xy, id_palette()[colours], 2.0 * _scale(image))
+    own = np.flatnonzero(np.isin(tracks.ids, list(tracks.labels)))
+    draw_dots(image, tracks.xy[own], id_palette()[colours[own]], 4.0 * _scale(image))
+    draw_dots(image, tracks.xy[own], np.full((len(own), 3), 255, np.uint8), 5.0 * _scale(image), 1)
+
+
+def draw_labels(image: Image, tracks: Tracks, *, mirror: bool = False) -> None:
+    """Write the names of points of one's own beside them; positions are those before mirroring."""
+    scale = 0.5 * _scale(image)
+    for row in np.flatnonzero(np.isin(tracks.ids, list(tracks.labels))).tolist():
+        x, y = (int(value) for value in np.clip(tracks.xy[row], -_FARTHEST_LABEL, _FARTHEST_LABEL))
+        x = image.shape[1] - 1 - x if mirror else x
+        place = (x + round(12 * scale), y - round(12 * scale))
+        text = tracks.labels[int(tracks.ids[row])]
+        for colour, thickness in ((0, 3), (255, 1)):
+            cv2.putText(image, text, place, _FONT, scale, (colour,) * 3, thickness, cv2.LINE_AA)
 
 
 def draw_regions(image: Image, regions: tuple[Box, ...], *, mirror: bool = False) -> None:

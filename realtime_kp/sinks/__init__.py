@@ -8,10 +8,11 @@ from realtime_kp.sinks.pictures import WRITABLE, PicturesSink, picture_targets, 
 from realtime_kp.sinks.sound import Sound
 from realtime_kp.sinks.tables import TracksTableSink, check_table_name, write_track_rows
 from realtime_kp.sinks.video_file import VideoFileSink, VideoMark
-from realtime_kp.sinks.window import Drag, Window, window_problem
+from realtime_kp.sinks.window import Click, Drag, Window, window_problem
 
 __all__ = [
     "WRITABLE",
+    "Click",
     "Drag",
     "FeaturesSink",
     "FrameLog",

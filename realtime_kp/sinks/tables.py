@@ -19,7 +19,7 @@ from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.keypoints import TrackedFrame, TrackState
 from realtime_kp.sinks.base import PartialFile, reopen_at, write_error
 
-COLUMNS = ("frame", "time_s", "track_id", "x", "y", "score", "length", "sigma_px", "state")
+COLUMNS = ("frame", "time_s", "track_id", "x", "y", "score", "length", "sigma_px", "state", "label")
 PICTURE_COLUMN = "picture"
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 
@@ -38,6 +38,7 @@ class TrackRow:
         length: Number of frames in which the track was seen so far.
         sigma_px: Standard deviation of the position, rounded to 0.001; None where unknown.
         state: `confirmed`, seen in this frame, or `lost`.
+        label: Name of a point that the user asked for; empty for all others.
         picture: File of the frame; empty where the source is no set of pictures.
     """
 
@@ -50,6 +51,7 @@ class TrackRow:
     length: int
     sigma_px: float | None
     state: str
+    label: str = ""
     picture: str = ""
 
 
@@ -77,6 +79,7 @@ def track_rows(tracked: TrackedFrame, *, with_lost: bool = False) -> list[TrackR
             *(frame, time_s, track_id, x, y, score, length),
             sigma_px=None if math.isnan(sigma_px) else sigma_px,
             state=TrackState(state).name.lower(),
+            label=tracks.labels.get(track_id, ""),
             # Bytes of a name that are no UTF-8 are escaped.
             picture=tracked.frame.origin.encode("utf-8", "backslashreplace").decode(),
         )
@@ -212,6 +215,7 @@ def _write_csv(out: IO[str], rows: Iterable[TrackRow], columns: Sequence[str]) -
             *(r.frame, f"{r.time_s:.6f}", r.track_id, f"{r.x:.3f}", f"{r.y:.3f}", f"{r.score:.5f}", r.length),
             "" if r.sigma_px is None else f"{r.sigma_px:.3f}",
             r.state,
+            r.label,
             *([r.picture] if PICTURE_COLUMN in columns else []),
         )
         for r in rows
@@ -226,7 +230,7 @@ def _make_parquet(grown: Path, target: Path) -> None:
 
     types = (
         *(pa.int64(), pa.float64(), pa.int64(), pa.float64(), pa.float64(), pa.float64(), pa.int32()),
-        *(pa.float64(), pa.string(), pa.string()),
+        *(pa.float64(), pa.string(), pa.string(), pa.string()),
     )
     with open(grown, encoding="utf-8", newline="") as text:
         columns = next(csv.reader(text), list(COLUMNS))

@@ -22,8 +22,10 @@ _PROBE = (
 _PROBE_S = 20.0
 _SETTLE_MS = 100
 _FONT_DIRS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/TTF", "/usr/share/fonts")
+_LEAST_DRAG_PX = 8
 _LARGEST_WH = (1600, 900)
 
+Click = tuple[int, int, bool]  # x, y in pixels of the image, and whether it was the right button
 Drag = tuple[int, int, int, int]  # from x, y to x, y, in pixels of the image
 
 
@@ -43,6 +45,7 @@ class Window:
         self._heard: deque[str] = deque()
         self._pressed_at: tuple[int, int] | None = None
         self._dragged: deque[Drag] = deque()
+        self._clicked: deque[Click] = deque()
         self.dragging: Drag | None = None
 
     def __enter__(self) -> Self:
@@ -83,16 +86,28 @@ class Window:
         return self._heard.popleft() if self._heard else None
 
     def drag(self) -> Drag | None:
-        """What the mouse was dragged across with the left button since the last call; None for nothing."""
+        """What the mouse was dragged across with the left button since the last call; None for nothing.
+
+        Less than 8 px is a click.
+        """
         return self._dragged.popleft() if self._dragged else None
 
+    def click(self) -> Click | None:
+        """Where the mouse was clicked since the last call; None for nothing."""
+        return self._clicked.popleft() if self._clicked else None
+
     def _on_mouse(self, event: int, x: int, y: int, _flags: int, _data: object) -> None:
-        if event == cv2.EVENT_LBUTTONDOWN:
+        if event == cv2.EVENT_RBUTTONDOWN:
+            self._clicked.append((x, y, True))
+        elif event == cv2.EVENT_LBUTTONDOWN:
             self._pressed_at = x, y
         elif self._pressed_at is not None:
             self.dragging = (*self._pressed_at, x, y)
             if event == cv2.EVENT_LBUTTONUP:
-                self._dragged.append(self.dragging)
+                if max(abs(x - self._pressed_at[0]), abs(y - self._pressed_at[1])) < _LEAST_DRAG_PX:
+                    self._clicked.append((*self._pressed_at, False))
+                else:
+                    self._dragged.append(self.dragging)
                 self._pressed_at = self.dragging = None
 
     def _read_key(self, code: int) -> None:

@@ -62,11 +62,14 @@ class DescriptorMethod:
         self._end(self._table, ~masked_out(frame.mask, self._table.xy))
         return self._table.snapshot()
 
-    def reset(self) -> None:
-        """End all tracks; ids go on."""
+    def reset(self, *, keep_queries: bool = False) -> None:
+        """End all tracks; ids go on. There are no points of the user's."""
         if self._table is not None:
             self._end(self._table, np.zeros(len(self._table), np.bool_))
         self._table = None
+
+    def remove(self, track_id: int) -> None:
+        """There are no points of the user's: they need alignment."""
 
     @property
     def confirmed_lengths(self) -> NDArray[np.int32]:

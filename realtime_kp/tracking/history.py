@@ -109,6 +109,11 @@ class History:
         while len(self._frames) > most:
             self._frames.popleft()
 
+    @property
+    def newest_index(self) -> int:
+        """Index of the newest frame; -1 without one."""
+        return self._frames[-1].index if self._frames else -1
+
     def find(self, index: int) -> PastFrame | None:
         """The frame with this index; None where it is not in the history."""
         return next((frame for frame in reversed(self._frames) if frame.index == index), None)

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import TrackingConfig
-from realtime_kp.frame import Frame
+from realtime_kp.frame import Frame, masked_out
 from realtime_kp.keypoints import Keypoints, Tracks
 from realtime_kp.tracking.history import GreyFrame, History
 from realtime_kp.tracking.patch_pool import PatchPool
+from realtime_kp.tracking.query_points import QueryPoints
 from realtime_kp.tracking.stages.alignment import adapt_affine_maps, align_to_key_patches
 from realtime_kp.tracking.stages.birth import start_tracks
 from realtime_kp.tracking.stages.confirmation import confirm_by_detection, end_contradicted, observe
@@ -30,6 +31,8 @@ from realtime_kp.tracking.stages.outlier_rejection import reject_duplicates, rej
 from realtime_kp.tracking.stages.partial_alignment import align_partly_visible
 from realtime_kp.tracking.stages.patch_renewal import renew_key_patches
 from realtime_kp.tracking.stages.prediction import predict
+from realtime_kp.tracking.stages.query_return import recognise_query_points, remember_surroundings
+from realtime_kp.tracking.stages.query_start import start_query_points
 from realtime_kp.tracking.stages.re_identification import re_identify
 from realtime_kp.tracking.stages.relocation import relocate_after_scene_change
 from realtime_kp.tracking.stages.return_by_prediction import find_lost_by_prediction
@@ -63,6 +66,8 @@ DETECTION: tuple[Stage, ...] = (
     renew_key_patches,
     relocate_after_scene_change,
     re_identify,
+    recognise_query_points,
+    remember_surroundings,
     # Only now may rows leave the table: the observation refers to rows as they were.
     end_contradicted,
     start_tracks,
@@ -75,16 +80,24 @@ class HybridMethod:
     Args:
         config: Thresholds and ages.
         registry: Issues ids and records ended tracks.
+        queries: Points that the user asks for.
         trail_length: Number of past positions kept for each track.
         use_descriptors: Keep lost tracks and re-identify them; else this is plain optical flow with
             alignment, and a track that is lost ends.
     """
 
     def __init__(
-        self, config: TrackingConfig, registry: TrackRegistry, trail_length: int, *, use_descriptors: bool
+        self,
+        config: TrackingConfig,
+        registry: TrackRegistry,
+        queries: QueryPoints,
+        trail_length: int,
+        *,
+        use_descriptors: bool,
     ) -> None:
         self._config = config
         self._registry = registry
+        self._queries = queries
         self._trail_length = trail_length
         self._use_descriptors = use_descriptors
         self._patches = PatchPool()
@@ -97,23 +110,39 @@ class HybridMethod:
         """Lengths of the current tracks that are or were confirmed."""
         return np.zeros(0, np.int32) if self._memory is None else self._memory.table.confirmed_lengths
 
-    def reset(self) -> None:
-        """End all tracks and drop the history."""
-        if self._memory is not None:
-            self._memory.end_tracks(np.ones(len(self._memory.table), np.bool_))
-        self._memory = self._previous = None
+    def reset(self, *, keep_queries: bool = False) -> None:
+        """End all tracks and drop the history; see `Method`."""
+        memory, self._memory, self._previous = self._memory, None, None
         self._history.clear()
+        if memory is None:
+            return
+        if not keep_queries:
+            memory.table.pinned[:] = False
+        memory.end_tracks(np.ones(len(memory.table), np.bool_))
+        if len(memory.table):
+            self._memory = self._new_memory(memory.table)
+            memory.table.missed[:] = self._config.max_age + 1
+
+    def remove(self, track_id: int) -> None:
+        """End a point that the user asked for."""
+        if self._memory is not None:
+            chosen = self._memory.table.ids == track_id
+            self._memory.table.pinned[chosen] = False
+            self._memory.end_tracks(chosen)
 
     def update(self, frame: Frame, keypoints: Keypoints | None, elapsed: int) -> Tracks:
         """Run the stages on a frame; see `Method`."""
         previous, current = self._previous, GreyFrame.of(frame)
         self._previous = current
         if self._memory is None:
-            self._memory = self._new_memory(frame.index)
-        state = FrameState(self._memory, previous, current, elapsed, keypoints, mask=frame.mask)
+            self._memory = self._new_memory()
+        if previous is None:
+            self._memory.detected_index = frame.index
+        state = FrameState(self._memory, previous, current, elapsed, keypoints, frame)
         if previous is not None and len(state.table):
             _run(ALIGNMENT, state)
         end_masked_out(state)
+        start_query_points(state)
         start_tracks_on_corners(state)
         record_history(state)
         observe(state)
@@ -121,16 +150,17 @@ class HybridMethod:
             _run(DETECTION, state)
             end_masked_out(state)
         extend_trails(state)
-        return state.table.snapshot()
+        tracks = state.table.snapshot()
+        # Where a point is hidden by the mask, there is nothing to tell of it.
+        return tracks if frame.mask is None else tracks.where(~masked_out(frame.mask, tracks.xy))
 
-    def _new_memory(self, index: int) -> Memory:
-        none = Keypoints.empty(0)
-        table = AlignedTable.with_patches(
-            np.zeros(0, np.int64), none, np.zeros(0, np.intp), self._trail_length
-        )
+    def _new_memory(self, table: AlignedTable | None = None) -> Memory:
+        if table is None:
+            none, no_slots = Keypoints.empty(0), np.zeros(0, np.intp)
+            table = AlignedTable.with_patches(np.zeros(0, np.int64), none, no_slots, self._trail_length)
         return Memory(
             *(self._config, self._registry, table, self._patches, self._history, self._use_descriptors),
-            detected_index=index,
+            queries=self._queries,
         )
 
 

@@ -54,6 +54,10 @@ class PatchPool:
         # that is the product of the first two rows with themselves.
         self._radii[slots] = np.linalg.norm(keys.steps[:, :2], axis=(1, 2))
 
+    def get(self, slots: IntArray) -> KeyPatches:
+        """Copies of the key patches in some slots."""
+        return KeyPatches(self._steps[slots], self._shapes[slots])
+
     def release(self, slots: IntArray) -> None:
         """Free some slots."""
         self._free += slots.tolist()

@@ -9,10 +9,10 @@ from realtime_kp.tracking.motion import FloatArray
 
 # Fitted on generated scenes with known motion, flat ones and rooms, so that 68 % of the distances from the
 # true position are at most σ and 95 % at most 2 σ (`tests/tracking/test_depth.py`).
-_FLAT = (1.47, 6.2)  # factors of the noise and of its square
-_IN_DEPTH = (1.0, 22.0)
-_MISFIT = 18.0
-_LEAST_PX = 0.016
+_FLAT = (1.35, 6.2)  # factors of the noise and of its square
+_IN_DEPTH = (0.75, 20.0)
+_MISFIT = 16.0
+_LEAST_PX = 0.015
 _FLOW_ONLY_PX = 1.5
 _GROWTH_PX = 0.05
 

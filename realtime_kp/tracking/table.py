@@ -85,8 +85,12 @@ class TrackTable:
     def keep(self, mask: NDArray[np.bool_]) -> None:
         """Keep the rows for which `mask` (`(M,) bool`) holds, drop the others."""
         if not mask.all():
-            for column in fields(self):
-                setattr(self, column.name, getattr(self, column.name)[mask])
+            self.keep_rows(np.flatnonzero(mask))
+
+    def keep_rows(self, rows: NDArray[np.intp]) -> None:
+        """Keep some rows, in this order, and drop the others."""
+        for column in fields(self):
+            setattr(self, column.name, getattr(self, column.name)[rows])
 
     def append(self, other: Self) -> None:
         """Append the rows of another table, whose ids must all be higher."""
@@ -203,6 +207,7 @@ class AlignedTable(TrackTable):
         depth_slopes: `(M, 2) float32`, change of the inverse depth per pixel on the surface of the track.
         depth_variances: `(M,) float32`, their variances; `UNKNOWN` where nothing is known.
         misfit_px: `(M,) float32`, running mean of the distance from where the inverse depth predicted it.
+        pinned: `(M,) bool`, points that the user asked for: they are lost at worst, and never end.
     """
 
     affine: FloatArray
@@ -215,6 +220,7 @@ class AlignedTable(TrackTable):
     depth_slopes: FloatArray
     depth_variances: FloatArray
     misfit_px: FloatArray
+    pinned: NDArray[np.bool_]
 
     @property
     def placed(self) -> NDArray[np.bool_]:
@@ -246,4 +252,9 @@ class AlignedTable(TrackTable):
             depth_slopes=np.zeros((m, 2), np.float32),
             depth_variances=np.full(m, UNKNOWN),
             misfit_px=np.zeros(m, np.float32),
+            pinned=np.zeros(m, np.bool_),
         )
+
+    def lose(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> None:
+        """Lose some tracks at once."""
+        self.states[rows], self.seen[rows], self.streaks[rows] = TrackState.LOST, False, 0

@@ -16,6 +16,7 @@ from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Tracks
 from realtime_kp.tracking.descriptor_method import DescriptorMethod
 from realtime_kp.tracking.hybrid_method import HybridMethod
+from realtime_kp.tracking.query_points import QueryPoint, QueryPoints
 from realtime_kp.tracking.track_registry import TrackCounts, TrackRegistry
 
 
@@ -33,8 +34,12 @@ class Method(Protocol):
         """
         ...
 
-    def reset(self) -> None:
-        """End all tracks."""
+    def reset(self, *, keep_queries: bool = False) -> None:
+        """End all tracks, or all but the points that the user asked for: those are lost, and looked for."""
+        ...
+
+    def remove(self, track_id: int) -> None:
+        """End a point that the user asked for."""
         ...
 
     @property
@@ -58,6 +63,9 @@ class Tracker:
     counts in which a track was aligned; with `descriptor`, frames without keypoints neither confirm a track
     nor lose it.
 
+    Points of one's own (`add`) are tracks that never end: lost, they are looked for by the keypoints around
+    them, also in another scene or source.
+
     Keyword arguments are the fields of `TrackingConfig`, or give the whole `config`.
 
     Args:
@@ -75,7 +83,9 @@ class Tracker:
         whole = isinstance(trail_length, int) and not isinstance(trail_length, bool)
         require(whole and trail_length >= 1, "trail_length must be a whole number from 1", trail_length)
         self._registry = TrackRegistry()
-        self._method = _make_method(self.config, self._registry, trail_length)
+        self._queries = QueryPoints()
+        self._named = 0
+        self._method = _make_method(self.config, self._registry, self._queries, trail_length)
         self._descriptor_length: int | None = None
         self._scene: tuple[int, tuple[int, int]] | None = None
         self._last_index: int | None = None
@@ -105,7 +115,7 @@ class Tracker:
         scene = (frame.session, frame.size_wh)
         went_back = self._last_index is not None and frame.index < self._last_index
         if scene != self._scene or went_back:
-            self.reset()
+            self._restart(keep_queries=True)
             self._scene = scene
         # Motion goes on in frames that were dropped before they reached the tracker.
         elapsed = max(1, frame.index - self._last_index) if self._last_index is not None else 1
@@ -116,11 +126,74 @@ class Tracker:
             keypoints = self._checked(frame, keypoints)
             of_frame = frame.index if keypoints.frame_index is None else keypoints.frame_index
             keypoints = None if of_frame in self._damaged else keypoints
-        return self._method.update(frame, keypoints, elapsed)
+        tracks = self._method.update(frame, keypoints, elapsed)
+        names = self._queries.names
+        tracks = replace(tracks, labels=dict(names)) if names else tracks
+        return tracks.where(np.isin(tracks.ids, list(names))) if self.config.only_points else tracks
+
+    def add(
+        self,
+        xy: tuple[float, float],
+        name: str = "",
+        *,
+        frame: int | None = None,
+        time_s: float | None = None,
+    ) -> int:
+        """Follow a point of your own: a query point, as TAP-Vid calls it.
+
+        It starts with the next update, is never given up, and is recognised when it returns after any time.
+        What cannot be followed, as on a flat surface, is refused with a warning; `take_refusals` tells why.
+
+        Args:
+            xy: Its position in the frame, pixels.
+            name: Its name; without one it gets a number.
+            frame: Index of the frame in which it is there: one of the last ones, or one to come. None is the
+                frame of the last update, before the first one the first.
+            time_s: Instead of `frame`: the first frame from this time on.
+
+        Returns:
+            The id of its track.
+
+        Raises:
+            ArgumentError: The position is none, or the method cannot follow any point.
+        """
+        if self.config.kind == "descriptor":
+            raise ArgumentError("points of one's own need the hybrid or the flow tracker, not descriptor")
+        self._named += 1
+        if frame is None and time_s is None:
+            frame = self._last_index
+        x, y = (float(value) for value in xy)
+        point = QueryPoint(self._registry.new_ids(1).item(), name or f"p{self._named}", (x, y), frame, time_s)
+        self._queries.pending.append(point)
+        return point.id
+
+    def remove(self, track_id: int) -> None:
+        """Give up a point of your own.
+
+        Args:
+            track_id: What `add` returned.
+
+        Raises:
+            ArgumentError: There is no such point.
+        """
+        if not self._queries.forget(track_id):
+            raise ArgumentError(f"there is no point of one's own with the id {track_id}")
+        self._method.remove(track_id)
+
+    def take_refusals(self) -> tuple[str, ...]:
+        """Why points could not start, since the last call."""
+        refusals = tuple(self._queries.refusals)
+        self._queries.refusals.clear()
+        return refusals
 
     def reset(self) -> None:
-        """End all tracks; ids go on."""
-        self._method.reset()
+        """End all tracks, points of one's own as well; ids go on."""
+        self._restart(keep_queries=False)
+        for point in (*self._queries.names, *(query.id for query in self._queries.pending)):
+            self._queries.forget(point)
+
+    def _restart(self, *, keep_queries: bool) -> None:
+        self._method.reset(keep_queries=keep_queries)
         self._descriptor_length = self._last_index = None
         self._damaged.clear()
 
@@ -151,7 +224,9 @@ class Tracker:
         return keypoints
 
 
-def _make_method(config: TrackingConfig, registry: TrackRegistry, trail_length: int) -> Method:
+def _make_method(
+    config: TrackingConfig, registry: TrackRegistry, queries: QueryPoints, trail_length: int
+) -> Method:
     if config.kind == "descriptor":
         return DescriptorMethod(config, registry, trail_length)
-    return HybridMethod(config, registry, trail_length, use_descriptors=config.kind == "hybrid")
+    return HybridMethod(config, registry, queries, trail_length, use_descriptors=config.kind == "hybrid")

@@ -16,7 +16,7 @@ from rich.console import Console
 from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED
 from realtime_kp.apps.hud_lines import hud_info
 from realtime_kp.apps.jobs import check_files, named_files
-from realtime_kp.apps.live.keys import LiveState, Recorder, add_region, press, snapshot
+from realtime_kp.apps.live.keys import LiveState, Recorder, add_region, click, press, snapshot
 from realtime_kp.apps.result_files import Tables
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import StoppedBy, print_summary, summarise, write_json
@@ -164,6 +164,8 @@ class _LiveLoop:
 
     def _take(self, tracked: TrackedFrame) -> None:
         self._last = tracked
+        for refusal in tracked.refusals:
+            self.state = self.state.noting(refusal)
         started_s = time.perf_counter()
         image = self._draw(tracked)
         drawn_s = time.perf_counter()
@@ -215,11 +217,14 @@ class _LiveLoop:
         if drag is not None and self._last is not None:
             size_wh = self._last.frame.size_wh
             self.state = add_region(self.state, drag, size_wh, mirror=self._config.live.mirror)
+        clicked = window.click()
+        if clicked is not None and self._last is not None:
+            self.state = click(self.state, clicked, self._last, mirror=self._config.live.mirror)
         if key is not None:
             self._press(key)
         if self.state.controls != before:
             self._pipeline.apply(self.state.controls)
-        if key is not None or drag is not None:
+        if key is not None or drag is not None or clicked is not None:
             self._show_again()
         return self.state.quitting
 

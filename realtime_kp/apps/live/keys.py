@@ -19,13 +19,14 @@ from realtime_kp.config import AppConfig, Box
 from realtime_kp.errors import SinkError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Controls, Pipeline
-from realtime_kp.sinks import Drag, VideoFileSink, write_picture, write_track_rows
+from realtime_kp.sinks import Click, Drag, VideoFileSink, write_picture, write_track_rows
+from realtime_kp.tracking import QueryPoint
 
 log = logging.getLogger(__name__)
 
 _NOTE_S = 2.0
 _THRESHOLD_STEP = 1.25
-_LEAST_DRAG_PX = 8
+_REACH_PX = 15.0
 _THRESHOLD_RANGE = (0.0005, 0.9)
 _LAYER_KEYS = {"k": "keypoints", "t": "tracks", "i": "hud"}
 
@@ -42,6 +43,8 @@ class LiveState:
         quitting: Whether the user wants to quit.
         regions: Regions that the user drew: left, top, width and height, pixels.
         everywhere: Whether masks and regions do not count.
+        points: Points that the user clicked.
+        removed: Ids of the points that the user gave up.
         note: A short message for the HUD.
         note_until_s: Until when it is shown.
     """
@@ -53,13 +56,17 @@ class LiveState:
     quitting: bool = False
     regions: tuple[Box, ...] = ()
     everywhere: bool = False
+    points: tuple[QueryPoint, ...] = ()
+    removed: frozenset[int] = frozenset()
     note: str = ""
     note_until_s: float = 0.0
 
     @property
     def controls(self) -> Controls:
         """The part of the state that the pipeline needs."""
-        return Controls(self.paused, self.threshold, self.regions, self.everywhere)
+        return Controls(
+            *(self.paused, self.threshold, self.regions, self.everywhere, self.points, self.removed)
+        )
 
     def noting(self, note: str) -> LiveState:
         """The state with a message for the next two seconds."""
@@ -96,7 +103,7 @@ def press(state: LiveState, key: str) -> LiveState:
 
 
 def add_region(state: LiveState, drag: Drag, size_wh: tuple[int, int], *, mirror: bool = False) -> LiveState:
-    """The state with the region that the user dragged the mouse across; tiny ones count as clicks.
+    """The state with the region that the user dragged the mouse across; those without an area do not count.
 
     Args:
         state: The state before.
@@ -107,10 +114,36 @@ def add_region(state: LiveState, drag: Drag, size_wh: tuple[int, int], *, mirror
     left, right = sorted(min(max(x, 0), size_wh[0]) for x in drag[::2])
     top, bottom = sorted(min(max(y, 0), size_wh[1]) for y in drag[1::2])
     width, height = right - left, bottom - top
-    if width < _LEAST_DRAG_PX or height < _LEAST_DRAG_PX:
+    if width < 1 or height < 1:
         return state
     box = (size_wh[0] - right if mirror else left, top, width, height)
     return replace(state, regions=(*state.regions, box), everywhere=False).noting(f"region {box}")
+
+
+def click(state: LiveState, clicked: Click, tracked: TrackedFrame, *, mirror: bool = False) -> LiveState:
+    """The state after a click: the left button adds a point there, the right one gives up the nearest.
+
+    Args:
+        state: The state before.
+        clicked: Where, and with which button.
+        tracked: The frame that is shown.
+        mirror: Whether it is shown flipped left to right.
+    """
+    x, y, right = clicked
+    x = tracked.frame.size_wh[0] - 1 - x if mirror else x
+    if not right:
+        point = QueryPoint(0, "", (float(x), float(y)), tracked.frame.index)
+        return replace(state, points=(*state.points, point)).noting(f"point at {x}, {y}")
+    tracks = tracked.tracks
+    gaps = {
+        track_id: float(np.hypot(*(xy - (x, y))))
+        for track_id, xy in zip(tracks.ids.tolist(), tracks.xy, strict=True)
+        if track_id in tracks.labels
+    }
+    nearest = min(gaps, key=gaps.__getitem__, default=None)
+    if nearest is None or gaps[nearest] > _REACH_PX:
+        return state.noting("no point there")
+    return replace(state, removed=state.removed | {nearest}).noting(f"{tracks.labels[nearest]} removed")
 
 
 def snapshot(image_bgr: NDArray[np.uint8], tracked: TrackedFrame) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from realtime_kp.frame import masked_out
 from realtime_kp.keypoints import Keypoints, TrackState
@@ -54,7 +55,12 @@ def start_tracks(state: FrameState) -> None:
 
 
 def append_tracks(
-    state: FrameState, keypoints: Keypoints, values: FloatArray, there: FloatArray, detections: int = 1
+    state: FrameState,
+    keypoints: Keypoints,
+    values: FloatArray,
+    there: FloatArray,
+    detections: int = 1,
+    ids: NDArray[np.int64] | None = None,
 ) -> None:
     """Append new tracks to the table.
 
@@ -64,11 +70,12 @@ def append_tracks(
         values: `(H, W) float32`, that frame.
         there: `(N, 2)`, where they are in the current frame.
         detections: 1 with descriptors of a detection, 0 where there are none yet.
+        ids: `(N,)`, their ids; None takes new ones.
     """
     memory, table = state.memory, state.table
     slots = memory.patches.put(cut_patches(values, keypoints.xy))
-    ids, trail_length = memory.registry.new_ids(len(keypoints)), table.trails_xy.shape[1]
-    born = AlignedTable.with_patches(ids, keypoints, slots, trail_length)
+    ids = memory.registry.new_ids(len(keypoints)) if ids is None else ids
+    born = AlignedTable.with_patches(ids, keypoints, slots, table.trails_xy.shape[1])
     born.xy = there.astype(np.float32)
     born.detections[:] = detections
     born.sigma_px[:] = seen_sigma_px(

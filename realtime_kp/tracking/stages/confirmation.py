@@ -74,7 +74,8 @@ def end_contradicted(state: FrameState) -> None:
         table = state.table
         ended = table.contradictions >= _MAX_CONTRADICTIONS
         if state.require_observation().returned:
-            ended = ended | duplicates(table.xy, table.seen)
+            ended = ended | duplicates(table.xy, table.seen, table.pinned)
+        table.contradictions[ended] = 0
         state.memory.end_tracks(ended)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from realtime_kp.tracking.history import PastFrame
 from realtime_kp.tracking.matching import nearest
 from realtime_kp.tracking.optical_flow import follow, match_brightness
 from realtime_kp.tracking.stages.state import FloatArray, FrameState, Mask
@@ -21,7 +22,18 @@ def to_current_frame(state: FrameState, xy: FloatArray) -> tuple[FloatArray, Mas
     Returns:
         `(N, 2)` positions in the current frame, and `(N,) bool`: which were followed.
     """
-    past, current, table = state.require_observation().past, state.current, state.table
+    return carry(state, state.require_observation().past, xy)
+
+
+def carry(state: FrameState, past: PastFrame, xy: FloatArray) -> tuple[FloatArray, Mask]:
+    """Follow positions from a past frame to the current one; arguments and results as above.
+
+    Args:
+        state: The current frame.
+        past: The frame in which the positions are.
+        xy: `(N, 2)`.
+    """
+    current, table = state.current, state.table
     if past.index == current.index or len(xy) == 0:
         return xy, np.ones(len(xy), np.bool_)
     rows, past_rows = past.common_rows(table.ids)

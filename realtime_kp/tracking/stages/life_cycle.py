@@ -51,10 +51,12 @@ def _sigma_px(state: FrameState) -> FloatArray:
 
 def end_tracks(state: FrameState) -> None:
     """Remove duplicates, what is far outside, and tracks whose life is over; without descriptors all lost."""
-    ended = state.table.ended(state.memory.config) | state.duplicate
-    ended |= ~(np.abs(state.table.xy) < _FARTHEST_PX).all(axis=1)
+    table = state.table
+    ended = table.ended(state.memory.config) | state.duplicate
+    ended |= ~(np.abs(table.xy) < _FARTHEST_PX).all(axis=1)
     if not state.memory.use_descriptors:
-        ended |= ~state.table.active
+        ended |= ~table.active
+    table.xy[table.pinned] = np.clip(table.xy[table.pinned], -_FARTHEST_PX, _FARTHEST_PX)
     state.memory.end_tracks(ended)
 
 

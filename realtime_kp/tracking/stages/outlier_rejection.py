@@ -12,6 +12,7 @@ from realtime_kp.tracking.stages.state import FloatArray, FrameState, Mask
 _MAX_DEVIATION_PX = 2.0
 _NEIGHBOUR_REACH_PX = 64.0
 _DUPLICATE_PX = 2.0
+_SURE = 0.9
 
 
 def reject_motion_outliers(state: FrameState) -> None:
@@ -28,21 +29,25 @@ def reject_motion_outliers(state: FrameState) -> None:
     moving = np.flatnonzero(state.found & (outlier | (table.misfit_px > MOVES_PX)))
     against_plane = state.xy[moving] - state.motion.apply(table.xy[moving])
     together = moving_together(state.xy[moving], against_plane, _NEIGHBOUR_REACH_PX)
-    state.found[moving[outlier[moving] & ~together]] = False
+    slid = outlier[moving] & ~together
+    # What the user asked for may be all that is followed of a moving object.
+    slid &= ~(table.pinned[moving] & (state.correlation[moving] >= _SURE))
+    state.found[moving[slid]] = False
 
 
 def reject_duplicates(state: FrameState) -> None:
     """Of two tracks at one position the younger one ends."""
-    state.duplicate = duplicates(state.xy, state.found)
+    state.duplicate = duplicates(state.xy, state.found, state.table.pinned)
     state.found &= ~state.duplicate
 
 
-def duplicates(xy: FloatArray, found: Mask) -> Mask:
-    """Which of the tracks that were found lie at the position of an older one.
+def duplicates(xy: FloatArray, found: Mask, pinned: Mask) -> Mask:
+    """Which of the tracks that were found lie at the position of an older one, or of a pinned one.
 
     Args:
         xy: `(M, 2)`, pixels; rows in the order of age.
         found: `(M,) bool`, which tracks are compared.
+        pinned: `(M,) bool`, tracks that are no duplicate of any other.
 
     Returns:
         `(M,) bool`.
@@ -50,5 +55,6 @@ def duplicates(xy: FloatArray, found: Mask) -> Mask:
     rows = np.flatnonzero(found)
     pairs = near_pairs(xy[rows], xy[rows], _DUPLICATE_PX)
     duplicate = np.zeros(len(xy), np.bool_)
-    duplicate[rows[pairs.b[pairs.a < pairs.b]]] = True
-    return duplicate
+    first, second = rows[pairs.a], rows[pairs.b]
+    duplicate[second[(first < second) | pinned[first]]] = True
+    return duplicate & ~pinned

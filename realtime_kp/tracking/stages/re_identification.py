@@ -88,13 +88,30 @@ def return_tracks(state: FrameState, rows: IntArray, past_xy: FloatArray) -> Non
     noise_px = patches.noise_px(table.slots[rows], affine, correlation)
     aligned = np.zeros(len(rows), np.bool_)
     sigma_px = seen_sigma_px(noise_px, table.misfit_px[rows], aligned, in_depth=state.memory.has_structure)
-    changed = ~alike & _at_its_place(state, rows, start_xy)
+    # A point that the user asked for is no keypoint: it must not move to one.
+    changed = ~alike & ~table.pinned[rows] & _at_its_place(state, rows, start_xy)
     xy[changed], affine[changed], sigma_px[changed] = start_xy[changed], np.eye(2), _KEYPOINT_SIGMA_PX
     patches.replace(table.slots[rows[changed]], cut_patches(current.values, start_xy[changed]))
     good = alike | changed
-    rows = rows[good]
-    table.xy[rows], table.sigma_px[rows] = xy[good], sigma_px[good]
-    table.affine[rows] = table.sure_affine[rows] = affine[good]
+    confirm_again(state, rows[good], xy[good], affine[good], sigma_px[good])
+
+
+def confirm_again(
+    state: FrameState, rows: IntArray, xy: FloatArray, affine: FloatArray, sigma_px: FloatArray
+) -> None:
+    """Confirm lost tracks where a detection has found them.
+
+    Args:
+        state: Holds the observation.
+        rows: `(R,)` rows of the table.
+        xy: `(R, 2)`, their positions in the current frame.
+        affine: `(R, 2, 2)`, from pixels of their key patches to pixels of the frame.
+        sigma_px: `(R,)`, standard deviation of the positions.
+    """
+    table = state.table
+    table.xy[rows], table.sigma_px[rows] = xy, sigma_px
+    table.affine[rows] = table.sure_affine[rows] = affine
+    table.velocity[rows] = table.residual_motion[rows] = 0
     state.require_observation().returned += len(rows)
     table.states[rows] = TrackState.CONFIRMED
     table.seen[rows] = True

@@ -28,7 +28,9 @@ def find_lost_by_prediction(state: FrameState) -> None:
         state.affine[lost] = state.sure_affine[lost] = np.matmul(jacobian, table.sure_affine[lost])
     else:
         state.xy[lost] = table.xy[lost]
-    rows = lost[state.current.inside(state.xy[lost], EDGE_PX)]
+    # Of points that are remembered for longer the prediction tells nothing.
+    known = ~table.pinned[lost] | (table.missed[lost] <= state.memory.config.max_age)
+    rows = lost[known & state.current.inside(state.xy[lost], EDGE_PX)]
     # What has just been lost is tried in every frame, the others in turn.
     turns = max(1, -(-len(rows) // _MAX_TRACKS))
     rows = rows[(table.missed[rows] < _JUST_LOST) | ((rows + state.current.index) % turns == 0)]

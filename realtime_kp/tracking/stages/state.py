@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import TrackingConfig
+from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, TrackState
 from realtime_kp.tracking.history import GreyFrame, History, PastFrame
 from realtime_kp.tracking.motion import GlobalMotion
 from realtime_kp.tracking.optical_flow import match_brightness
 from realtime_kp.tracking.parallax import UNKNOWN
 from realtime_kp.tracking.patch_pool import PatchPool
+from realtime_kp.tracking.query_points import QueryPoints
 from realtime_kp.tracking.table import AlignedTable
 from realtime_kp.tracking.track_registry import TrackRegistry
 
@@ -86,6 +88,7 @@ class Memory:
         seen_ids: Ids of the tracks seen in each of the last frames of this scene, oldest first.
         has_structure: Whether the inverse depths of the tracks are known.
         anchor: The frame against which parallax is looked for while they are not.
+        queries: Points that the user asked for.
     """
 
     config: TrackingConfig
@@ -101,6 +104,7 @@ class Memory:
     seen_ids: deque[NDArray[np.int64]] = field(default_factory=lambda: deque(maxlen=_SCENE_FRAMES))
     has_structure: bool = False
     anchor: Anchor | None = None
+    queries: QueryPoints = field(default_factory=QueryPoints)
 
     def take_length(self, keypoints: Keypoints) -> None:
         """Forget the descriptors of the tracks where those of a detection have another length."""
@@ -119,8 +123,11 @@ class Memory:
         """Remove tracks from the table, record their lengths and free their key patches.
 
         Args:
-            ended: `(M,) bool`.
+            ended: `(M,) bool`; pinned tracks among them are lost instead.
         """
+        if (ended & self.table.pinned).any():
+            self.table.lose(ended & self.table.pinned)
+            ended = ended & ~self.table.pinned
         if ended.any():
             table = self.table
             self.registry.record_ended(table.lengths[ended & (table.states != TrackState.TENTATIVE)])
@@ -170,7 +177,7 @@ class FrameState:
         current: The frame.
         elapsed: Number of frames from `previous` to `current`, above 1 where frames were dropped.
         keypoints: A detection of this frame or of an earlier one; None where there is none.
-        mask: `(H, W)`, 0 where there must be no track; None masks nothing.
+        frame: The frame as it came, for its mask and time; None masks nothing.
 
     Attributes:
         motion: Global motion from the previous to the current frame; None where it is unknown.
@@ -193,7 +200,7 @@ class FrameState:
         current: GreyFrame,
         elapsed: int = 1,
         keypoints: Keypoints | None = None,
-        mask: NDArray[np.uint8] | Mask | None = None,
+        frame: Frame | None = None,
     ) -> None:
         table = memory.table
         self.memory = memory
@@ -201,7 +208,8 @@ class FrameState:
         self.current = current
         self.elapsed = elapsed
         self.keypoints = keypoints
-        self.mask = mask
+        self.frame = frame
+        self.mask = None if frame is None else frame.mask
         self.motion: GlobalMotion | None = None
         self.moved_xy = self.xy = table.xy
         self.affine = table.affine
