@@ -50,7 +50,7 @@ class InputConfig:
     """Region X,Y,W,H in source pixels, all else is ignored; repeat it for several (in files: X,Y,W,H;...)."""
 
     points: Annotated[Path | None, Parameter(name=["--points", "points"])] = None
-    """File of points of your own to follow: CSV with frame or time_s, x, y, name; or JSON, TAP-Vid's queries."""
+    """File of points of your own to follow: CSV with frame or time_s, x, y, name; or JSON like TAP-Vid's."""
 
     ignore: Annotated[Literal["nothing", "overlays"], Parameter(name=["--ignore", "ignore"])] = "nothing"
     """nothing, or overlays: what stands still on the screen while the picture moves (logos, clocks)."""

@@ -80,7 +80,7 @@ def draw_tracks(image: Image, tracks: Tracks, trail_length: int) -> None:
 
 def draw_labels(image: Image, tracks: Tracks, *, mirror: bool = False) -> None:
     """Write the names of points of one's own beside them; positions are those before mirroring."""
-    scale = 0.5 * _scale(image)
+    scale = max(0.4, 0.5 * _scale(image))
     for row in np.flatnonzero(np.isin(tracks.ids, list(tracks.labels))).tolist():
         x, y = (int(value) for value in np.clip(tracks.xy[row], -_FARTHEST_LABEL, _FARTHEST_LABEL))
         x = image.shape[1] - 1 - x if mirror else x

@@ -103,6 +103,22 @@ def test_no_line_is_drawn_across_a_gap() -> None:
     assert y.min() > 190
 
 
+@pytest.mark.parametrize("mirror", [False, True])
+def test_points_of_ones_own_are_larger_and_named(mirror: bool) -> None:
+    plain = tracked()
+    named = replace(plain, tracks=replace(plain.tracks, labels={7: "nose"}))
+    before, after = (
+        changed(render(one, {"tracks"}, trail_length=1, mirror=mirror)) for one in (plain, named)
+    )
+    at = 319 - 80 if mirror else 80
+    _, x = np.nonzero(before)
+    assert np.ptp(x) < 8
+    # The name stands to the right, also in a mirrored picture.
+    _, x = np.nonzero(after)
+    assert at - 10 <= x.min() < at - 2
+    assert x.max() > at + 25
+
+
 @pytest.mark.parametrize("state", [TrackState.TENTATIVE, TrackState.LOST])
 def test_only_confirmed_tracks_are_drawn(state: TrackState) -> None:
     assert not changed(render(tracked(state=state), {"tracks"})).any()

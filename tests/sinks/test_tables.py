@@ -15,7 +15,7 @@ from realtime_kp.keypoints import TrackedFrame, Tracks, TrackState
 from realtime_kp.sinks import TracksTableSink, check_table_name, write_track_rows
 from tests.conftest import make_frame
 
-COLUMNS = ["frame", "time_s", "track_id", "x", "y", "score", "length", "sigma_px", "state"]
+COLUMNS = ["frame", "time_s", "track_id", "x", "y", "score", "length", "sigma_px", "state", "label"]
 GROWS_AS = {".csv": ".csv", ".jsonl": ".jsonl", ".parquet": ".csv"}
 SUFFIXES = [".csv", ".jsonl", ".parquet"]
 
@@ -53,6 +53,7 @@ def row(frame: int, time_s: float, track_id: int, state: str = "confirmed") -> d
         "length": track_id + 2,
         "sigma_px": round(track_id / 64, 3) if track_id % 2 else None,
         "state": state,
+        "label": "",
     }
 
 
@@ -79,7 +80,7 @@ def write(path: Path, frames: Sequence[TrackedFrame] = FRAMES) -> Path:
 
 
 def _parsed(key: str, value: str) -> int | float | str | None:
-    if key in ("state", "picture"):
+    if key in ("state", "label", "picture"):
         return value
     if value == "":
         return None
@@ -120,6 +121,13 @@ def test_lost_tracks_are_written_if_asked(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+def test_points_of_ones_own_have_their_names(tmp_path: Path, suffix: str) -> None:
+    named = replace(FRAMES[2], tracks=replace(FRAMES[2].tracks, labels={7: 'left "eye", ä'}))
+    rows = read(write(tmp_path / f"t{suffix}", [named]))
+    assert [(each["track_id"], each["label"]) for each in rows] == [(2, ""), (7, 'left "eye", ä')]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_tables_of_pictures_name_them(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"t{suffix}"
     shown = replace(FRAMES[2], frame=replace(FRAMES[2].frame, origin="photos/a, b.png"))
@@ -140,8 +148,8 @@ def test_rows_are_ordered_by_frame_then_id(tmp_path: Path, suffix: str) -> None:
 def test_csv_is_plain(tmp_path: Path) -> None:
     text = write(tmp_path / "t.csv").read_bytes().decode()
     assert text.splitlines()[:2] == [
-        "frame,time_s,track_id,x,y,score,length,sigma_px,state",
-        "1,0.033333,1,1.250,2.500,0.00781,3,0.016,confirmed",
+        "frame,time_s,track_id,x,y,score,length,sigma_px,state,label",
+        "1,0.033333,1,1.250,2.500,0.00781,3,0.016,confirmed,",
     ]
     assert "\r" not in text
 
@@ -160,6 +168,7 @@ def test_parquet_types(tmp_path: Path) -> None:
         "double",
         "int32",
         "double",
+        "string",
         "string",
     ]
 

@@ -15,6 +15,7 @@ from realtime_kp.config import AppConfig
 from realtime_kp.errors import ModelError
 from realtime_kp.evaluation.compared_trackers import make_trackers
 from realtime_kp.evaluation.known_motion import Row, make_clips, measure_known_motion
+from realtime_kp.evaluation.own_points import COUNT, make_point_trackers
 from realtime_kp.evaluation.tap_vid import THRESHOLDS_PX
 from realtime_kp.evaluation.track_accuracy import NothingTrackedError, TrackAccuracy
 from realtime_kp.evaluation.track_losses import NEAR_PX, TrackLosses
@@ -22,6 +23,8 @@ from realtime_kp.features import ModelInfo, SuperPoint
 from realtime_kp.machine import describe_machine
 from realtime_kp.sinks import check_output
 from realtime_kp.sources import DemoSpec, is_demo_spec, list_pictures
+
+_OWN = "own points"
 
 
 def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *, quiet: bool = False) -> int:
@@ -53,7 +56,7 @@ def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *
                 rows = measure_known_motion(
                     clips,
                     superpoint,
-                    make_trackers(config.tracking),
+                    make_trackers(config.tracking) | make_point_trackers(config.tracking),
                     stopped=lambda: signals.received,
                     progress=lambda: bars.advance(task),
                 )
@@ -112,7 +115,8 @@ def _print(console: Console, rows: list[Row], clips: list[DemoSpec], *, why: boo
     shown = f"{photographs} photographs" if photographs else "the demo scene"
     for every in sorted({row.every for row in rows}):
         pace = "every frame" if every == 1 else f"every {every}th frame"
-        paced = [row for row in rows if row.every == every]
+        paced = [row for row in rows if row.every == every and not row.tracker.startswith(_OWN)]
+        own = [row for row in rows if row.every == every and row.tracker.startswith(_OWN)]
         names = tuple(row.tracker for row in paced)
         table = figures_table(f"{len(clips)} clips of {shown}, {pace}", "", names)
         columns = [_figures(row.accuracy, row.update_ms) for row in paced]
@@ -121,6 +125,19 @@ def _print(console: Console, rows: list[Row], clips: list[DemoSpec], *, why: boo
         for name in columns[0]:
             table.add_row(name, *(found[name] for found in columns))
         console.print(table)
+        _print_own_points(console, own)
+
+
+def _print_own_points(console: Console, rows: list[Row]) -> None:
+    title = f"the same clips: {COUNT} random points of their first frames"
+    table = figures_table(
+        title, "", tuple(row.tracker.removeprefix(_OWN).strip(", ") or "hybrid" for row in rows)
+    )
+    columns = [_figures(row.accuracy, row.update_ms) for row in rows]
+    for name in columns[0]:
+        if name.startswith("TAP-Vid"):
+            table.add_row(name, *(found[name] for found in columns))
+    console.print(table)
 
 
 def _figures(found: TrackAccuracy, update_ms: float) -> dict[str, str]:

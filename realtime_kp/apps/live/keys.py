@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _NOTE_S = 2.0
 _THRESHOLD_STEP = 1.25
+_LEAST_SIDE_PX = 8
 _REACH_PX = 15.0
 _THRESHOLD_RANGE = (0.0005, 0.9)
 _LAYER_KEYS = {"k": "keypoints", "t": "tracks", "i": "hud"}
@@ -103,7 +104,7 @@ def press(state: LiveState, key: str) -> LiveState:
 
 
 def add_region(state: LiveState, drag: Drag, size_wh: tuple[int, int], *, mirror: bool = False) -> LiveState:
-    """The state with the region that the user dragged the mouse across; those without an area do not count.
+    """The state with the region that the user dragged the mouse across; thin ones do not count.
 
     Args:
         state: The state before.
@@ -114,7 +115,7 @@ def add_region(state: LiveState, drag: Drag, size_wh: tuple[int, int], *, mirror
     left, right = sorted(min(max(x, 0), size_wh[0]) for x in drag[::2])
     top, bottom = sorted(min(max(y, 0), size_wh[1]) for y in drag[1::2])
     width, height = right - left, bottom - top
-    if width < 1 or height < 1:
+    if width < _LEAST_SIDE_PX or height < _LEAST_SIDE_PX:
         return state
     box = (size_wh[0] - right if mirror else left, top, width, height)
     return replace(state, regions=(*state.regions, box), everywhere=False).noting(f"region {box}")

@@ -3,10 +3,12 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from realtime_kp.apps.live.keys import LiveState, add_region, press, snapshot
+from realtime_kp.apps.live.keys import LiveState, add_region, click, press, snapshot
 from realtime_kp.keypoints import TrackedFrame, Tracks
+from realtime_kp.tracking import QueryPoint
 from tests.conftest import make_frame
 
 STATE = LiveState(layers=frozenset({"keypoints", "tracks", "hud"}), threshold=0.01)
@@ -51,12 +53,48 @@ def test_regions_are_dragged_toggled_and_cleared() -> None:
     one = add_region(STATE, (300, 200, 100, 50), (640, 480))
     two = add_region(one, (-20, 400, 30, 900), (640, 480), mirror=True)
     assert two.controls.regions == ((100, 50, 200, 150), (610, 400, 30, 80))
-    assert add_region(one, (5, 5, 9, 300), (640, 480)) == one  # a click
+    assert add_region(one, (5, 5, 9, 300), (640, 480)) == one
     elsewhere = press(two, "m")
     assert elsewhere.controls.everywhere
     assert not press(elsewhere, "m").controls.everywhere
     assert not add_region(elsewhere, (0, 0, 50, 50), (640, 480)).controls.everywhere
     assert press(two, "M").controls.regions == ()
+
+
+def shown(*places: tuple[int, float, float]) -> TrackedFrame:
+    """A frame with points of one's own: ids and positions."""
+    m = len(places)
+    tracks = Tracks(
+        np.array([place[0] for place in places], np.int64),
+        np.array([place[1:] for place in places], np.float32).reshape(-1, 2),
+        np.ones(m, np.float32),
+        np.ones(m, np.int32),
+        np.ones(m, np.int8),
+        np.ones(m, np.bool_),
+        np.zeros((m, 1, 2), np.float32),
+        labels={place[0]: f"p{place[0]}" for place in places if place[0] != 7},
+    )
+    return TrackedFrame(make_frame(12, size_wh=(640, 480)), None, tracks)
+
+
+@pytest.mark.parametrize(("mirror", "x"), [(False, 30.0), (True, 609.0)])
+def test_a_click_asks_for_a_point_of_the_frame_that_is_shown(mirror: bool, x: float) -> None:
+    state = click(STATE, (30, 40, False), shown(), mirror=mirror)
+    assert state.controls.points == (QueryPoint(0, "", (x, 40.0), 12),)
+    again = click(state, (50, 60, False), shown(), mirror=mirror)
+    assert again.controls.points[:1] == state.controls.points
+    assert len(again.controls.points) == 2
+
+
+def test_a_right_click_gives_up_the_nearest_point() -> None:
+    frame = shown((3, 100.0, 100.0), (7, 111.0, 100.0), (9, 118.0, 100.0))
+    state = click(STATE, (112, 100, True), frame)
+    assert state.controls.removed == {9}
+    assert "p9 removed" in state.notes(recording=False)
+    assert click(state, (101, 99, True), frame).controls.removed == {3, 9}
+    nothing = click(STATE, (300, 300, True), frame)
+    assert nothing.controls.removed == frozenset()
+    assert "no point there" in nothing.notes(recording=False)
 
 
 def test_other_keys_change_nothing() -> None:

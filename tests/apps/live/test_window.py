@@ -213,6 +213,37 @@ def test_a_region_that_is_dragged_holds_the_tracks(screen: Screen) -> None:
     assert within(15, lambda: not inside(positions()).all())
 
 
+def test_a_click_adds_a_point_and_a_right_click_gives_it_up(screen: Screen) -> None:
+    def labelled() -> list[tuple[float, float]]:
+        """Positions of points of one's own in a new snapshot."""
+        for old in screen.folder.glob("snapshot_*"):
+            old.unlink()
+        screen.press("s")
+        assert within(5, lambda: len(list(screen.folder.glob("snapshot_*.csv"))) == 1)
+        (table,) = screen.folder.glob("snapshot_*.csv")
+        with open(table, newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["label"]]
+        return [(float(row["x"]), float(row["y"])) for row in rows]
+
+    def push(button: int, x: float, y: float) -> None:
+        for step in (("mousemove", left + x, top + y), ("click", button)):
+            screen.tool(*(str(word) for word in step))
+            time.sleep(0.2)
+
+    started(screen)
+    place = screen.tool("getwindowgeometry", "--shell", screen.window).splitlines()[1:3]
+    left, top = (int(word.partition("=")[2]) for word in place)
+    wanted = [(320, 240), (200, 300), (450, 200)]
+    for x, y in wanted:
+        push(1, x, y)
+    assert within(15, lambda: len(labelled()) >= 2)
+    found = labelled()
+    for xy in found:
+        assert min(np.hypot(xy[0] - x, xy[1] - y) for x, y in wanted) < 3
+    push(3, *found[0])
+    assert within(15, lambda: len(labelled()) == len(found) - 1)
+
+
 def test_escape_quits(screen: Screen) -> None:
     started(screen)
     screen.press("Escape")
