@@ -220,6 +220,23 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferencePose:
+    """Where a reference picture is in a frame.
+
+    Attributes:
+        visible: Whether it was found.
+        inliers: Number of its patches that agree.
+        homography: `(3, 3) float64`, from pixels of the picture to pixels of the frame; None where not found.
+        corners_xy: `(4, 2) float32`, its corners in the frame, the top left one first, then clockwise.
+    """
+
+    visible: bool
+    inliers: int
+    homography: NDArray[np.float64] | None = None
+    corners_xy: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TrackedFrame:
     """A frame with its keypoints and tracks, as yielded by the pipeline.
 
@@ -235,6 +252,7 @@ class TrackedFrame:
             than its age where frames were dropped.
         detection_age: Age of the newest detection in frames; None before the first detection.
         starts: Start times in the threads; `detect` is that of the detection that arrived with this frame.
+        reference: Where the reference picture is; None without one.
         refusals: Why points that the user asked for could not start.
         tracker_state: Serialised state of the tracker after this frame, to resume from in another run; None
             if it was not saved.
@@ -249,6 +267,7 @@ class TrackedFrame:
     updates_since_newest: int = 0
     detection_age: int | None = None
     starts: StageStarts = field(default_factory=StageStarts)
+    reference: ReferencePose | None = None
     refusals: tuple[str, ...] = ()
     tracker_state: bytes | None = field(default=None, repr=False)
 

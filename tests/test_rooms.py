@@ -23,6 +23,7 @@ ROOMS = (
     "sources",
     "features",
     "tracking",
+    "reference",
     "pipeline",
     "render",
     "sinks",

@@ -40,9 +40,16 @@ def hud_info(
         detection_age=tracked.detection_age,
         tracks=len(tracked.tracks.confirmed),
         running_on=f"{model.model} {size} {model.engine} {model.device} {model.precision}",
-        notes=notes,
+        notes=(*_reference(tracked), *notes),
         progress="" if due else _progress(tracked, pipeline),
     )
+
+
+def _reference(tracked: TrackedFrame) -> tuple[str, ...]:
+    pose = tracked.reference
+    if pose is None:
+        return ()
+    return (f"reference: {pose.inliers} patches" if pose.visible else "reference: not in sight",)
 
 
 def _progress(tracked: TrackedFrame, pipeline: Pipeline) -> str:

@@ -133,7 +133,10 @@ def _with_prefix(config: AppConfig, prefix: str) -> AppConfig:
     return replace(
         config,
         output=replace(
-            config.output, tracks=name(config.output.tracks), features=name(config.output.features)
+            config.output,
+            tracks=name(config.output.tracks),
+            features=name(config.output.features),
+            poses=name(config.output.poses),
         ),
         report=replace(config.report, summary=name(config.report.summary), log=name(config.report.log)),
     )
@@ -176,6 +179,8 @@ def check_files(config: AppConfig, annotated: Path | None, sources: list[str]) -
         check_table_name(output.tracks)
     if output.features is not None:
         check_features_name(output.features)
+    if output.poses is not None:
+        check_table_name(output.poses, "--poses")
     files = [*([] if annotated is None else [annotated]), *named_files(config)]
     if len({path.absolute() for path in files}) < len(files):
         raise ConfigError(f"two outputs would be written to one file: {', '.join(map(str, files))}")
@@ -185,5 +190,6 @@ def check_files(config: AppConfig, annotated: Path | None, sources: list[str]) -
 
 def named_files(config: AppConfig) -> list[Path]:
     """The tables and reports that settings name."""
-    named = (config.output.tracks, config.output.features, config.report.summary, config.report.log)
+    output, report = config.output, config.report
+    named = (output.tracks, output.features, output.poses, report.summary, report.log)
     return [path for path in named if path is not None]

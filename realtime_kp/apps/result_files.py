@@ -1,4 +1,4 @@
-"""Result files that every run may write: tracks table, features file, frame log."""
+"""Result files that every run may write: tracks table, poses, features file, frame log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from realtime_kp.apps.resume import RunState
 from realtime_kp.config import AppConfig
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline
-from realtime_kp.sinks import FeaturesSink, FrameLog, FrameSink, TracksTableSink
+from realtime_kp.sinks import FeaturesSink, FrameLog, FrameSink, PosesSink, TracksTableSink
 from realtime_kp.timing import StageTimes
 
 
@@ -30,6 +30,7 @@ class Tables:
         self._stack = ExitStack()
         self._sinks: list[FrameSink] | None = None
         self._tracks: TracksTableSink | None = None
+        self._poses: PosesSink | None = None
         self._log: FrameLog | None = None
 
     def __enter__(self) -> Self:
@@ -41,7 +42,7 @@ class Tables:
         self._stack.__exit__(kind, error, trace)
 
     def write(self, tracked: TrackedFrame) -> None:
-        """Add a frame to the tracks table and the features file."""
+        """Add a frame to the tables and the features file."""
         for sink in self.open():
             sink.write(None, tracked)
 
@@ -59,6 +60,11 @@ class Tables:
     def log_mark(self) -> int | None:
         """Size of the frame log so far, bytes; None without one."""
         return None if self._log is None else self._log.mark
+
+    @property
+    def poses_mark(self) -> int | None:
+        """Size of the table of poses so far, bytes; None without one."""
+        return None if self._poses is None else self._poses.mark
 
     def open(self) -> list[FrameSink]:
         """Open the files if they are not open yet."""
@@ -84,6 +90,10 @@ class Tables:
             model = self._pipeline.model_info
             metadata = {"model": model.model, "revision": model.revision or "", "precision": model.precision}
             sinks.append(self._stack.enter_context(FeaturesSink(output.features, metadata)))
+        if output.poses is not None:
+            poses = PosesSink(output.poses, None if self._resume is None else self._resume.poses)
+            self._poses = self._stack.enter_context(poses)
+            sinks.append(self._poses)
         if log is not None:
             self._log = self._stack.enter_context(FrameLog(log, lines))
         return sinks

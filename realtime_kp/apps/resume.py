@@ -39,6 +39,7 @@ class RunState:
         video: Position in the annotated video; None without one.
         tracks: Size of the tracks table, bytes; None without one.
         log: Size of the frame log, bytes; None without one.
+        poses: Size of the table of poses, bytes; None without one.
     """
 
     frames: int
@@ -47,6 +48,7 @@ class RunState:
     video: VideoMark | None
     tracks: int | None
     log: int | None
+    poses: int | None = None
 
 
 def state_path(job: Job) -> Path | None:
@@ -57,7 +59,7 @@ def state_path(job: Job) -> Path | None:
     config = job.config
     if job.pictures or config.output.features is not None or not _rereadable(job.source):
         return None
-    main = job.target or config.output.tracks
+    main = job.target or config.output.tracks or config.output.poses
     return None if main is None else main.with_name(f"{main.stem}.partial.state")
 
 
@@ -105,7 +107,7 @@ def begin(job: Job, sources: list[str]) -> RunState | Literal["done"] | None:
         state = find_state(job)
         if state is not None:
             return state
-        main = job.target or config.output.tracks
+        main = job.target or config.output.tracks or config.output.poses
         if main is not None and main.exists() and not config.report.overwrite:
             _check_whole(job, main)
             _check_input(job.source, main)
@@ -123,7 +125,7 @@ def begin(job: Job, sources: list[str]) -> RunState | Literal["done"] | None:
 
 def _check_whole(job: Job, main: Path) -> None:
     output, report = job.config.output, job.config.report
-    for path in (output.tracks, output.features, report.summary, report.log):
+    for path in (output.tracks, output.features, output.poses, report.summary, report.log):
         if path is not None and not path.exists():
             raise SinkError(
                 f"{main} is there, but {path}, which belongs to it, is not: --overwrite writes both again"
@@ -175,6 +177,7 @@ def save_state(path: Path, state: RunState) -> None:
         "settings": state.settings,
         "tracks": state.tracks,
         "log": state.log,
+        "poses": state.poses,
     }
     try:
         with zipfile.ZipFile(new, "w", zipfile.ZIP_STORED) as file:
@@ -212,6 +215,7 @@ def load_state(path: Path) -> RunState:
                 video,
                 entry["tracks"],
                 entry["log"],
+                entry["poses"],
             )
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as exc:
         raise SinkError(f"cannot continue from {path}: {exc}; start again with --overwrite") from exc

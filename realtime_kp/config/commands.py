@@ -43,6 +43,9 @@ class OutputConfig:
     features: Annotated[Path | None, Parameter(name=["--features", "features"])] = None
     """Write keypoints, scores and descriptors of every frame to this .safetensors file."""
 
+    poses: Annotated[Path | None, Parameter(name=["--poses", "poses"])] = None
+    """Write where the reference picture is in each frame to this table: .csv, .jsonl or .parquet."""
+
     crf: int = 20
     """H.264 constant rate factor, 0 (lossless) to 51; lower means better quality and larger files."""
 

@@ -52,6 +52,9 @@ class InputConfig:
     points: Annotated[Path | None, Parameter(name=["--points", "points"])] = None
     """File of points of your own to follow: CSV with frame or time_s, x, y, name; or JSON like TAP-Vid's."""
 
+    reference: Annotated[Path | None, Parameter(name=["--reference", "reference"])] = None
+    """Picture of something flat, such as a poster or a book cover, to find in the frames and outline."""
+
     ignore: Annotated[Literal["nothing", "overlays"], Parameter(name=["--ignore", "ignore"])] = "nothing"
     """nothing, or overlays: what stands still on the screen while the picture moves (logos, clocks)."""
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 from realtime_kp.config import AppConfig, SuperPointConfig
-from realtime_kp.errors import ConfigError
+from realtime_kp.errors import ArgumentError, ConfigError
 from realtime_kp.features import Extractor, MemoryFallbackExtractor, ModelSelectingExtractor, SuperPoint
 from realtime_kp.pipeline.channel import Policy
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.pipeline import Pipeline
-from realtime_kp.sources import FrameSource, Regions
+from realtime_kp.reference import ReferencePicture
+from realtime_kp.sources import FrameSource, Regions, read_picture
 from realtime_kp.tracking import Tracker, read_query_points
 
 # Rings of detections that are old by less than this are drawn where the tracks beside them have gone.
@@ -87,7 +88,17 @@ def build_pipeline(
         skip=skip,
         keep_state_s=keep_state_s,
         regions=Regions(config.input),
+        reference=_reference(config.input.reference),
     )
+
+
+def _reference(file: Path | None) -> ReferencePicture | None:
+    if file is None:
+        return None
+    try:
+        return ReferencePicture(read_picture(file), file.name)
+    except ArgumentError as exc:
+        raise ConfigError(str(exc)) from exc
 
 
 def _add_points(tracker: Tracker, file: Path | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from realtime_kp.config import Box
+from realtime_kp.reference import ReferencePicture
 from realtime_kp.tracking import QueryPoint
 
 
@@ -19,6 +20,7 @@ class Controls:
         everywhere: Masks and regions do not count.
         points: All points that the user has asked for so far while running, in this order.
         removed: Ids of the tracks of points that the user has given up so far.
+        reference: The reference picture to look for; None for none.
     """
 
     paused: bool = False
@@ -27,3 +29,4 @@ class Controls:
     everywhere: bool = False
     points: tuple[QueryPoint, ...] = ()
     removed: frozenset[int] = frozenset()
+    reference: ReferencePicture | None = None

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from realtime_kp.errors import SourceError
 from realtime_kp.features import Extraction, Extractor
 from realtime_kp.features.extractor import Results, submit_masked
 from realtime_kp.machine import lower_thread_priority
 from realtime_kp.pipeline.distributor import Distributor
 from realtime_kp.pipeline.shared import Captured, Detected, Shared
+from realtime_kp.reference import describe
 from realtime_kp.timing import StageStarts, StageTimes
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ class InferenceWorker:
         self._frames = frames
         self._shared = shared
         self._batch = batch
+        self._given_reference = shared.controls.reference
+        self._described: tuple[object, ...] | None = None
 
     def run(self) -> None:
         """Detect keypoints until the frame queue is closed and empty."""
@@ -93,8 +100,31 @@ class InferenceWorker:
         threshold = self._shared.controls.keypoint_threshold
         if not images:
             return _Batch(frames, None, started_s)
+        self._describe_reference(superpoint, (images[0].shape[1], images[0].shape[0]))
         masks = [captured.frame.mask for captured, is_detected in frames if is_detected]
         return _Batch(frames, submit_masked(superpoint, images, threshold, masks), started_s)
+
+    def _describe_reference(self, superpoint: Extractor, frame_wh: tuple[int, int]) -> None:
+        """Find the keypoints of a new reference picture, or those of another network or frame size."""
+        picture = self._shared.controls.reference
+        if picture is None:
+            self._described = self._shared.reference = None
+            return
+        info = superpoint.info
+        made_for = (picture, info.model, info.descriptor_dim, superpoint.network_size(frame_wh), frame_wh)
+        if self._described is not None and all(
+            a is b or a == b for a, b in zip(made_for, self._described, strict=True)
+        ):
+            return
+        self._described = made_for
+        described = describe(picture, frame_wh, lambda image: superpoint.submit([image])()[0].keypoints)
+        if described.problem and picture is self._given_reference:
+            raise SourceError(described.problem)
+        if described.problem:
+            self._shared.reference, self._shared.reference_refusal = None, described.problem
+            log.warning("%s", described.problem)
+        else:
+            self._shared.reference = described
 
     def _collect(self, batch: _Batch) -> None:
         found = iter([] if batch.results is None else batch.results())

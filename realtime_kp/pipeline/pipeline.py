@@ -14,13 +14,15 @@ import cv2
 
 from realtime_kp.features import Extractor, ModelInfo
 from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.pipeline.capture import CaptureWorker
 from realtime_kp.pipeline.channel import Channel, ChannelClosedError, Policy
 from realtime_kp.pipeline.controls import Controls
 from realtime_kp.pipeline.distributor import DetectEvery, Distributor
 from realtime_kp.pipeline.inference import InferenceWorker
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Shared, start_thread
-from realtime_kp.pipeline.workers import CaptureWorker, TrackingWorker
+from realtime_kp.pipeline.tracking import TrackingWorker
+from realtime_kp.reference import ReferencePicture
 from realtime_kp.sources import FrameSource, Regions, ReturningSource, SourceInfo
 from realtime_kp.tracking import Tracker
 
@@ -71,6 +73,7 @@ class Pipeline:
         keep_state_s: Interval in seconds at which frames carry the serialised tracker state, to resume from
             in another run; None never.
         regions: Gives the frames their masks; None masks nothing.
+        reference: The reference picture to look for at first; None for none.
     """
 
     def __init__(
@@ -89,10 +92,12 @@ class Pipeline:
         skip: int = 0,
         keep_state_s: float | None = None,
         regions: Regions | None = None,
+        reference: ReferencePicture | None = None,
     ) -> None:
         self._superpoint = superpoint
         self._tracker = tracker
         self._shared = Shared()
+        self._shared.controls = Controls(reference=reference)
         self._frames = Distributor(
             policy, queue_size, detect_every, accepts_late_keypoints=tracker.takes_late_keypoints, first=skip
         )
@@ -187,6 +192,11 @@ class Pipeline:
             self._shared.gate.close()
         else:
             self._shared.gate.open()
+
+    @property
+    def reference(self) -> ReferencePicture | None:
+        """The reference picture that is looked for."""
+        return self._shared.controls.reference
 
     def step(self) -> None:
         """Process one frame while paused."""

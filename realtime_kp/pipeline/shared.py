@@ -12,6 +12,7 @@ from realtime_kp.keypoints import Keypoints, TrackedFrame
 from realtime_kp.pipeline.channel import Channel, ChannelClosedError
 from realtime_kp.pipeline.controls import Controls
 from realtime_kp.pipeline.gate import Gate
+from realtime_kp.reference import DescribedReference
 from realtime_kp.sources import SourceInfo
 from realtime_kp.timing import StageStarts, StageTimes
 
@@ -48,6 +49,8 @@ class Shared:
         lost: Why the source failed after its first frame; raised after the frames that came before.
         info: Properties of the source; None until it is open.
         controls: Current settings of the user.
+        reference: The reference picture with its keypoints; None without one, or until it has them.
+        reference_refusal: Why a reference picture is not used, until it is told.
         gate: Holds back the capture thread while paused.
         read: Number of frames delivered by the source.
         discarded_paused: Number of frames of a live source discarded while paused.
@@ -64,6 +67,8 @@ class Shared:
         self.lost: SourceError | None = None
         self.info: SourceInfo | None = None
         self.controls = Controls()
+        self.reference: DescribedReference | None = None
+        self.reference_refusal = ""
         self.read = 0
         self.discarded_paused = 0
         self.damage: str | None = None

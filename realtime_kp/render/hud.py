@@ -23,6 +23,7 @@ HELP_LINES = (
     "e / r: threshold down / up",
     "s: snapshot,  v: record",
     "drag: look only there,  m: everywhere / there,  M: clear",
+    "n: this picture (or the region) is the reference,  N: none",
     "click: follow this point,  right click: give it up",
     "h: this help",
 )

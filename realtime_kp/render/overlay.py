@@ -19,6 +19,7 @@ Image = NDArray[np.uint8]
 
 _SHIFT = 4  # OpenCV draws at 1/16 pixel
 _FIXED = 1 << _SHIFT
+_OUTLINE = (80, 220, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FARTHEST_LABEL = 1e5
 _FARTHEST = 2**26  # OpenCV's fixed point must not overflow
@@ -47,6 +48,8 @@ def render(
     image = tracked.frame.image_bgr.copy()
     if "tracks" in layers:
         draw_tracks(image, tracked.tracks.confirmed, trail_length)
+    if "tracks" in layers and tracked.reference is not None and tracked.reference.corners_xy is not None:
+        draw_outline(image, tracked.reference.corners_xy)
     if "keypoints" in layers:
         keypoints = (
             tracked.keypoints if tracked.newest is None else compensate_motion(tracked.newest, tracked)
@@ -88,6 +91,21 @@ def draw_labels(image: Image, tracks: Tracks, *, mirror: bool = False) -> None:
         text = tracks.labels[int(tracks.ids[row])]
         for colour, thickness in ((0, 3), (255, 1)):
             cv2.putText(image, text, place, _FONT, scale, (colour,) * 3, thickness, cv2.LINE_AA)
+
+
+def draw_outline(image: Image, corners_xy: NDArray[np.float32]) -> None:
+    """Outline a reference picture; a dot marks its top left corner.
+
+    Args:
+        image: Is drawn on.
+        corners_xy: `(4, 2)`, from the top left corner clockwise.
+    """
+    points = np.clip(np.rint(corners_xy * _FIXED), -_FARTHEST, _FARTHEST).astype(np.int32)
+    scale = _scale(image)
+    for colour, thickness in (((0, 0, 0), 4), (_OUTLINE, 2)):
+        width = max(1, round(thickness * scale))
+        cv2.polylines(image, [points], True, colour, width, cv2.LINE_AA, _SHIFT)
+    draw_dots(image, corners_xy[:1], np.array([_OUTLINE], np.uint8), 5 * scale)
 
 
 def draw_regions(image: Image, regions: tuple[Box, ...], *, mirror: bool = False) -> None:

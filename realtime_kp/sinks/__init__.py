@@ -5,8 +5,10 @@ from realtime_kp.sinks.features_file import FeaturesSink, check_features_name
 from realtime_kp.sinks.frame_log import FrameLog
 from realtime_kp.sinks.locks import OutputLocks
 from realtime_kp.sinks.pictures import WRITABLE, PicturesSink, picture_targets, write_picture
+from realtime_kp.sinks.poses import PosesSink
 from realtime_kp.sinks.sound import Sound
-from realtime_kp.sinks.tables import TracksTableSink, check_table_name, write_track_rows
+from realtime_kp.sinks.table_file import check_table_name
+from realtime_kp.sinks.tables import TracksTableSink, write_track_rows
 from realtime_kp.sinks.video_file import VideoFileSink, VideoMark
 from realtime_kp.sinks.window import Click, Drag, Window, window_problem
 
@@ -19,6 +21,7 @@ __all__ = [
     "FrameSink",
     "OutputLocks",
     "PicturesSink",
+    "PosesSink",
     "Sound",
     "TracksTableSink",
     "VideoFileSink",

@@ -16,7 +16,7 @@ from rich.console import Console
 from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED
 from realtime_kp.apps.hud_lines import hud_info
 from realtime_kp.apps.jobs import check_files, named_files
-from realtime_kp.apps.live.keys import LiveState, Recorder, add_region, click, press, snapshot
+from realtime_kp.apps.live.keys import LiveState, Recorder, add_region, click, make_reference, press, snapshot
 from realtime_kp.apps.result_files import Tables
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import StoppedBy, print_summary, summarise, write_json
@@ -107,7 +107,11 @@ class _LiveLoop:
         self.meter = RunMeter()
         self.recorder = Recorder(config)
         self.lost: SourceError | None = None
-        self.state = LiveState(layers=config.render.layers, threshold=config.superpoint.keypoint_threshold)
+        self.state = LiveState(
+            layers=config.render.layers,
+            threshold=config.superpoint.keypoint_threshold,
+            reference=pipeline.reference,
+        )
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.recorder)
@@ -233,6 +237,8 @@ class _LiveLoop:
             self.recorder.toggle()
         elif key == "s" and self._last is not None:
             self.state = self.state.noting(snapshot(self._draw(self._last), self._last))
+        elif key == "n" and self._last is not None:
+            self.state = make_reference(self.state, self._last)
         elif key == "." and self.state.paused:
             self._pipeline.step()
         self.state = press(self.state, key)

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.config import AppConfig, Box
-from realtime_kp.errors import SinkError
+from realtime_kp.errors import ArgumentError, SinkError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Controls, Pipeline
+from realtime_kp.reference import ReferencePicture
 from realtime_kp.sinks import Click, Drag, VideoFileSink, write_picture, write_track_rows
 from realtime_kp.tracking import QueryPoint
 
@@ -46,6 +47,7 @@ class LiveState:
         everywhere: Whether masks and regions do not count.
         points: Points that the user clicked.
         removed: Ids of the points that the user gave up.
+        reference: The reference picture.
         note: A short message for the HUD.
         note_until_s: Until when it is shown.
     """
@@ -59,6 +61,7 @@ class LiveState:
     everywhere: bool = False
     points: tuple[QueryPoint, ...] = ()
     removed: frozenset[int] = frozenset()
+    reference: ReferencePicture | None = None
     note: str = ""
     note_until_s: float = 0.0
 
@@ -66,7 +69,8 @@ class LiveState:
     def controls(self) -> Controls:
         """The part of the state that the pipeline needs."""
         return Controls(
-            *(self.paused, self.threshold, self.regions, self.everywhere, self.points, self.removed)
+            *(self.paused, self.threshold, self.regions, self.everywhere, self.points, self.removed),
+            reference=self.reference,
         )
 
     def noting(self, note: str) -> LiveState:
@@ -96,6 +100,8 @@ def press(state: LiveState, key: str) -> LiveState:
         return replace(state, everywhere=not state.everywhere).noting(note)
     if key == "M":
         return replace(state, regions=()).noting("regions cleared")
+    if key == "N":
+        return replace(state, reference=None).noting("no reference")
     if key in ("e", "r"):
         factor = 1 / _THRESHOLD_STEP if key == "e" else _THRESHOLD_STEP
         threshold = float(np.clip(state.threshold * factor, *_THRESHOLD_RANGE))
@@ -145,6 +151,21 @@ def click(state: LiveState, clicked: Click, tracked: TrackedFrame, *, mirror: bo
     if nearest is None or gaps[nearest] > _REACH_PX:
         return state.noting("no point there")
     return replace(state, removed=state.removed | {nearest}).noting(f"{tracks.labels[nearest]} removed")
+
+
+def make_reference(state: LiveState, tracked: TrackedFrame) -> LiveState:
+    """The state with the frame that is shown as the reference picture: of several regions, the last one."""
+    image = tracked.frame.image_bgr
+    if state.regions:
+        left, top, width, height = state.regions[-1]
+        image = image[top : top + height, left : left + width]
+    try:
+        picture = ReferencePicture(np.ascontiguousarray(image), f"frame {tracked.frame.index}")
+    except ArgumentError as exc:
+        return state.noting(str(exc))
+    # Where only the region counted, the reference could not be found elsewhere.
+    everywhere = state.everywhere or bool(state.regions)
+    return replace(state, reference=picture, everywhere=everywhere).noting(f"reference: {picture.name}")
 
 
 def snapshot(image_bgr: NDArray[np.uint8], tracked: TrackedFrame) -> str:

@@ -17,7 +17,7 @@ from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import StoppedBy, Summary, print_summary, summarise, write_json
 from realtime_kp.apps.video.outputs import Outputs
 from realtime_kp.config import AppConfig
-from realtime_kp.errors import SinkError, SourceError
+from realtime_kp.errors import ConfigError, SinkError, SourceError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline, RunMeter, build_pipeline
 from realtime_kp.sinks import OutputLocks
@@ -38,6 +38,8 @@ def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet:
     Raises:
         RealtimeKpError: The error to report to the user.
     """
+    if config.output.poses is not None and config.input.reference is None:
+        raise ConfigError("--poses tells where a reference picture is: name one with --reference")
     jobs = plan_jobs(sources, config)
     inputs = [job.source for job in jobs]
     for job in jobs:

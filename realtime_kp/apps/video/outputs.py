@@ -116,6 +116,7 @@ class Outputs:
                 video,
                 self._tables.tracks_mark,
                 self._tables.log_mark,
+                self._tables.poses_mark,
             )
 
     def _finish_state(self) -> None:

@@ -1,0 +1,83 @@
+"""The table of where a reference picture is in each frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.sinks.table_file import Column, TableFile
+
+_FLAG = "--poses"
+# Row by row: h11 h12 h13 h21 ... h33, from pixels of the picture to pixels of the frame, h33 = 1; then the
+# corners of the picture from the top left one clockwise. Empty where the picture was not found.
+POSE_COLUMNS = (
+    Column("frame", "int64"),
+    Column("time_s", "float64", ".6f"),
+    Column("visible", "bool"),
+    Column("inliers", "int64"),
+    *(Column(f"h{row}{column}", "float64", ".9g") for row in (1, 2, 3) for column in (1, 2, 3)),
+    *(Column(f"{axis}{corner}", "float64", ".3f") for corner in (1, 2, 3, 4) for axis in "xy"),
+)
+
+
+class PosesSink:
+    """Writes a row for each frame, of where the reference picture is.
+
+    Args:
+        path: `.csv`, `.jsonl` or `.parquet`; see `TableFile`.
+        resume: Size in bytes, from `mark`, after which the file of an earlier run is continued.
+
+    Raises:
+        ConfigError: The suffix is unknown, or pyarrow is missing.
+    """
+
+    def __init__(self, path: Path, resume: int | None = None) -> None:
+        self._table = TableFile(path, POSE_COLUMNS, resume, _FLAG)
+
+    def __enter__(self) -> Self:
+        self._table.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._table.__exit__(kind, error, trace)
+
+    @property
+    def mark(self) -> int:
+        """Size of the table, bytes, after flushing.
+
+        Raises:
+            SinkError: The file cannot be written.
+        """
+        return self._table.mark
+
+    def write(self, image_bgr: NDArray[np.uint8] | None, tracked: TrackedFrame) -> None:
+        """Add the row of one frame.
+
+        Raises:
+            SinkError: The file cannot be written.
+        """
+        self._table.add([pose_row(tracked)])
+
+
+def pose_row(tracked: TrackedFrame) -> tuple[Any, ...]:
+    """Values of `POSE_COLUMNS` for one frame."""
+    pose = tracked.reference
+    start = (tracked.frame.index, round(tracked.frame.time_s, 6))
+    if pose is None or pose.homography is None or pose.corners_xy is None:
+        return (*start, False, 0, *(len(POSE_COLUMNS) - 4) * [None])
+    matrix = pose.homography / pose.homography[2, 2]
+    numbers = [float(f"{value:.9g}") for value in matrix.ravel().tolist()]
+    return (
+        *start,
+        True,
+        pose.inliers,
+        *numbers,
+        *pose.corners_xy.astype(np.float64).round(3).ravel().tolist(),
+    )
