@@ -142,14 +142,18 @@ def _regions_joined(words: Sequence[str]) -> list[str]:
     left = iter(words)
     for word in left:
         flag, sign, value = word.partition("=")
-        if flag not in _REGION_FLAGS:
+        if "--" in kept or flag not in _REGION_FLAGS:
             kept.append(word)
             continue
         given = value if sign else next(left, None)
         if given is None:
             return list(words)  # its value is missing, which cyclopts tells
         regions.append(given)
-    return [*kept, f"{_REGION_FLAGS[0]}={';'.join(regions)}"] if regions else kept
+    if not regions:
+        return kept
+    # Behind a lone --, everything is a file.
+    place = kept.index("--") if "--" in kept else len(kept)
+    return [*kept[:place], f"{_REGION_FLAGS[0]}={';'.join(regions)}", *kept[place:]]
 
 
 def _for_command(values: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:

@@ -117,11 +117,9 @@ class ModelSelectingExtractor:
         probe = self._probe_config()
         probe_s = self._time(probe, source_wh)
         pixel_s = probe_s / pixels(source_wh, probe.resize)
-        small = rungs[len(self._models) - 1]
-        if pixel_s * small.pixels > small.limit_s:
-            gain = self._gain_of_8_bits(probe, probe_s, source_wh)
-            if gain is not None:
-                rungs = make_rungs(*usual, gain)
+        gain = self._gain_of_8_bits(probe, probe_s, source_wh)
+        if gain is not None:
+            rungs = make_rungs(*usual, gain)
         self._ladder = self._best(rungs, source_wh, pixel_s)
         self._change(self._ladder.rung.config)
 

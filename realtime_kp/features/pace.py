@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -32,7 +33,8 @@ class Pace:
         mean_s: Running mean of the time of a detection; None before the first.
         done_s: When the last one was done; None before the first.
         slow_s: For how long they have taken too long.
-        fast_s: For how long the next dearer setting would have been fast enough.
+        fast_s: For how long the next dearer setting would have been fast enough, with some margin, since it
+            would last have been too slow.
     """
 
     limit_s: float = 1 / LEAST_PER_S
@@ -56,8 +58,11 @@ class Pace:
         self.mean_s = took_s if self.mean_s is None else self.mean_s + _GAIN * (took_s - self.mean_s)
         share = self.mean_s / self.limit_s
         self.slow_s = self.slow_s + step_s if share > _TOO_SLOW else 0.0
-        fast = dearer_share is not None and share * dearer_share < _FAST
-        self.fast_s = self.fast_s + step_s if fast else 0.0
+        dearer = math.inf if dearer_share is None else share * dearer_share
+        if dearer < _FAST:
+            self.fast_s += step_s
+        elif dearer >= 1:
+            self.fast_s = 0.0
         if self.slow_s >= _SLOW_FOR_S:
             return Advice.CHEAPER
         return Advice.DEARER if self.fast_s >= self.fast_for_s else Advice.KEEP

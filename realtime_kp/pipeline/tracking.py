@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections import deque
@@ -18,6 +19,8 @@ from realtime_kp.pipeline.shared import Captured, Detected, Shared
 from realtime_kp.reference import ReferenceFinder
 from realtime_kp.timing import StageStarts, StageTimes
 from realtime_kp.tracking import Tracker, save_tracker
+
+log = logging.getLogger(__name__)
 
 _MOST_UPDATES = 1001  # beyond the longest trails
 
@@ -67,6 +70,9 @@ class TrackingWorker:
             else:
                 for captured in self._frames.to_tracker:
                     self._out.put(self._track_asynchronous(captured))
+        if not self._shared.stop.is_set():
+            for point in self._tracker.pending:
+                log.warning("%s was never followed: its frame has not come", point)
         self._out.close()
 
     def _track_synchronous(self, detected: Detected) -> TrackedFrame:

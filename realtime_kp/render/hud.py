@@ -22,8 +22,8 @@ HELP_LINES = (
     "k: keypoints,  t: trails,  i: figures",
     "e / r: threshold down / up",
     "s: snapshot,  v: record",
-    "drag: look only there,  m: everywhere / there,  M: clear",
-    "n: this picture (or the region) is the reference,  N: none",
+    "drag: look only there,  m: everywhere / there,  c: clear",
+    "n: this picture (or the region) is the reference,  b: none",
     "click: follow this point,  right click: give it up",
     "h: this help",
 )

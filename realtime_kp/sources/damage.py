@@ -22,6 +22,7 @@ class Damage:
         frames: Frames of which the decoder says that parts are wrong.
         pauses_s: Time between frames that are far apart, in all: a hole where something else is wrong too, a
             pause of the recording where nothing is.
+        missing_bytes: How many bytes the file lacks of what its headers declare.
         stopped: Why reading stopped early; empty where it did not.
     """
 
@@ -30,6 +31,7 @@ class Damage:
     missing: int = 0
     frames: int = 0
     pauses_s: float = 0.0
+    missing_bytes: int = 0
     stopped: str = ""
 
     def restart(self) -> None:
@@ -62,6 +64,8 @@ class Damage:
             details.append(f"{self.undecodable} packets could not be decoded")
         if self.missing:
             details.append(f"at least {self.missing} missing between others")
+        if self.missing_bytes:
+            details.append(f"the file is cut short, {self.missing_bytes} bytes are missing")
         if hole_s:
             details.append(f"none for {hole_s:.1f} s")
         if self.stopped:

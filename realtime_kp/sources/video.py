@@ -17,6 +17,7 @@ from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
 from realtime_kp.sources.container import Container, Limits, display_name, reason
 from realtime_kp.sources.container_times import end_s
+from realtime_kp.sources.cut_files import missing_bytes
 from realtime_kp.sources.damage import Damage
 from realtime_kp.sources.decoded_image import FrameConverter
 from realtime_kp.sources.deinterlace import deinterlaced
@@ -215,6 +216,8 @@ class VideoSource:
         shown_s = float((picture.duration or 0) * picture.time_base) if picture.time_base else 0.0
         # Over a jump of the clock no header tells the end.
         whole_s = None if ends_s is None or last.jumps else ends_s - self.info.begin_s
+        if not self.is_stream:
+            self._damage.missing_bytes = missing_bytes(Path(self.location))
         came_s, count = last_s + shown_s - self.start_s, self.info.frame_count
         whole_s = None if whole_s is None else whole_s - self.start_s
         return self._damage.describe(self.info.name, decoded, count, came_s, whole_s)

@@ -180,6 +180,11 @@ class Tracker:
             raise ArgumentError(f"there is no point of one's own with the id {track_id}")
         self._method.remove(track_id)
 
+    @property
+    def pending(self) -> tuple[QueryPoint, ...]:
+        """Points of your own whose frame has not come."""
+        return tuple(self._queries.pending)
+
     def take_refusals(self) -> tuple[str, ...]:
         """Why points could not start, since the last call."""
         refusals = tuple(self._queries.refusals)

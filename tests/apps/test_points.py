@@ -105,3 +105,11 @@ def test_what_is_wrong_with_a_file_is_one_line_and_code_2(
     assert message in captured.err
     assert captured.err.count("\n") == 1
     assert not Path("t.csv").exists()
+
+
+def test_a_point_whose_frame_never_comes_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("p.csv").write_text("frame,x,y,name\n500,160,120,late\n")
+    words = ["video", SCENE, "--max-frames", "3", "--points", "p.csv", "--no-video", "--tracks", "t.csv"]
+    assert main([*words, *[word for word in WORDS if word != "-q"]]) == 0
+    told = "point late at (160, 120) was never followed: its frame has not come"
+    assert told in " ".join(capsys.readouterr().err.split())

@@ -26,6 +26,12 @@ def test_fast_for_long_means_dearer_where_that_would_be_fast_enough() -> None:
     assert set(advice([0.03] * 60, None)) == {Advice.KEEP}
 
 
+def test_single_slow_detections_do_not_make_the_wait_begin_again() -> None:
+    jitter = [0.03] * 20 + [0.09] + [0.03] * 40
+    assert Advice.DEARER in advice(jitter, 2.25)[:58]
+    assert Advice.DEARER not in advice([0.03] * 20 + [0.25] * 4 + [0.03] * 40, 2.25)[:58]
+
+
 def test_what_was_given_up_must_be_fast_for_longer() -> None:
     pace = Pace(fast_for_s=20.0)
     found = [pace.add(0.03, number * 0.2, 1.8) for number in range(110)]

@@ -98,9 +98,9 @@ def press(state: LiveState, key: str) -> LiveState:
     if key == "m":
         note = "masks and regions count" if state.everywhere else "everywhere"
         return replace(state, everywhere=not state.everywhere).noting(note)
-    if key == "M":
+    if key in ("c", "M"):
         return replace(state, regions=()).noting("regions cleared")
-    if key == "N":
+    if key in ("b", "N"):
         return replace(state, reference=None).noting("no reference")
     if key in ("e", "r"):
         factor = 1 / _THRESHOLD_STEP if key == "e" else _THRESHOLD_STEP
@@ -149,7 +149,7 @@ def click(state: LiveState, clicked: Click, tracked: TrackedFrame, *, mirror: bo
     }
     nearest = min(gaps, key=gaps.__getitem__, default=None)
     if nearest is None or gaps[nearest] > _REACH_PX:
-        return state.noting("no point there")
+        return state.noting(f"no point within {_REACH_PX:.0f} px")
     return replace(state, removed=state.removed | {nearest}).noting(f"{tracks.labels[nearest]} removed")
 
 
