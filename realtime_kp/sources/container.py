@@ -75,7 +75,9 @@ class Container:
         """Nominal frame rate; None where unknown."""
         own, measured = self.stream.guessed_rate, self.stream.average_rate
         # Where a format has no times, what FFmpeg measures is the rate that it assumes itself.
-        rate = (own or measured) if self._flag(Flags.no_timestamps) else (measured or own)
+        # In AVI, H.264 counts fields.
+        fields = self.has_constant_rate and own and measured == 2 * own
+        rate = (own or measured) if fields or self._flag(Flags.no_timestamps) else (measured or own)
         return float(rate) if rate and 0 < float(rate) <= 1000 else None
 
     @property
@@ -88,6 +90,11 @@ class Container:
     def timeless(self) -> bool:
         """Whether the format carries no times of its frames."""
         return self._flag(Flags.no_timestamps) or self.container.format.name in _PICTURE_FORMATS
+
+    @property
+    def has_constant_rate(self) -> bool:
+        """Whether the format counts frames instead of timing them."""
+        return self.container.format.name == "avi"
 
     @property
     def is_raw_h264(self) -> bool:

@@ -13,6 +13,7 @@ import av
 log = logging.getLogger(__name__)
 
 _FORWARD_S, _BACKWARD_S = 30.0, 1.0
+_TOO_SOON = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,21 @@ class IncreasingTimes:
         name: Of the file, for messages.
         fps: Nominal frame rate; where it is needed and None, 30 is assumed and logged.
         look_ahead: Number of frames held back for sorting; 0 for live streams.
+        constant_rate: Whether no frame can come sooner after another than the others do: of H.264 in AVI,
+            FFmpeg takes the last one for a field.
         clock_may_jump: Whether times that leap are another clock; else such a frame is late.
         tell: Log what is odd.
     """
 
     def __init__(
-        self, name: str, fps: float | None, look_ahead: int, *, clock_may_jump: bool, tell: bool = True
+        self,
+        name: str,
+        fps: float | None,
+        look_ahead: int,
+        *,
+        clock_may_jump: bool,
+        constant_rate: bool = False,
+        tell: bool = True,
     ) -> None:
         self._name = name
         self._step_s = 1.0 / (fps or 30.0)
@@ -59,6 +69,8 @@ class IncreasingTimes:
         self._newest_s: float | None = None
         self._last_s: float | None = None
         self._shift_s = 0.0
+        self._constant_rate = constant_rate
+        self._least_step_s: float | None = None
         self._jumps = 0
         self._level = logging.WARNING if tell else logging.DEBUG
         self._told = False
@@ -107,5 +119,14 @@ class IncreasingTimes:
                 log.log(self._level, message, self._name, rate)
                 self._told = True
             time_s = 0.0 if self._last_s is None else self._last_s + self._step_s
+        elif self._constant_rate and self._last_s is not None:
+            time_s = self._not_too_soon(time_s, self._last_s)
         self._last_s = time_s
         return Timed(self._held.popleft(), time_s, self._jumps)
+
+    def _not_too_soon(self, time_s: float, last_s: float) -> float:
+        least_s, step_s = self._least_step_s, time_s - last_s
+        if least_s is not None and step_s < _TOO_SOON * least_s:
+            return last_s + least_s
+        self._least_step_s = step_s if least_s is None else min(least_s, step_s)
+        return time_s

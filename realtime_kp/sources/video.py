@@ -131,6 +131,7 @@ class VideoSource:
             container.fps,
             0 if self.is_stream else LOOK_AHEAD,
             clock_may_jump=container.clock_may_jump,
+            constant_rate=container.has_constant_rate,
             tell=tell,
         )
         return times.pair(deinterlaced(self._pictures()))

@@ -209,3 +209,21 @@ def test_a_stalled_server_is_told_with_the_time_that_was_waited() -> None:
         with pytest.raises(SourceError, match=r"no answer for 0\.6 s"):
             source.__enter__()
         gone.set()
+
+
+def test_the_last_frame_of_h264_in_avi_is_as_late_as_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(30000, 1001), options={"bf": "0", "g": "10"})
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for _ in range(36):
+            image = rng.integers(0, 255, (120, 160, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode(None))
+    with open_source(path) as source:
+        times_s = [frame.time_s for frame in source]
+        assert source.damage is None
+        assert source.info.fps == pytest.approx(30000 / 1001)
+        assert source.info.frame_count == 36
+    np.testing.assert_allclose(times_s, np.arange(36) * 1001 / 30000, atol=1e-6)
