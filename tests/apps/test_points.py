@@ -113,3 +113,8 @@ def test_a_point_whose_frame_never_comes_is_told(capsys: pytest.CaptureFixture[s
     assert main([*words, *[word for word in WORDS if word != "-q"]]) == 0
     told = "point late at (160, 120) was never followed: its frame has not come"
     assert told in " ".join(capsys.readouterr().err.split())
+
+
+def test_only_points_without_any_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["video", SCENE, "--only-points", "--no-video", "--tracks", "t.csv", *WORDS]) == 2
+    assert "--only-points shows points of your own only: name them with --points" in capsys.readouterr().err

@@ -40,6 +40,8 @@ def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet:
     """
     if config.output.poses is not None and config.input.reference is None:
         raise ConfigError("--poses tells where a reference picture is: name one with --reference")
+    if config.tracking.only_points and config.input.points is None:
+        raise ConfigError("--only-points shows points of your own only: name them with --points")
     jobs = plan_jobs(sources, config)
     inputs = [job.source for job in jobs]
     for job in jobs:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtime_kp.apps.live.keys import LiveState, add_region, click, press, snapshot
+from realtime_kp.apps.live.keys import LiveState, add_region, click, make_reference, press, snapshot
 from realtime_kp.keypoints import TrackedFrame, Tracks
 from realtime_kp.tracking import QueryPoint
 from tests.conftest import make_frame
@@ -95,6 +95,27 @@ def test_a_right_click_gives_up_the_nearest_point() -> None:
     nothing = click(STATE, (300, 300, True), frame)
     assert nothing.controls.removed == frozenset()
     assert "no point within 15 px" in nothing.notes(recording=False)
+
+
+def test_the_picture_or_the_last_region_of_it_becomes_the_reference() -> None:
+    frame = shown()
+    whole = make_reference(STATE, frame)
+    assert whole.controls.reference is not None
+    assert whole.controls.reference.size_wh == (640, 480)
+    assert not whole.controls.everywhere
+    two = add_region(add_region(STATE, (0, 0, 50, 50), (640, 480)), (100, 60, 300, 200), (640, 480))
+    part = make_reference(two, frame)
+    assert part.controls.reference is not None
+    np.testing.assert_array_equal(part.controls.reference.image_bgr, frame.frame.image_bgr[60:200, 100:300])
+    assert part.controls.everywhere
+    assert press(part, "b").controls.reference is press(part, "N").controls.reference is None
+
+
+def test_a_region_that_is_too_small_for_a_reference_is_told() -> None:
+    small = add_region(STATE, (0, 0, 20, 100), (640, 480))
+    state = make_reference(small, shown())
+    assert state.controls.reference is None
+    assert "is too small" in " ".join(state.notes(recording=False))
 
 
 def test_other_keys_change_nothing() -> None:
