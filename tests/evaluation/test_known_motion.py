@@ -72,13 +72,16 @@ def test_the_command_prints_a_column_a_tracker(
     rows = json.loads(Path("s.json").read_text())["rows"]
     assert {(row["tracker"], row["every"]) for row in rows} == {
         (tracker, every)
-        for tracker in ("hybrid", "flow", "descriptor", "nearest neighbours, no gate", "OpenCV KLT")
+        for tracker in (
+            *("hybrid", "flow", "descriptor", "nearest neighbours, no gate", "OpenCV KLT"),
+            *("own points", "own points, OpenCV KLT"),
+        )
         for every in (1, 6)
     }
     assert all(0 <= row["within_1px"] <= 1 for row in rows)
     assert all(row["losses"]["tracks"] > 0 for row in rows)
     printed = capsys.readouterr().out
-    for figure in ("steps ≤ 1 px", "TAP-Vid", "Jaccard", "ended though", "from outside"):
+    for figure in ("steps ≤ 1 px", "TAP-Vid", "Jaccard", "ended though", "from outside", "64 random points"):
         assert figure in printed
 
 
