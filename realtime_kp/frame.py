@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.errors import ArgumentError
+from realtime_kp.lens import Lens
 
 # `(H, W)`, 0 where there must be neither keypoints nor tracks.
 Mask = NDArray[np.uint8] | NDArray[np.bool_]
@@ -81,6 +82,7 @@ class Frame:
         damaged: Whether the decoder says that parts of it are wrong; no track starts in such a frame.
         mask: `(H, W) uint8` or `bool`; where it is 0 there are neither keypoints nor tracks. None masks
             nothing.
+        lens: The lens through which it was taken; None where it is not known.
     """
 
     index: int
@@ -91,6 +93,7 @@ class Frame:
     session: int = 0
     damaged: bool = False
     mask: Mask | None = None
+    lens: Lens | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.index, Integral) or self.index < 0:
@@ -99,6 +102,9 @@ class Frame:
             raise ArgumentError(f"a frame's time_s must be a finite number, got {self.time_s!r}")
         check_image(self.image_bgr)
         check_mask(self.mask, self.image_bgr)
+        if self.lens is not None and self.lens.size_wh != self.size_wh:
+            had, got = ("x".join(map(str, size)) for size in (self.lens.size_wh, self.size_wh))
+            raise ArgumentError(f"the lens of a frame of {got} must be of that size, got {had}")
 
     @property
     def size_wh(self) -> tuple[int, int]:

@@ -226,14 +226,21 @@ class ReferencePose:
     Attributes:
         visible: Whether it was found.
         inliers: Number of its patches that agree.
-        homography: `(3, 3) float64`, from pixels of the picture to pixels of the frame; None where not found.
+        homography: `(3, 3) float64`, from pixels of the picture to pixels of the frame, undistorted ones
+            where the frame has a lens; None where not found.
         corners_xy: `(4, 2) float32`, its corners in the frame, the top left one first, then clockwise.
+        rotation: `(3,) float64`, rotation vector (axis times angle, radians) from the picture to the camera;
+            None where lens or size of the picture are unknown. In both x points right, y down, z away from
+            the viewer, so that a picture seen from the front is not turned.
+        translation_m: `(3,) float64`, the middle of the picture in the frame of the camera, metres.
     """
 
     visible: bool
     inliers: int
     homography: NDArray[np.float64] | None = None
     corners_xy: FloatArray | None = None
+    rotation: NDArray[np.float64] | None = None
+    translation_m: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

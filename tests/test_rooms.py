@@ -15,6 +15,7 @@ import realtime_kp
 PACKAGE = Path(realtime_kp.__file__).parent
 ROOMS = (
     "errors",
+    "lens",
     "frame",
     "timing",
     "machine",

@@ -83,6 +83,7 @@ class Tables:
                 tracks,
                 with_lost=output.lost_tracks,
                 with_pictures=info is not None and info.still,
+                with_lens=self._config.input.camera is not None,
             )
             self._tracks = self._stack.enter_context(table)
             sinks.append(self._tracks)
@@ -91,7 +92,11 @@ class Tables:
             metadata = {"model": model.model, "revision": model.revision or "", "precision": model.precision}
             sinks.append(self._stack.enter_context(FeaturesSink(output.features, metadata)))
         if output.poses is not None:
-            poses = PosesSink(output.poses, None if self._resume is None else self._resume.poses)
+            poses = PosesSink(
+                output.poses,
+                None if self._resume is None else self._resume.poses,
+                metric=self._config.input.reference_size is not None,
+            )
             self._poses = self._stack.enter_context(poses)
             sinks.append(self._poses)
         if log is not None:

@@ -25,6 +25,11 @@ _ENTRY, _TIMES, _TRACKER = "run.json", "times.i64", "tracker"
 _FREE = frozenset(
     {"video.resume", "video.keep_every_s", "video.audio", "video.max_frames", "output.features"}
 )
+# What of the input decides where tracks are and what the tables hold.
+_INPUT = (
+    *("stream", "mask", "roi", "ignore", "range", "points"),
+    *("reference", "reference_size", "camera", "camera_name"),
+)
 _SECTIONS = ("superpoint", "tracking", "pipeline", "render", "output", "video")
 
 
@@ -75,6 +80,8 @@ def settings_of(job: Job) -> dict[str, Any]:
         for key, value in keys.items()
     }
     values = {name: value for name, value in values.items() if name not in _FREE}
+    inputs = job.config.to_dict(("input",))["input"]
+    values |= {f"input.{name}": inputs[name] for name in _INPUT}
     values["source"] = job.source
     if is_picture_spec(job.source):
         values["input.picture_fps"] = job.config.input.picture_fps

@@ -55,6 +55,15 @@ class InputConfig:
     reference: Annotated[Path | None, Parameter(name=["--reference", "reference"])] = None
     """Picture of something flat, such as a poster or a book cover, to find in the frames and outline."""
 
+    reference_size: Annotated[str | None, Parameter(name=["--reference-size", "reference-size"])] = None
+    """Width and height of the reference picture in metres, as 0.42x0.297; with --camera its pose is told."""
+
+    camera: Annotated[Path | None, Parameter(name=["--camera", "camera"])] = None
+    """File of the lens: YAML of OpenCV, ROS or Kalibr, cameras.txt of COLMAP; calibrate makes one."""
+
+    camera_name: Annotated[str | None, Parameter(name=["--camera-name", "camera-name"])] = None
+    """Which camera of the file, where it holds several, such as cam1 or 2."""
+
     ignore: Annotated[Literal["nothing", "overlays"], Parameter(name=["--ignore", "ignore"])] = "nothing"
     """nothing, or overlays: what stands still on the screen while the picture moves (logos, clocks)."""
 
@@ -63,6 +72,7 @@ class InputConfig:
 
     def __post_init__(self) -> None:
         number_as_text(self, "reconnect")
+        number_as_text(self, "camera_name")
         check_types(self)
         if self.camera_size is not None:
             parse_size(self.camera_size, "camera_size")
@@ -89,6 +99,11 @@ class InputConfig:
         good = self.roi is None or len(self.regions) == len(self.roi.split(";"))
         require(good, "roi must be X,Y,W,H in whole pixels, W and H above 0, such as 0,0,320,240", self.roi)
         require(
+            self.reference_size is None or self.reference_size_m is not None,
+            "reference_size must be width and height in metres, such as 0.42x0.297",
+            self.reference_size,
+        )
+        require(
             self.range is None or self.value_range is not None,
             "range must be two numbers such as 100,4095, the lower first",
             self.range,
@@ -99,6 +114,13 @@ class InputConfig:
         """`roi` as left, top, width and height, pixels; empty where it is not given, or is none."""
         boxes = [_BOX.fullmatch(text) for text in (self.roi or "").split(";")]
         return tuple((int(b[1]), int(b[2]), int(b[3]), int(b[4])) for b in boxes if b is not None)
+
+    @property
+    def reference_size_m(self) -> tuple[float, float] | None:
+        """`reference_size` as two numbers, metres; None where it is not given, or is none."""
+        found = re.fullmatch(r"\s*(\d*\.?\d+)\s*x\s*(\d*\.?\d+)\s*", self.reference_size or "")
+        size_m = None if found is None else (float(found[1]), float(found[2]))
+        return None if size_m is None or min(size_m) <= 0 else size_m
 
     @property
     def value_range(self) -> tuple[float, float] | None:

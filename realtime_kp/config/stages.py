@@ -209,6 +209,9 @@ class RenderConfig:
     trail_length: Annotated[int, Parameter(name=["--trail-length", "trail-length"])] = 20
     """Number of past positions in the drawn trail of a track."""
 
+    undistort: Annotated[bool, Parameter(name=["--undistort", "undistort"], negative="")] = False
+    """Show and write the picture straightened by the lens of --camera; tables keep pixels of the source."""
+
     def __post_init__(self) -> None:
         check_types(self)
         unknown = self.layers - set(LAYERS)

@@ -15,6 +15,7 @@ from realtime_kp.evaluation.track_accuracy import MAX_HIDDEN_FRAMES, TrackAccura
 from realtime_kp.evaluation.track_losses import TrackLosses, mean_losses, track_losses
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints
+from realtime_kp.lens import LensFile
 from realtime_kp.sources import DemoSpec, KnownScene
 
 CLIP_FRAMES = 90
@@ -65,6 +66,7 @@ def measure_known_motion(
     find: FindKeypoints,
     trackers: Mapping[str, Callable[[], PointTracker]],
     *,
+    lens: LensFile | None = None,
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[], None] = lambda: None,
 ) -> list[Row]:
@@ -74,6 +76,7 @@ def measure_known_motion(
         clips: Scenes.
         find: Detects the keypoints, once per frame for all trackers.
         trackers: Factories by name; each clip gets a new tracker.
+        lens: What the trackers know of the lens; None for nothing.
         stopped: Called before each clip; True ends the measurement early.
         progress: Called after each clip.
 
@@ -85,7 +88,7 @@ def measure_known_motion(
         for clip in clips:
             if stopped():
                 break
-            for key, run in _run_clip(clip, find, trackers).items():
+            for key, run in _run_clip(clip, find, trackers, lens).items():
                 runs.setdefault(key, []).append(run)
             progress()
     rows = []
@@ -119,20 +122,24 @@ class _Run:
 
 
 def _run_clip(
-    clip: DemoSpec, find: FindKeypoints, trackers: Mapping[str, Callable[[], PointTracker]]
+    clip: DemoSpec,
+    find: FindKeypoints,
+    trackers: Mapping[str, Callable[[], PointTracker]],
+    lens_file: LensFile | None,
 ) -> dict[tuple[int, str], _Run]:
     scene = clip.scene()
     images = [scene.render(number * clip.every) for number in range(clip.frames or CLIP_FRAMES)]
     # Keypoints are detected first: between inferences, trackers would share cores with idle threads of the
     # network.
     keypoints = [find(image) for image in images]
+    lens = None if lens_file is None else lens_file.of_size(scene.size_wh)
     runs = {}
     for every in STEPS:
         for name, make in trackers.items():
             step = every * clip.every
             run = runs[every, name] = _Run(make(), TrackRecord(scene, step), scene, step)
             for index, number in enumerate(range(0, len(images), every)):
-                run.show(Frame(index, number / 30, 0.0, images[number]), keypoints[number])
+                run.show(Frame(index, number / 30, 0.0, images[number], lens=lens), keypoints[number])
     return runs
 
 

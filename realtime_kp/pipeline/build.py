@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from realtime_kp.config import AppConfig, SuperPointConfig
+from realtime_kp.config import AppConfig, InputConfig, SuperPointConfig
 from realtime_kp.errors import ArgumentError, ConfigError
 from realtime_kp.features import Extractor, MemoryFallbackExtractor, ModelSelectingExtractor, SuperPoint
 from realtime_kp.pipeline.channel import Policy
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.pipeline import Pipeline
 from realtime_kp.reference import ReferencePicture
-from realtime_kp.sources import FrameSource, Regions, read_picture
+from realtime_kp.sources import FrameSource, KnownLens, Regions, read_picture
 from realtime_kp.tracking import Tracker, read_query_points
 
 # Rings of detections that are old by less than this are drawn where the tracks beside them have gone.
@@ -61,6 +61,9 @@ def build_pipeline(
         # flight.
         return SuperPoint(superpoint, latency=policy != "block")
 
+    lens = KnownLens.of(config.input)
+    if config.render.undistort and lens is None:
+        raise ConfigError("--undistort straightens what a lens bends: name the lens with --camera")
     superpoint = extractor(config.superpoint)
     if config.superpoint.device != "cpu":
         on_cpu = replace(config.superpoint, device="cpu", engine="auto", precision="auto")
@@ -88,15 +91,20 @@ def build_pipeline(
         skip=skip,
         keep_state_s=keep_state_s,
         regions=Regions(config.input),
-        reference=_reference(config.input.reference),
+        reference=_reference(config.input),
+        lens=lens,
     )
 
 
-def _reference(file: Path | None) -> ReferencePicture | None:
-    if file is None:
+def _reference(config: InputConfig) -> ReferencePicture | None:
+    if config.reference_size is not None and (config.camera is None or config.reference is None):
+        raise ConfigError("--reference-size tells distances: give --reference and --camera with it")
+    if config.reference is None:
         return None
     try:
-        return ReferencePicture(read_picture(file), file.name)
+        return ReferencePicture(
+            read_picture(config.reference), config.reference.name, config.reference_size_m
+        )
     except ArgumentError as exc:
         raise ConfigError(str(exc)) from exc
 

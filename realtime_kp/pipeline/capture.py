@@ -13,7 +13,7 @@ from realtime_kp.pipeline.distributor import Distributor
 from realtime_kp.pipeline.early_frames import kept_until_ready
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Captured, Shared
-from realtime_kp.sources import FrameSource, Regions, SourceInfo
+from realtime_kp.sources import FrameSource, KnownLens, Regions, SourceInfo
 
 _MIN_PAUSE_S = 0.005
 
@@ -30,6 +30,7 @@ class CaptureWorker:
         max_frames: Stop before the frame with this index; None reads to the end.
         skip: Number of leading frames to skip.
         regions: Gives the frames their masks; None masks nothing.
+        lens: Gives the frames their lens; None where it is unknown.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class CaptureWorker:
         max_frames: int | None = None,
         skip: int = 0,
         regions: Regions | None = None,
+        lens: KnownLens | None = None,
     ) -> None:
         self._regions = regions
+        self._lens = lens
         self._source = source
         self._out = out
         self._shared = shared
@@ -122,6 +125,8 @@ class CaptureWorker:
                 if self._regions is not None:
                     controls = self._shared.controls
                     frame = frame if controls.everywhere else self._regions.on(frame, controls.regions)
+                if self._lens is not None:
+                    frame = self._lens.on(frame)
                 self._shared.read += 1
                 yield frame, started_s, grab_ms
                 next_index = index + 1

@@ -23,7 +23,7 @@ from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Shared, start_thread
 from realtime_kp.pipeline.tracking import TrackingWorker
 from realtime_kp.reference import ReferencePicture
-from realtime_kp.sources import FrameSource, Regions, ReturningSource, SourceInfo
+from realtime_kp.sources import FrameSource, KnownLens, Regions, ReturningSource, SourceInfo
 from realtime_kp.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class Pipeline:
             in another run; None never.
         regions: Gives the frames their masks; None masks nothing.
         reference: The reference picture to look for at first; None for none.
+        lens: Gives the frames their lens; None where it is unknown.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Pipeline:
         keep_state_s: float | None = None,
         regions: Regions | None = None,
         reference: ReferencePicture | None = None,
+        lens: KnownLens | None = None,
     ) -> None:
         self._superpoint = superpoint
         self._tracker = tracker
@@ -109,7 +111,7 @@ class Pipeline:
             self._frames.to_network, self._frames.to_tracker, self._frames.detected, self._results
         )
         self._capture = CaptureWorker(
-            source, self._frames, self._shared, pacer, loop, max_frames, skip, regions
+            source, self._frames, self._shared, pacer, loop, max_frames, skip, regions, lens
         )
         self._inference = InferenceWorker(
             superpoint, self._frames, self._shared, batch if policy == "block" else 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, ReferencePose, Tracks
+from realtime_kp.lens import Lens
 from realtime_kp.reference.picture import FloatArray, Homography, ReferencePatches, ReferencePicture, outline
+from realtime_kp.reference.pose import pose_of
 from realtime_kp.reference.views import DescribedReference
 from realtime_kp.tracking.matching import distance_to_similarity, mutual_nearest_neighbours
-from realtime_kp.tracking.motion import estimate_motion
+from realtime_kp.tracking.motion import estimate_motion, undistorted
 from realtime_kp.tracking.usac import usac_fit
 
 _MATCH_DISTANCE = 0.7
@@ -34,7 +36,7 @@ _SMALLEST_AREA = 0.0005  # of the frame
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """Where the tracks were in a frame."""
+    """Where the tracks were in a frame, undistorted."""
 
     index: int
     ids: NDArray[np.int64]
@@ -47,7 +49,8 @@ class ReferenceFinder:
     In a detection it is found by descriptors that agree on one homography (MAGSAC). From frame to frame its
     homography is carried on by the tracks around it; in every frame 160 patches of the picture are aligned
     where that puts them, and the homography is fitted to them: it does not drift, and is exact to a fraction
-    of a pixel. What the patches do not confirm is not reported.
+    of a pixel. What the patches do not confirm is not reported. Where frames have a lens, all of it is done
+    with undistorted positions.
     """
 
     def __init__(self) -> None:
@@ -56,6 +59,7 @@ class ReferenceFinder:
         self._homography: Homography | None = None
         self._unseen = 0
         self._history: deque[_Past] = deque(maxlen=_HISTORY)
+        self._lens: Lens | None = None
 
     def use(self, reference: DescribedReference | None) -> None:
         """Look for this reference picture from now on; None looks for none."""
@@ -77,7 +81,8 @@ class ReferenceFinder:
             Where it is; None without a reference picture.
         """
         shown = tracks.seen_confirmed
-        now = _Past(frame.index, shown.ids, shown.xy)
+        self._lens = frame.lens
+        now = _Past(frame.index, shown.ids, *undistorted(frame.lens, shown.xy))
         if self._history and frame.index <= self._history[-1].index:
             self._history.clear()
             self._homography = None
@@ -100,9 +105,10 @@ class ReferenceFinder:
             return ReferencePose(False, 0)
         self._homography, count = found
         self._unseen = 0
-        return ReferencePose(
-            True, count, self._homography, outline(self._homography, self._reference.picture)
-        )
+        corners_xy = outline(self._homography, self._reference.picture)
+        rotation, translation_m = pose_of(self._reference.picture, corners_xy, frame.lens)
+        shown_xy = corners_xy if frame.lens is None else frame.lens.distort(corners_xy)
+        return ReferencePose(True, count, self._homography, shown_xy, rotation, translation_m)
 
     def _carried(self, homography: Homography, before: _Past | None, now: _Past) -> Homography:
         """The homography of a past frame, carried on by the tracks at and around the picture."""
@@ -126,7 +132,8 @@ class ReferenceFinder:
         index = now.index if detection.frame_index is None else detection.frame_index
         past = next((one for one in self._history if one.index == index), None)
         assert self._reference is not None
-        matched = match_views(self._reference, detection)
+        (xy,) = undistorted(self._lens, detection.xy)
+        matched = match_views(self._reference, replace(detection, xy=xy))
         if matched is None:
             return None
         return self._confirmed(self._carried(matched, past, now), values, _SHRUNK)
@@ -167,7 +174,10 @@ class ReferenceFinder:
             return None
         min_correlation, max_shift_px, residual_px = limits
         small, shrinking = _smaller(values, factor)
-        xy, there, tried = self._patches.aligned(shrinking @ homography, small, min_correlation, max_shift_px)
+        lens = None if self._lens is None else self._lens.stretched((small.shape[1], small.shape[0]))
+        xy, there, tried = self._patches.aligned(
+            shrinking @ homography, small, min_correlation, max_shift_px, lens
+        )
         if len(xy) < _MIN_FOUND:
             return None
         fitted, inliers = usac_fit(

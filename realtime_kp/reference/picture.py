@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from realtime_kp.errors import ArgumentError
 from realtime_kp.frame import check_image
+from realtime_kp.lens import Lens
 from realtime_kp.tracking.key_patches import cut_patches
-from realtime_kp.tracking.motion import GlobalMotion, warp
+from realtime_kp.tracking.motion import GlobalMotion, undistorted, warp
 from realtime_kp.tracking.patch_pool import PatchPool
 from realtime_kp.tracking.patch_sampling import REACH_PX, min_eigenvalue
 
@@ -35,10 +36,12 @@ class ReferencePicture:
     Attributes:
         image_bgr: `(H, W, 3) uint8`, the picture alone, without what is around it.
         name: Its name, for messages.
+        size_m: Its width and height, metres; None where unknown.
     """
 
     image_bgr: NDArray[np.uint8]
     name: str
+    size_m: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         check_image(self.image_bgr)
@@ -82,19 +85,25 @@ class ReferencePatches:
                 self._levels.append(level)
 
     def aligned(
-        self, homography: Homography, values: FloatArray, min_correlation: float, max_shift_px: float
+        self,
+        homography: Homography,
+        values: FloatArray,
+        min_correlation: float,
+        max_shift_px: float,
+        lens: Lens | None = None,
     ) -> tuple[FloatArray, FloatArray, int]:
         """Align the patches in a frame, from where a homography puts them.
 
         Args:
-            homography: From pixels of the picture to pixels of the frame.
+            homography: From pixels of the picture to undistorted pixels of the frame.
             values: `(H, W) float32`, the frame.
             min_correlation: Smallest normalised cross-correlation with the picture.
             max_shift_px: Largest distance from where the homography puts a patch.
+            lens: The lens of the frame; None where pixels are undistorted.
 
         Returns:
-            `(N, 2)` positions in the picture and in the frame of those that were found, and how many lie
-            within the frame.
+            `(N, 2)` positions in the picture, and undistorted ones in the frame, of those that were found,
+            and how many lie within the frame.
         """
         motion = GlobalMotion(homography, 1.0, 1.0)
         none = np.zeros((0, 2), np.float32)
@@ -104,16 +113,20 @@ class ReferencePatches:
         # Patches that are larger than the frame shows them are exact; those that are smaller are not.
         fine = [one for one in self._levels if one.scale >= _LEAST_FINENESS * magnification]
         level = fine[-1] if fine else self._levels[0]
-        start_xy = motion.apply(level.xy)
+        there_xy = motion.apply(level.xy)
+        start_xy = there_xy if lens is None else lens.distort(there_xy)
         limit = np.array(values.shape[::-1]) - 1 - REACH_PX
         inside = np.flatnonzero(((start_xy >= REACH_PX) & (start_xy <= limit)).all(axis=1))
         if len(inside) == 0:
             return none, none, 0
         affine = motion.jacobian(level.xy[inside]) / np.float32(level.scale)
+        if lens is not None:
+            affine = np.matmul(lens.distortion_jacobian(there_xy[inside]), affine)
         xy, correlation = level.pool.align(values, level.slots[inside], start_xy[inside], affine)
         good = correlation >= min_correlation
         good &= np.linalg.norm(xy - start_xy[inside], axis=1) <= max_shift_px
-        return level.xy[inside[good]], xy[good], len(inside)
+        (found,) = undistorted(lens, xy[good])
+        return level.xy[inside[good]], found, len(inside)
 
 
 class _Level:
@@ -143,5 +156,5 @@ class _Level:
 
 
 def outline(homography: Homography, picture: ReferencePicture) -> FloatArray:
-    """`(4, 2)`: corners of the picture in the frame, from the top left one clockwise."""
+    """`(4, 2)`: corners of the picture in the frame, undistorted, from the top left one clockwise."""
     return warp(homography, picture.corners_xy)

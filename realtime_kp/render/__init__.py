@@ -2,10 +2,12 @@
 
 from realtime_kp.render.hud import HELP_LINES, HudInfo, draw_banner, draw_help, waiting_picture
 from realtime_kp.render.overlay import draw_drag, draw_regions, render
+from realtime_kp.render.straighten import Straightener
 
 __all__ = [
     "HELP_LINES",
     "HudInfo",
+    "Straightener",
     "draw_banner",
     "draw_drag",
     "draw_help",

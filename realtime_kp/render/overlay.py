@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.config import Box
 from realtime_kp.keypoints import Keypoints, TrackedFrame, Tracks
+from realtime_kp.lens import StraightView
 from realtime_kp.render.colours import colour_numbers, id_palette, score_colours
 from realtime_kp.render.dots import draw_dots
 from realtime_kp.render.hud import HudInfo, draw_hud
@@ -22,6 +23,7 @@ _FIXED = 1 << _SHIFT
 _OUTLINE = (80, 220, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FARTHEST_LABEL = 1e5
+_BENT_POINTS = 17
 _FARTHEST = 2**26  # OpenCV's fixed point must not overflow
 
 
@@ -108,11 +110,36 @@ def draw_outline(image: Image, corners_xy: NDArray[np.float32]) -> None:
     draw_dots(image, corners_xy[:1], np.array([_OUTLINE], np.uint8), 5 * scale)
 
 
-def draw_regions(image: Image, regions: tuple[Box, ...], *, mirror: bool = False) -> None:
-    """Outline regions: left, top, width and height, pixels of the frame before it was mirrored."""
+def draw_regions(
+    image: Image, regions: tuple[Box, ...], *, mirror: bool = False, view: StraightView | None = None
+) -> None:
+    """Outline regions: left, top, width and height, pixels of the frame before it was mirrored.
+
+    Args:
+        image: Is drawn on.
+        regions: The regions.
+        mirror: Whether it is flipped left to right.
+        view: How the frame was straightened; None where it was not.
+    """
     for left, top, width, height in regions:
+        if view is not None:
+            _draw_bent(image, (left, top, width, height), view, mirror=mirror)
+            continue
         left = image.shape[1] - left - width if mirror else left
         _outline(image, (left, top), (left + width - 1, top + height - 1))
+
+
+def _draw_bent(image: Image, region: Box, view: StraightView, *, mirror: bool) -> None:
+    left, top, width, height = region
+    unit = np.linspace(0, 1, _BENT_POINTS)
+    sides = [(unit, 0 * unit), (0 * unit + 1, unit), (1 - unit, 0 * unit + 1), (0 * unit, 1 - unit)]
+    edge = np.concatenate([np.stack(side, axis=1) for side in sides])
+    xy = view.from_source(edge * (width - 1, height - 1) + (left, top))
+    if mirror:
+        xy[:, 0] = image.shape[1] - 1 - xy[:, 0]
+    points = np.clip(np.rint(xy * _FIXED), -_FARTHEST, _FARTHEST).astype(np.int32)
+    for colour, thickness in ((0, 3), (255, 1)):
+        cv2.polylines(image, [points], True, (colour,) * 3, thickness, cv2.LINE_AA, _SHIFT)
 
 
 def draw_drag(image: Image, drag: tuple[int, int, int, int]) -> None:

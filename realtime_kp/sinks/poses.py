@@ -13,8 +13,9 @@ from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.sinks.table_file import Column, TableFile
 
 _FLAG = "--poses"
-# Row by row: h11 h12 h13 h21 ... h33, from pixels of the picture to pixels of the frame, h33 = 1; then the
-# corners of the picture from the top left one clockwise. Empty where the picture was not found.
+# Row by row: h11 h12 h13 h21 ... h33, from pixels of the picture to pixels of the frame (undistorted ones
+# where the lens is known), h33 = 1; then the corners of the picture in the frame from the top left one
+# clockwise. Empty where the picture was not found.
 POSE_COLUMNS = (
     Column("frame", "int64"),
     Column("time_s", "float64", ".6f"),
@@ -22,6 +23,11 @@ POSE_COLUMNS = (
     Column("inliers", "int64"),
     *(Column(f"h{row}{column}", "float64", ".9g") for row in (1, 2, 3) for column in (1, 2, 3)),
     *(Column(f"{axis}{corner}", "float64", ".3f") for corner in (1, 2, 3, 4) for axis in "xy"),
+)
+# Of a picture of known size seen through a known lens: rotation vector, and the middle of the picture.
+METRIC_COLUMNS = (
+    *(Column(name, "float64", ".6f") for name in ("rx", "ry", "rz")),
+    *(Column(name, "float64", ".6f") for name in ("tx_m", "ty_m", "tz_m")),
 )
 
 
@@ -31,13 +37,17 @@ class PosesSink:
     Args:
         path: `.csv`, `.jsonl` or `.parquet`; see `TableFile`.
         resume: Size in bytes, from `mark`, after which the file of an earlier run is continued.
+        metric: Add columns with rotation and translation.
 
     Raises:
         ConfigError: The suffix is unknown, or pyarrow is missing.
     """
 
-    def __init__(self, path: Path, resume: int | None = None) -> None:
-        self._table = TableFile(path, POSE_COLUMNS, resume, _FLAG)
+    def __init__(self, path: Path, resume: int | None = None, *, metric: bool = False) -> None:
+        self._table = TableFile(
+            path, (*POSE_COLUMNS, *METRIC_COLUMNS) if metric else POSE_COLUMNS, resume, _FLAG
+        )
+        self._metric = metric
 
     def __enter__(self) -> Self:
         self._table.__enter__()
@@ -63,7 +73,7 @@ class PosesSink:
         Raises:
             SinkError: The file cannot be written.
         """
-        self._table.add([pose_row(tracked)])
+        self._table.add([(*pose_row(tracked), *(metric_values(tracked) if self._metric else ()))])
 
 
 def pose_row(tracked: TrackedFrame) -> tuple[Any, ...]:
@@ -81,3 +91,11 @@ def pose_row(tracked: TrackedFrame) -> tuple[Any, ...]:
         *numbers,
         *pose.corners_xy.astype(np.float64).round(3).ravel().tolist(),
     )
+
+
+def metric_values(tracked: TrackedFrame) -> tuple[float | None, ...]:
+    """Values of `METRIC_COLUMNS` for one frame: radians and metres."""
+    pose = tracked.reference
+    if pose is None or pose.rotation is None or pose.translation_m is None:
+        return (None,) * len(METRIC_COLUMNS)
+    return tuple(np.concatenate([pose.rotation, pose.translation_m]).round(6).tolist())

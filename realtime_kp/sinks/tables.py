@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.keypoints import TrackedFrame, TrackState
+from realtime_kp.lens import Lens
 from realtime_kp.sinks.table_file import Column, TableFile
 
 # Positions are source pixels, predicted where a track is lost; `score` is that of the last detection,
@@ -29,10 +30,12 @@ COLUMNS = (
     Column("label", "string"),
 )
 PICTURE_COLUMN = Column("picture", "string")
+# Undistorted, normalised image coordinates of x, y as written, where the lens is known.
+LENS_COLUMNS = (Column("x_n", "float64", ".9f"), Column("y_n", "float64", ".9f"))
 
 
 def track_rows(
-    tracked: TrackedFrame, *, with_lost: bool = False, with_picture: bool = False
+    tracked: TrackedFrame, *, with_lost: bool = False, with_picture: bool = False, with_lens: bool = False
 ) -> list[tuple[Any, ...]]:
     """The rows of one frame, by ascending id: confirmed tracks that were seen in it.
 
@@ -40,17 +43,20 @@ def track_rows(
         tracked: The frame.
         with_lost: Lost tracks too, where they are predicted.
         with_picture: Add the file of the frame.
+        with_lens: Add undistorted, normalised image coordinates; None where the lens tells none.
 
     Returns:
-        Values of `COLUMNS`.
+        Values of `COLUMNS`, then of those that are added.
     """
     every = tracked.tracks
     seen = (every.states == TrackState.CONFIRMED) & every.seen
     tracks = every.where(seen | (with_lost & (every.states == TrackState.LOST)))
     frame, time_s = tracked.frame.index, round(tracked.frame.time_s, 6)
+    xy = tracks.xy.astype(np.float64).round(3)
+    lens_values = _normalised(xy, tracked.frame.lens) if with_lens else [()] * len(xy)
     columns = (
         tracks.ids,
-        tracks.xy.astype(np.float64).round(3),
+        xy,
         tracks.scores.astype(np.float64).round(5),
         tracks.lengths,
         tracks.sigma_px.astype(np.float64).round(3),
@@ -64,12 +70,20 @@ def track_rows(
             None if math.isnan(sigma_px) else sigma_px,
             TrackState(state).name.lower(),
             tracks.labels.get(track_id, ""),
+            *normalised,
             *picture,
         )
-        for track_id, (x, y), score, length, sigma_px, state in zip(
-            *(column.tolist() for column in columns), strict=True
+        for track_id, (x, y), score, length, sigma_px, state, normalised in zip(
+            *(column.tolist() for column in columns), lens_values, strict=True
         )
     ]
+
+
+def _normalised(xy: NDArray[np.float64], lens: Lens | None) -> list[tuple[float | None, ...]]:
+    if lens is None:
+        return [(None, None)] * len(xy)
+    rounded = lens.normalised(xy).round(9).tolist()
+    return [tuple(None if math.isnan(value) else value for value in pair) for pair in rounded]
 
 
 class TracksTableSink:
@@ -80,6 +94,7 @@ class TracksTableSink:
         resume: Size in bytes, from `mark`, after which the file of an earlier run is continued.
         with_lost: Write lost tracks too, where they are predicted.
         with_pictures: Add a column with the file of each frame, for sets of pictures.
+        with_lens: Add columns with undistorted, normalised image coordinates.
 
     Raises:
         ConfigError: The suffix is unknown, or pyarrow is missing.
@@ -92,9 +107,12 @@ class TracksTableSink:
         *,
         with_lost: bool = False,
         with_pictures: bool = False,
+        with_lens: bool = False,
     ) -> None:
-        self._table = TableFile(path, (*COLUMNS, PICTURE_COLUMN) if with_pictures else COLUMNS, resume)
+        lens, pictures = LENS_COLUMNS if with_lens else (), (PICTURE_COLUMN,) if with_pictures else ()
+        self._table = TableFile(path, (*COLUMNS, *lens, *pictures), resume)
         self._with_lost = with_lost
+        self._with_lens = with_lens
         self._with_pictures = with_pictures
 
     def __enter__(self) -> Self:
@@ -121,7 +139,13 @@ class TracksTableSink:
         Raises:
             SinkError: The file cannot be written.
         """
-        self._table.add(track_rows(tracked, with_lost=self._with_lost, with_picture=self._with_pictures))
+        rows = track_rows(
+            tracked,
+            with_lost=self._with_lost,
+            with_picture=self._with_pictures,
+            with_lens=self._with_lens,
+        )
+        self._table.add(rows)
 
 
 def write_track_rows(path: Path, tracked: TrackedFrame) -> None:
@@ -131,5 +155,5 @@ def write_track_rows(path: Path, tracked: TrackedFrame) -> None:
         ConfigError: The suffix is unknown.
         SinkError: The file system refuses.
     """
-    with TracksTableSink(path) as sink:
+    with TracksTableSink(path, with_lens=tracked.frame.lens is not None) as sink:
         sink.write(None, tracked)

@@ -11,6 +11,7 @@ from realtime_kp.sources.camera import CameraSource
 from realtime_kp.sources.container import display_name
 from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec, is_demo_spec
 from realtime_kp.sources.fake_camera import FakeCamera
+from realtime_kp.sources.known_lens import KnownLens
 from realtime_kp.sources.moving_picture import MovingPictureSource
 from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, read_picture
 from realtime_kp.sources.pictures import PicturesSource, list_pictures
@@ -35,6 +36,7 @@ __all__ = [
     "DemoSpec",
     "FakeCamera",
     "FrameSource",
+    "KnownLens",
     "KnownScene",
     "MovingPictureSource",
     "PicturesSource",

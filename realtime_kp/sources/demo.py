@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,7 +14,9 @@ from urllib.parse import parse_qsl, unquote
 from realtime_kp.config import parse_size
 from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.frame import Frame
+from realtime_kp.lens import read_lens
 from realtime_kp.sources.base import KnownScene, SourceInfo
+from realtime_kp.sources.lens_scene import LensScene
 from realtime_kp.sources.picture_file import read_picture
 from realtime_kp.sources.procedural import procedural_picture
 from realtime_kp.sources.room import ROOM_MOTIONS, RoomMotion, RoomScene
@@ -22,7 +24,7 @@ from realtime_kp.sources.scene import MOTIONS, Motion, Scene
 
 DEMO_FRAMES = 300
 DEMO_FPS = 30.0
-_OPTIONS = ("motion", "occluder", "flicker", "rolling", "blur", "every", "seed", "size", "frames")
+_OPTIONS = ("motion", "occluder", "flicker", "rolling", "blur", "every", "seed", "size", "frames", "lens")
 _ROOM = "room"
 
 
@@ -50,6 +52,7 @@ class DemoSpec:
         seed: Seed of motion, noise and procedural picture.
         size_wh: Width and height of the frames.
         frames: Number of frames; None where the command decides.
+        lens: File of a lens through which it is seen; None sees it undistorted.
     """
 
     picture: Path | None = None
@@ -62,6 +65,7 @@ class DemoSpec:
     seed: int = 0
     size_wh: tuple[int, int] = (640, 480)
     frames: int | None = None
+    lens: Path | None = None
 
     @classmethod
     def parse(cls, spec: str) -> DemoSpec:
@@ -92,6 +96,7 @@ class DemoSpec:
             seed=_whole(values.get("seed", "0"), "seed", least=0),
             size_wh=parse_size(values.get("size", "640x480"), "demo's size"),
             frames=None if frames is None else _whole(frames, "frames", least=1),
+            lens=Path(values["lens"]) if values.get("lens") else None,
         )
 
     def scene(self) -> KnownScene:
@@ -99,7 +104,11 @@ class DemoSpec:
 
         Raises:
             SourceError: The picture cannot be read.
+            ConfigError: The lens cannot be read, is too wide, or is for frames of another aspect.
         """
+        if self.lens is not None:
+            lens = read_lens(self.lens, size_wh=self.size_wh)
+            return LensScene(lens, lambda size_wh: replace(self, lens=None, size_wh=size_wh).scene())
         photograph = None if self.picture is None else read_picture(self.picture)
         if self.motion in ROOM_MOTIONS:
             return RoomScene(

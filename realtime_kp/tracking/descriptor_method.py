@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from realtime_kp.config import TrackingConfig
 from realtime_kp.frame import Frame, masked_out
 from realtime_kp.keypoints import Keypoints, Tracks, TrackState
+from realtime_kp.lens import Lens
 from realtime_kp.tracking.association import TIGHT_PX, associate, rounds
 from realtime_kp.tracking.matching import (
     Pairs,
@@ -57,7 +58,7 @@ class DescriptorMethod:
             self._table = self._new_tracks(np.zeros(0, np.int64), empty)
         if keypoints.descriptors.shape[1] != self._table.descriptors.shape[1]:
             self._take_descriptors(self._table, keypoints)
-        self._detect(self._table, keypoints, elapsed, max(frame.size_wh))
+        self._detect(self._table, keypoints, elapsed, frame)
         self._since_detection = 0
         self._end(self._table, ~masked_out(frame.mask, self._table.xy))
         return self._table.snapshot()
@@ -88,12 +89,12 @@ class DescriptorMethod:
         table.push_trails()
         return table.snapshot()
 
-    def _detect(self, table: DescriptorTable, keypoints: Keypoints, elapsed: int, long_side_px: int) -> None:
-        motion = self._global_motion(table, keypoints)
+    def _detect(self, table: DescriptorTable, keypoints: Keypoints, elapsed: int, frame: Frame) -> None:
+        motion = self._global_motion(table, keypoints, frame.lens)
         moved = self._move(table, motion)
         predicted_xy = moved + table.residual_motion * np.float32(self._since_detection)
         spread_px = None if motion is None else motion.spread_px
-        pairs = associate(table, predicted_xy, keypoints, rounds(self._config, long_side_px, spread_px))
+        pairs = associate(table, predicted_xy, keypoints, rounds(self._config, max(frame.size_wh), spread_px))
         self._update_tracks(table, moved, predicted_xy, pairs, keypoints, elapsed)
         self._end_old(table)
         free = np.ones(len(keypoints), np.bool_)
@@ -111,7 +112,9 @@ class DescriptorMethod:
         best = mutual_best(pairs, -np.linalg.norm(gap, axis=1))
         table.descriptors[known[pairs.a[best]]] = keypoints.descriptors[pairs.b[best]]
 
-    def _global_motion(self, table: DescriptorTable, keypoints: Keypoints) -> GlobalMotion | None:
+    def _global_motion(
+        self, table: DescriptorTable, keypoints: Keypoints, lens: Lens | None
+    ) -> GlobalMotion | None:
         """The motion on which most pairs of tracks and keypoints agree, matched by descriptor alone."""
         known = np.flatnonzero(table.states != TrackState.LOST)
         if len(known) > _MOTION_POINTS:
@@ -121,7 +124,7 @@ class DescriptorMethod:
             keypoints.descriptors[:_MOTION_POINTS].astype(np.float32, copy=False),
             distance_to_similarity(self._config.match_threshold),
         )
-        return estimate_motion(table.anchor_xy[known[pairs.a]], keypoints.xy[pairs.b])
+        return estimate_motion(table.anchor_xy[known[pairs.a]], keypoints.xy[pairs.b], lens=lens)
 
     def _move(self, table: DescriptorTable, motion: GlobalMotion | None) -> FloatArray:
         """Positions predicted by the global motion alone; without one, by the last velocity."""

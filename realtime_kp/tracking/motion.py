@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.lens import Lens
 from realtime_kp.tracking.usac import usac_fit
 
 FloatArray = NDArray[np.float32]
@@ -32,15 +33,26 @@ class GlobalMotion:
         inlier_share: Share of the pairs that are inliers.
         epipole: `(3,) float64`, homogeneous pixels, by which a point moves per unit of inverse depth; None
             where the scene is taken for flat. See `realtime_kp.tracking.parallax`.
+        lens: Homography and epipole are those of the undistorted pixels of this lens, while positions that
+            are mapped are pixels of the source. None where both are the same.
     """
 
     matrix: NDArray[np.float64]
     spread_px: float
     inlier_share: float
     epipole: NDArray[np.float64] | None = None
+    lens: Lens | None = None
+
+    @property
+    def undistorted(self) -> GlobalMotion:
+        """The same motion of undistorted pixels."""
+        return self if self.lens is None else replace(self, lens=None)
 
     def apply(self, xy: FloatArray, inverse_depths: FloatArray | None = None) -> FloatArray:
         """Map positions `(N, 2)` with inverse depths `(N,)` to the other frame."""
+        if self.lens is not None:
+            there = self.undistorted.apply(self.lens.undistort(xy), inverse_depths)
+            return self.lens.distort(there)
         if self.epipole is None or inverse_depths is None:
             return warp(self.matrix, xy)
         mapped = xy @ self.matrix[:2, :2].T + self.matrix[:2, 2] + inverse_depths[:, None] * self.epipole[:2]
@@ -55,11 +67,13 @@ class GlobalMotion:
         Args:
             xy: `(N, 2)`, positions.
             inverse_depths: `(N,)`; None for a flat scene.
-            slopes: `(N, 2)`, change of the inverse depth per pixel on the surface; None for none.
+            slopes: `(N, 2)`, change of the inverse depth per undistorted pixel on the surface; None for none.
 
         Returns:
             `(N, 2, 2)`.
         """
+        if self.lens is not None:
+            return self._through_lens(self.lens, xy, inverse_depths, slopes)
         m, e = self.matrix, self.epipole
         if e is not None and inverse_depths is not None:
             there, (_, depth) = self.apply(xy, inverse_depths), self.depth_scales(xy, inverse_depths)
@@ -72,8 +86,20 @@ class GlobalMotion:
         mapped = (xy @ m[:2, :2].T + m[:2, 2]) / depth[:, None]
         return np.asarray((m[:2, :2] - mapped[:, :, None] * m[2, :2]) / depth[:, None, None], np.float32)
 
+    def _through_lens(
+        self, lens: Lens, xy: FloatArray, inverse_depths: FloatArray | None, slopes: FloatArray | None
+    ) -> FloatArray:
+        straight, motion = lens.undistort(xy), self.undistorted
+        there = motion.apply(straight, inverse_depths)
+        inner = motion.jacobian(straight, inverse_depths, slopes)
+        through = lens.distortion_jacobian(there) @ inner @ lens.undistortion_jacobian(straight)
+        return np.asarray(through, np.float32)
+
     def depth_scales(self, xy: FloatArray, inverse_depths: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """How depths change: `(N,)` on the reference plane, and `(N,)` at the points, at least 0.5."""
+        """How depths change: `(N,)` on the reference plane, and `(N,)` at the points, at least 0.5.
+
+        Positions `(N, 2)` are undistorted, here and in `parallax`.
+        """
         plane = xy @ self.matrix[2, :2] + self.matrix[2, 2]
         rise = 0.0 if self.epipole is None else inverse_depths * self.epipole[2]
         return np.asarray(plane, np.float32), np.maximum(plane + rise, _LEAST_SCALE).astype(np.float32)
@@ -97,19 +123,28 @@ def warp(matrix: NDArray[np.float64], xy: FloatArray) -> FloatArray:
     return np.where(sound, mapped[:, :2] / np.where(sound, depth, 1), xy).astype(np.float32)
 
 
-def estimate_motion(before: FloatArray, after: FloatArray, seed: int = 0) -> GlobalMotion | None:
+def undistorted(lens: Lens | None, *positions: FloatArray) -> tuple[FloatArray, ...]:
+    """Undistorted pixels of several sets of positions `(N, 2)`; as they are without a lens."""
+    return positions if lens is None else tuple(lens.undistort(xy) for xy in positions)
+
+
+def estimate_motion(
+    before: FloatArray, after: FloatArray, seed: int = 0, lens: Lens | None = None
+) -> GlobalMotion | None:
     """Fit the motion that most pairs agree on: a homography (MAGSAC), or an affine map where few agree.
 
     Args:
         before: `(N, 2)`, positions in the earlier frame.
         after: `(N, 2)`, positions of the same points in the later frame.
         seed: Seed of the random samples; equal seeds give equal results.
+        lens: The lens through which both were seen.
 
     Returns:
         The motion, or None where the pairs do not agree on one.
     """
     if len(before) < _MIN_PAIRS:
         return None
+    before, after = undistorted(lens, before, after)
     matrix, inliers = _homography(before, after, seed)
     if matrix is None or inliers.sum() < max(_HOMOGRAPHY_INLIERS, _CLEAR_SHARE * len(before)):
         # With few inliers, the six parameters of an affine map are better determined than eight.
@@ -119,7 +154,7 @@ def estimate_motion(before: FloatArray, after: FloatArray, seed: int = 0) -> Glo
     if matrix is None or inliers.sum() < _MIN_PAIRS:
         return None
     residual = np.linalg.norm(warp(matrix, before[inliers]) - after[inliers], axis=1)
-    return GlobalMotion(matrix, float(1.4826 * np.median(residual)), float(inliers.mean()))
+    return GlobalMotion(matrix, float(1.4826 * np.median(residual)), float(inliers.mean()), lens=lens)
 
 
 def refit(motion: GlobalMotion, before: FloatArray, after: FloatArray) -> GlobalMotion:
@@ -133,7 +168,10 @@ def refit(motion: GlobalMotion, before: FloatArray, after: FloatArray) -> Global
         before: `(N, 2)`, positions in the earlier frame.
         after: `(N, 2)`, positions of the same points in the later frame.
     """
-    inliers = np.linalg.norm(motion.apply(before) - after, axis=1) <= max(1.0, 3 * motion.spread_px)
+    before, after = undistorted(motion.lens, before, after)
+    inliers = np.linalg.norm(motion.undistorted.apply(before) - after, axis=1) <= max(
+        1.0, 3 * motion.spread_px
+    )
     rows = np.flatnonzero(inliers)
     if len(rows) < _HOMOGRAPHY_INLIERS:
         return motion
@@ -144,7 +182,7 @@ def refit(motion: GlobalMotion, before: FloatArray, after: FloatArray) -> Global
         return motion
     if not np.isfinite(matrix).all() or not _plausible(matrix, after[rows]):
         return motion
-    return GlobalMotion(matrix, motion.spread_px, motion.inlier_share)
+    return GlobalMotion(matrix, motion.spread_px, motion.inlier_share, lens=motion.lens)
 
 
 def _least_squares_homography(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:

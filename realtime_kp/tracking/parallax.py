@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.tracking.motion import FloatArray, GlobalMotion, perspective_prior
+from realtime_kp.lens import Lens
+from realtime_kp.tracking.motion import FloatArray, GlobalMotion, perspective_prior, undistorted
 
 Float64 = NDArray[np.float64]
 
@@ -30,7 +31,11 @@ _LEAST_TURN = 0.5
 
 
 def fit_motion(
-    before: FloatArray, after: FloatArray, inverse_depths: FloatArray, start: GlobalMotion | None = None
+    before: FloatArray,
+    after: FloatArray,
+    inverse_depths: FloatArray,
+    start: GlobalMotion | None = None,
+    lens: Lens | None = None,
 ) -> GlobalMotion | None:
     """Fit homography and epipole by least squares with robust weights (Cauchy's, squared).
 
@@ -39,6 +44,7 @@ def fit_motion(
         after: `(N, 2)`, positions of the same points in the later frame.
         inverse_depths: `(N,)`, relative inverse depths in the earlier frame.
         start: Motion whose residuals give the first weights; None starts with equal ones.
+        lens: The lens through which both were seen.
 
     Returns:
         The motion; None where there are fewer than 24 points, or they do not determine it.
@@ -46,9 +52,10 @@ def fit_motion(
     if len(before) < _MIN_POINTS:
         return None
     step = max(1, len(before) // _MAX_POINTS)
-    before, after, inverse_depths = before[::step], after[::step], inverse_depths[::step]
+    before, after = undistorted(lens, before[::step], after[::step])
+    inverse_depths = inverse_depths[::step]
     equations = _Equations(before, after, inverse_depths)
-    weights, motion = np.ones(len(before)), start
+    weights, motion = np.ones(len(before)), None if start is None else start.undistorted
     for number in range(_ITERATIONS + 1):
         if motion is not None:
             gap = np.linalg.norm(motion.apply(before, inverse_depths) - after, axis=1)
@@ -64,7 +71,7 @@ def fit_motion(
             return None
         motion = GlobalMotion(homography, 1.0, 1.0, epipole)
     near = gap <= 2 * scale
-    return GlobalMotion(homography, float(1.4826 * np.median(gap)), float(near.mean()), epipole)
+    return GlobalMotion(homography, float(1.4826 * np.median(gap)), float(near.mean()), epipole, lens)
 
 
 class _Equations:
@@ -120,6 +127,8 @@ def observe_depths(
     """
     if motion.epipole is None:
         return inverse_depths, variances
+    before, after = undistorted(motion.lens, before, after)
+    motion = motion.undistorted
     lines = motion.parallax(before, after, inverse_depths)
     residual = after - motion.apply(before, inverse_depths)
     known = (lines * lines).sum(axis=1)
@@ -145,7 +154,8 @@ def carry_depths(
         motion: From the earlier to the later frame.
         xy: `(N, 2)`, positions in the earlier frame.
         inverse_depths: `(N,)`.
-        slopes: `(N, 2)`, change of the inverse depth per pixel along x and y, on the surface of the point.
+        slopes: `(N, 2)`, change of the inverse depth per undistorted pixel along x and y, on the surface of
+            the point.
         variances: `(N,)`.
 
     Returns:
@@ -153,6 +163,7 @@ def carry_depths(
     """
     if motion.epipole is None:
         return inverse_depths, slopes, variances
+    (xy,) = undistorted(motion.lens, xy)
     plane, scale = motion.depth_scales(xy, inverse_depths)
     carried = variances * (plane / (scale * scale)) ** 2 * (1 + _GROWTH) + np.float32(_GROWTH)
     constant = inverse_depths - (slopes * xy).sum(axis=1)

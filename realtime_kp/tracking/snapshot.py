@@ -18,6 +18,7 @@ _KNOWN = {
     "numpy.core.multiarray": {"_reconstruct", "scalar"},
     "numpy.core.numeric": {"_frombuffer"},
     "realtime_kp.config.stages": {"TrackingConfig"},
+    "realtime_kp.lens.model": {"Lens"},
     "realtime_kp.tracking.descriptor_method": {"DescriptorMethod"},
     "realtime_kp.tracking.history": {"GreyFrame", "History", "PastFrame"},
     "realtime_kp.tracking.hybrid_method": {"HybridMethod"},

@@ -14,6 +14,7 @@ from realtime_kp.config.checks import require
 from realtime_kp.errors import ArgumentError
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Tracks
+from realtime_kp.lens import Lens
 from realtime_kp.tracking.descriptor_method import DescriptorMethod
 from realtime_kp.tracking.hybrid_method import HybridMethod
 from realtime_kp.tracking.query_points import QueryPoint, QueryPoints
@@ -87,7 +88,7 @@ class Tracker:
         self._named = 0
         self._method = _make_method(self.config, self._registry, self._queries, trail_length)
         self._descriptor_length: int | None = None
-        self._scene: tuple[int, tuple[int, int]] | None = None
+        self._scene: tuple[int, tuple[int, int], Lens | None] | None = None
         self._last_index: int | None = None
         self._damaged: deque[int] = deque(maxlen=self.config.history)
 
@@ -95,7 +96,7 @@ class Tracker:
         """Advance all tracks to a frame.
 
         Args:
-            frame: The frame; a change of size or session, and an index that goes back, end all tracks.
+            frame: The frame; a change of size, lens or session, and an index that goes back, end all tracks.
             keypoints: A detection of this frame, or of the earlier one that `keypoints.frame_index` names. A
                 late detection is associated with the tracks as they were in its frame, and its results are
                 carried to this one; where its frame has left the history it is dropped and counted. Where its
@@ -112,7 +113,7 @@ class Tracker:
         if not isinstance(frame, Frame) or not isinstance(keypoints, Keypoints | None):
             got = f"{type(frame).__name__} and {type(keypoints).__name__}"
             raise ArgumentError(f"a tracker takes a Frame, and Keypoints or None, got {got}")
-        scene = (frame.session, frame.size_wh)
+        scene = (frame.session, frame.size_wh, frame.lens)
         went_back = self._last_index is not None and frame.index < self._last_index
         if scene != self._scene or went_back:
             self._restart(keep_queries=True)

@@ -20,6 +20,7 @@ from realtime_kp.evaluation.tap_vid import THRESHOLDS_PX
 from realtime_kp.evaluation.track_accuracy import NothingTrackedError, TrackAccuracy
 from realtime_kp.evaluation.track_losses import NEAR_PX, TrackLosses
 from realtime_kp.features import ModelInfo, SuperPoint
+from realtime_kp.lens import open_lens_file
 from realtime_kp.machine import describe_machine
 from realtime_kp.sinks import check_output
 from realtime_kp.sources import DemoSpec, is_demo_spec, list_pictures
@@ -48,6 +49,8 @@ def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *
         check_output(summary, overwrite=config.report.overwrite, inputs=pictures)
     scenes = _what_to_show(pictures)
     clips = make_clips(scenes)
+    camera = config.input.camera
+    lens = None if camera is None else open_lens_file(camera, config.input.camera_name)
     with StopSignals() as signals, progress_bars(quiet) as bars:
         task = bars.add_task("clips", total=len(clips))
         with SuperPoint(config.superpoint) as superpoint:
@@ -57,6 +60,7 @@ def run_known_motion(pictures: list[str], config: AppConfig, console: Console, *
                     clips,
                     superpoint,
                     make_trackers(config.tracking) | make_point_trackers(config.tracking),
+                    lens=lens,
                     stopped=lambda: signals.received,
                     progress=lambda: bars.advance(task),
                 )

@@ -23,8 +23,17 @@ from realtime_kp.apps.summary import StoppedBy, print_summary, summarise, write_
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.lens import StraightView
 from realtime_kp.pipeline import Pacer, Pipeline, RunMeter, build_pipeline
-from realtime_kp.render import draw_banner, draw_drag, draw_help, draw_regions, render, waiting_picture
+from realtime_kp.render import (
+    Straightener,
+    draw_banner,
+    draw_drag,
+    draw_help,
+    draw_regions,
+    render,
+    waiting_picture,
+)
 from realtime_kp.sinks import OutputLocks, Window, window_problem
 from realtime_kp.sources import display_name, open_source
 
@@ -104,6 +113,7 @@ class _LiveLoop:
         self._last: TrackedFrame | None = None
         self._logged_at_s = time.perf_counter()
         self._told_lost_s: int | None = None
+        self._straightener = Straightener()
         self.meter = RunMeter()
         self.recorder = Recorder(config)
         self.lost: SourceError | None = None
@@ -187,20 +197,27 @@ class _LiveLoop:
         hud = None
         if "hud" in self.state.layers:
             hud = hud_info(tracked, self._pipeline, self.meter, self.state.notes(self.recorder.on))
+        shown = tracked
+        if self._config.render.undistort:
+            shown = self._straightener.straightened(tracked, self._config.render.trail_length)
         image = render(
-            tracked,
+            shown,
             self.state.layers,
             trail_length=self._config.render.trail_length,
             hud=hud,
             mirror=self._config.live.mirror,
         )
         if not self.state.everywhere:
-            draw_regions(image, self.state.regions, mirror=self._config.live.mirror)
+            draw_regions(image, self.state.regions, mirror=self._config.live.mirror, view=self._view(tracked))
         if self._window is not None and self._window.dragging is not None:
             draw_drag(image, self._window.dragging)
         if self.state.help_shown:
             draw_help(image)
         return image
+
+    def _view(self, tracked: TrackedFrame) -> StraightView | None:
+        lens = tracked.frame.lens
+        return self._straightener.view(lens) if self._config.render.undistort and lens is not None else None
 
     def _show_again(self) -> None:
         """Draw the last frame again with the current settings."""
@@ -219,11 +236,12 @@ class _LiveLoop:
             return True
         drag, before = window.drag(), self.state.controls
         if drag is not None and self._last is not None:
-            size_wh = self._last.frame.size_wh
-            self.state = add_region(self.state, drag, size_wh, mirror=self._config.live.mirror)
+            size_wh, view = self._last.frame.size_wh, self._view(self._last)
+            self.state = add_region(self.state, drag, size_wh, mirror=self._config.live.mirror, view=view)
         clicked = window.click()
         if clicked is not None and self._last is not None:
-            self.state = click(self.state, clicked, self._last, mirror=self._config.live.mirror)
+            view = self._view(self._last)
+            self.state = click(self.state, clicked, self._last, mirror=self._config.live.mirror, view=view)
         if key is not None:
             self._press(key)
         if self.state.controls != before:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from realtime_kp.config import AppConfig, Box
 from realtime_kp.errors import ArgumentError, SinkError
 from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.lens import StraightView
 from realtime_kp.pipeline import Controls, Pipeline
 from realtime_kp.reference import ReferencePicture
 from realtime_kp.sinks import Click, Drag, VideoFileSink, write_picture, write_track_rows
@@ -109,7 +110,14 @@ def press(state: LiveState, key: str) -> LiveState:
     return state
 
 
-def add_region(state: LiveState, drag: Drag, size_wh: tuple[int, int], *, mirror: bool = False) -> LiveState:
+def add_region(
+    state: LiveState,
+    drag: Drag,
+    size_wh: tuple[int, int],
+    *,
+    mirror: bool = False,
+    view: StraightView | None = None,
+) -> LiveState:
     """The state with the region that the user dragged the mouse across; thin ones do not count.
 
     Args:
@@ -117,17 +125,37 @@ def add_region(state: LiveState, drag: Drag, size_wh: tuple[int, int], *, mirror
         drag: From x, y to x, y, pixels of the image that is shown.
         size_wh: Width and height of the image.
         mirror: Whether it is shown flipped left to right.
+        view: How the frame was straightened; None where it was not.
     """
     left, right = sorted(min(max(x, 0), size_wh[0]) for x in drag[::2])
     top, bottom = sorted(min(max(y, 0), size_wh[1]) for y in drag[1::2])
+    left, right = (size_wh[0] - right, size_wh[0] - left) if mirror else (left, right)
+    if view is not None:
+        left, top, right, bottom = _bounds_in_source(view, (left, top, right, bottom))
     width, height = right - left, bottom - top
     if width < _LEAST_SIDE_PX or height < _LEAST_SIDE_PX:
         return state
-    box = (size_wh[0] - right if mirror else left, top, width, height)
+    box = (left, top, width, height)
     return replace(state, regions=(*state.regions, box), everywhere=False).noting(f"region {box}")
 
 
-def click(state: LiveState, clicked: Click, tracked: TrackedFrame, *, mirror: bool = False) -> LiveState:
+def _bounds_in_source(view: StraightView, bounds: Drag) -> Drag:
+    """The upright rectangle of the source that holds one of the straightened picture."""
+    x, y = (np.linspace(first, last, 9) for first, last in zip(bounds[:2], bounds[2:], strict=True))
+    places = view.to_source(np.stack(np.meshgrid(x, y), axis=2).reshape(-1, 2))
+    limit = np.array(view.lens.size_wh)
+    low, high = (np.clip(np.rint(side), 0, limit) for side in (places.min(axis=0), places.max(axis=0)))
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def click(
+    state: LiveState,
+    clicked: Click,
+    tracked: TrackedFrame,
+    *,
+    mirror: bool = False,
+    view: StraightView | None = None,
+) -> LiveState:
     """The state after a click: the left button adds a point there, the right one gives up the nearest.
 
     Args:
@@ -135,9 +163,12 @@ def click(state: LiveState, clicked: Click, tracked: TrackedFrame, *, mirror: bo
         clicked: Where, and with which button.
         tracked: The frame that is shown.
         mirror: Whether it is shown flipped left to right.
+        view: How it was straightened; None where it was not.
     """
     x, y, right = clicked
     x = tracked.frame.size_wh[0] - 1 - x if mirror else x
+    if view is not None:
+        x, y = np.rint(view.to_source(np.array([[x, y]], np.float64))[0]).astype(int).tolist()
     if not right:
         point = QueryPoint(0, "", (float(x), float(y)), tracked.frame.index)
         return replace(state, points=(*state.points, point)).noting(f"point at {x}, {y}")

@@ -17,7 +17,7 @@ from realtime_kp.apps.result_files import Tables
 from realtime_kp.apps.resume import RunState, input_note, save_state, settings_of, state_path
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline, RunMeter
-from realtime_kp.render import render
+from realtime_kp.render import Straightener, render
 from realtime_kp.sinks import PicturesSink, Sound, VideoFileSink
 from realtime_kp.sources import SourceKind, source_kind
 
@@ -50,6 +50,7 @@ class Outputs:
         # A state is valid only once the next frame was written.
         self._due: RunState | None = None
         self._opened = False
+        self._straightener = Straightener()
         self.complete = False
 
     def __enter__(self) -> Self:
@@ -159,4 +160,6 @@ class Outputs:
         if "hud" in drawing.layers:
             info = self._pipeline.source_info
             hud = hud_info(tracked, self._pipeline, self._meter, due=info is not None and info.live)
+        if drawing.undistort:
+            tracked = self._straightener.straightened(tracked, drawing.trail_length)
         return render(tracked, drawing.layers, trail_length=drawing.trail_length, hud=hud)

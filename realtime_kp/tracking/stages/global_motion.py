@@ -73,7 +73,7 @@ def _estimate(
         motion = _with_parallax(state, rows, there, start)
         if motion is not None:
             return motion
-    return estimate_motion(state.table.xy[rows], there)
+    return estimate_motion(state.table.xy[rows], there, lens=state.lens)
 
 
 def _with_parallax(
@@ -86,7 +86,7 @@ def _with_parallax(
     rows, there = rows[placed], there[placed]
     if start is not None and start.epipole is None:
         start = None
-    return fit_motion(table.xy[rows], there, table.inverse_depths[rows], start)
+    return fit_motion(table.xy[rows], there, table.inverse_depths[rows], start, state.lens)
 
 
 def _motion_by_flow(
@@ -103,7 +103,9 @@ def _motion_by_descriptors(state: FrameState) -> GlobalMotion | None:
     if keypoints is None or not state.memory.use_descriptors:
         return None
     rows = np.flatnonzero(state.table.active)
-    return motion_by_descriptors(state.table, rows, state.table.xy[rows], keypoints, state.memory.config)
+    return motion_by_descriptors(
+        state.table, rows, state.table.xy[rows], keypoints, state.memory.config, lens=state.lens
+    )
 
 
 def _verify(

@@ -77,7 +77,7 @@ def _returned(state: FrameState, row: int, known: Surroundings) -> bool:
         keypoints.descriptors.astype(np.float32, copy=False),
         distance_to_similarity(state.memory.config.match_threshold),
     )
-    motion = estimate_motion(known.xy[pairs.a], keypoints.xy[pairs.b])
+    motion = estimate_motion(known.xy[pairs.a], keypoints.xy[pairs.b], lens=state.lens)
     if motion is None or motion.inlier_share < _MIN_SHARE_AGREEING:
         return False
     if motion.inlier_share * len(pairs) < _MIN_AGREEING:

@@ -6,6 +6,7 @@ import numpy as np
 
 from realtime_kp.config import TrackingConfig
 from realtime_kp.keypoints import Keypoints
+from realtime_kp.lens import Lens
 from realtime_kp.tracking.matching import distance_to_similarity, mutual_nearest_neighbours
 from realtime_kp.tracking.motion import GlobalMotion, estimate_motion
 from realtime_kp.tracking.stages.re_identification import return_tracks
@@ -30,7 +31,7 @@ def relocate_after_scene_change(state: FrameState) -> None:
     seen = state.require_observation()
     asked = waiting[seen.rows]
     rows, xy = seen.rows[asked], seen.xy[asked]
-    motion = motion_by_descriptors(table, rows, xy, seen.keypoints, memory.config, _MIN_SHARE)
+    motion = motion_by_descriptors(table, rows, xy, seen.keypoints, memory.config, _MIN_SHARE, state.lens)
     if motion is None:
         return
     memory.last_id_before_cut = 0
@@ -46,6 +47,7 @@ def motion_by_descriptors(
     keypoints: Keypoints,
     config: TrackingConfig,
     min_share: float = 0.0,
+    lens: Lens | None = None,
 ) -> GlobalMotion | None:
     """The motion from tracks to keypoints that are mutual nearest neighbours by descriptor.
 
@@ -56,6 +58,7 @@ def motion_by_descriptors(
         keypoints: The keypoints after it.
         config: `match_threshold`.
         min_share: Smallest share of the tracks that must agree on it.
+        lens: The lens through which both were seen.
 
     Returns:
         The motion; None where fewer than 12 pairs agree on one.
@@ -66,7 +69,7 @@ def motion_by_descriptors(
         keypoints.descriptors.astype(np.float32, copy=False),
         distance_to_similarity(config.match_threshold),
     )
-    motion = estimate_motion(xy[::step][pairs.a], keypoints.xy[pairs.b])
+    motion = estimate_motion(xy[::step][pairs.a], keypoints.xy[pairs.b], lens=lens)
     least = max(_MIN_INLIERS, min_share * len(rows[::step]))
     if motion is None or motion.inlier_share * len(pairs) < least:
         return None

@@ -177,7 +177,7 @@ class FrameState:
         current: The frame.
         elapsed: Number of frames from `previous` to `current`, above 1 where frames were dropped.
         keypoints: A detection of this frame or of an earlier one; None where there is none.
-        frame: The frame as it came, for its mask and time; None masks nothing.
+        frame: The frame as it came, for its mask, lens and time; None has none of them.
 
     Attributes:
         motion: Global motion from the previous to the current frame; None where it is unknown.
@@ -210,6 +210,7 @@ class FrameState:
         self.keypoints = keypoints
         self.frame = frame
         self.mask = None if frame is None else frame.mask
+        self.lens = None if frame is None else frame.lens
         self.motion: GlobalMotion | None = None
         self.moved_xy = self.xy = table.xy
         self.affine = table.affine

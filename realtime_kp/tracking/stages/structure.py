@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from realtime_kp.tracking.motion import GlobalMotion
+from realtime_kp.tracking.motion import GlobalMotion, undistorted
 from realtime_kp.tracking.parallax import (
     MOVES_PX,
     SETTLED,
@@ -115,7 +115,8 @@ def _updated_slopes(state: FrameState, depths: FloatArray, variances: FloatArray
     due[state.current.index % _SLOPES_EVERY :: _SLOPES_EVERY] = True
     rows = np.flatnonzero(settled & table.active & (due | ~state.found))
     if len(known):
-        slopes[rows] = slopes_from_neighbours(table.xy[rows], depths[rows], table.xy[known], depths[known])
+        xy, known_xy = undistorted(state.lens, table.xy[rows], table.xy[known])
+        slopes[rows] = slopes_from_neighbours(xy, depths[rows], known_xy, depths[known])
     return slopes
 
 
@@ -133,10 +134,11 @@ def find_structure(state: FrameState) -> None:
         return
     if (state.current.index - anchor.index) % _TRY_EVERY:
         return
-    rows, before = seen[rows], anchor.xy[past]
-    if not has_parallax(before, table.xy[rows]):
+    rows = seen[rows]
+    before, after = undistorted(state.lens, anchor.xy[past], table.xy[rows])
+    if not has_parallax(before, after):
         return
-    structure = structure_from_two_views(before, table.xy[rows])
+    structure = structure_from_two_views(before, after)
     if structure is None:
         memory.anchor = Anchor(state.current.index, table.ids[seen], table.xy[seen])
         return
@@ -151,6 +153,7 @@ def find_structure(state: FrameState) -> None:
         table.xy[good] - table.velocity[good] * np.float32(state.elapsed),
         table.xy[good],
         table.inverse_depths[good],
+        lens=state.lens,
     )
 
 
