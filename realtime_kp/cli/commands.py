@@ -14,6 +14,7 @@ from realtime_kp.config import (
     SECTIONS,
     AppConfig,
     BenchConfig,
+    CalibrateConfig,
     EvaluateConfig,
     InputConfig,
     LiveConfig,
@@ -143,6 +144,23 @@ class Commands:
         from realtime_kp.apps.bench.command import run_bench
 
         return run_bench(sources[0] if sources else "demo", config, self._console, quiet=self.quiet)
+
+    def calibrate(
+        self,
+        source: str,
+        /,
+        *,
+        calibrate: Annotated[CalibrateConfig, Parameter(name="*", group="Calibration")],
+    ) -> int:
+        """Find the lens of a camera from views of a chessboard or ChArUco board, for --camera.
+
+        Args:
+            source: Camera index or /dev/videoN, video file, folder or glob of pictures, or address.
+        """
+        self._refuse_to_show("calibrate")
+        from realtime_kp.apps.calibrate import run_calibrate
+
+        return run_calibrate(source, calibrate, self._console, quiet=self.quiet)
 
     def doctor(self, *, superpoint: Superpoint = SuperPointConfig()) -> int:  # noqa: B008
         """Tell what this machine offers, with a real inference on each engine."""

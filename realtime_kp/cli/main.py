@@ -26,6 +26,7 @@ from realtime_kp.machine import missing_system_packages
 log = logging.getLogger("realtime_kp")
 
 _OTHER_SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "calibrate": (),
     "doctor": ("superpoint",),
     "evaluate": ("superpoint", "report"),
     "train": (),
@@ -101,6 +102,7 @@ def make_app() -> App:
         commands.live,
         commands.video,
         commands.bench,
+        commands.calibrate,
         commands.doctor,
         commands.train,
         commands.quantise,

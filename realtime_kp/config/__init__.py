@@ -1,6 +1,7 @@
 """All settings, defined once: the same frozen dataclasses serve the Python API, YAML files and flags."""
 
 from realtime_kp.config.app import SECTIONS, AppConfig
+from realtime_kp.config.calibration import CalibrateConfig
 from realtime_kp.config.checks import config_or_keywords, parse_size
 from realtime_kp.config.commands import (
     BenchConfig,
@@ -20,6 +21,7 @@ __all__ = [
     "AppConfig",
     "BenchConfig",
     "Box",
+    "CalibrateConfig",
     "EvaluateConfig",
     "InputConfig",
     "LiveConfig",

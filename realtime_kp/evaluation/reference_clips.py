@@ -44,29 +44,32 @@ class ReferenceClip:
         self._rates, self._phases = rng.uniform(0.02, 0.06, 7), rng.uniform(0, 2 * np.pi, 7)
         self._seed = seed
 
-    def homography(self, index: int) -> NDArray[np.float64]:
-        """`(3, 3)`: from pixels of the photograph to pixels of frame `index`."""
+    def pose(self, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Rotation `(3, 3)` from the photograph to the camera, and `(3,)`, its middle, in widths of it."""
         turn_x, turn_y, tilt, x, y, share, _ = np.sin(self._rates * index + self._phases)
         low, high = _SHARE
         across = (low + high) / 2 + share * (high - low) / 2
         rotation, _ = cv2.Rodrigues(np.array([_TURN * turn_x, _TURN * turn_y, 0.0]))
         spin, _ = cv2.Rodrigues(np.array([0.0, 0.0, _TILT * tilt]))
-        height, width = self._photograph.shape[:2]
         # The plane is as wide as 1; the frame shows that much of it at this distance.
         distance = _FOCAL / across
         centre = np.array([0.25 * x * (1 - across) * distance, 0.2 * y * (1 - across) * distance, distance])
+        return spin @ rotation, centre
+
+    @property
+    def camera_matrix(self) -> NDArray[np.float64]:
+        """`(3, 3)`: of the camera that sees the frames."""
+        width, height = self._size_wh
+        focal = _FOCAL * width
+        return np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
+
+    def homography(self, index: int) -> NDArray[np.float64]:
+        """`(3, 3)`: from pixels of the photograph to pixels of frame `index`."""
+        axes, centre = self.pose(index)
+        height, width = self._photograph.shape[:2]
         onto_plane = np.array([[1, 0, (1 - width) / 2], [0, 1, (1 - height) / 2], [0, 0, width]]) / width
-        axes = spin @ rotation
         placed = np.column_stack([axes[:, 0], axes[:, 1], centre]) @ onto_plane
-        frame_width, frame_height = self._size_wh
-        lens = np.array(
-            [
-                [_FOCAL * frame_width, 0, (frame_width - 1) / 2],
-                [0, _FOCAL * frame_width, (frame_height - 1) / 2],
-                [0, 0, 1],
-            ]
-        )
-        return np.asarray(lens @ placed)
+        return np.asarray(self.camera_matrix @ placed)
 
     def corners_xy(self, index: int) -> FloatArray:
         """`(4, 2)`: outer corners of the photograph in frame `index`, from the top left one clockwise."""

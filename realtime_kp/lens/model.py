@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import get_args
 
@@ -66,6 +66,10 @@ class Lens:
             raise ArgumentError(
                 f"{self.model} distortion has {known} coefficients, got {len(self.distortion)}"
             )
+
+    def __getstate__(self) -> dict[str, object]:
+        # Without what is derived, which is large.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def matrix(self) -> Float:

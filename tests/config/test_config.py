@@ -152,7 +152,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "only_points": True,
     },
     "pipeline": {"queue_size": 4, "batch": 2, "detect_every": "3"},
-    "render": {"draw": "tracks", "trail_length": 5},
+    "render": {"draw": "tracks", "trail_length": 5, "undistort": True},
     "input": {
         "camera_size": "1280x720",
         "camera_fps": 60.0,
@@ -163,6 +163,9 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "mask": "m.png",
         "points": "p.csv",
         "reference": "r.png",
+        "reference_size": "0.42x0.297",
+        "camera": "c.yaml",
+        "camera_name": "cam1",
         "ignore": "overlays",
         "roi": "0,0,32,24;40,8,16,16",
         "range": "100,4095",

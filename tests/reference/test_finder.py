@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from realtime_kp.evaluation.reference_clips import ReferenceClip
 from realtime_kp.features import SuperPoint
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import ReferencePose
+from realtime_kp.lens import Lens
 from realtime_kp.reference import ReferenceFinder, ReferencePicture, describe
 from realtime_kp.sources import procedural_picture
 from realtime_kp.tracking import Tracker
@@ -30,15 +32,23 @@ def superpoint() -> Iterator[SuperPoint]:
 class Follower:
     """The parts as the pipeline puts them together; a detection comes every few frames, some frames late."""
 
-    def __init__(self, superpoint: SuperPoint, every: int = 1, late: int = 0) -> None:
+    def __init__(
+        self,
+        superpoint: SuperPoint,
+        every: int = 1,
+        late: int = 0,
+        picture: ReferencePicture | None = None,
+        lens: Lens | None = None,
+    ) -> None:
         self._superpoint, self._every, self._late = superpoint, every, late
         self._tracker, self._frames = Tracker(), list[Frame]()
         self.finder = ReferenceFinder()
-        self.finder.use(describe(ReferencePicture(POSTER, "poster"), SIZE_WH, superpoint))
+        self._lens = lens
+        self.finder.use(describe(picture or ReferencePicture(POSTER, "poster"), SIZE_WH, superpoint))
 
     def show(self, image: np.ndarray) -> ReferencePose:
         index = len(self._frames)
-        frame = Frame(index, index / 30, 0.0, image)
+        frame = Frame(index, index / 30, 0.0, image, lens=self._lens)
         self._frames.append(frame)
         keypoints = None
         if index >= self._late and (index - self._late) % self._every == 0:
@@ -134,3 +144,49 @@ def test_keypoints_of_all_views_lie_in_the_picture(superpoint: SuperPoint) -> No
 def test_a_picture_that_is_too_small_is_refused() -> None:
     with pytest.raises(ArgumentError, match=r"the reference a\.png of 31x400 is too small: 32 px at least"):
         ReferencePicture(np.zeros((400, 31, 3), np.uint8), "a.png")
+
+
+LENS = Lens(SIZE_WH, (480.0, 480.0), (239.5, 179.5), (-0.25, 0.06, 0.001, -0.0005))
+
+
+def bent(image: np.ndarray) -> np.ndarray:
+    """What the lens makes of a picture of its pinhole camera."""
+    y, x = np.mgrid[: SIZE_WH[1], : SIZE_WH[0]]
+    straight = LENS.undistort(np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float32))
+    places = straight.reshape(*x.shape, 2)
+    return np.asarray(cv2.remap(image, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 3])
+def test_through_a_lens_its_corners_and_its_pose_are_right(superpoint: SuperPoint, seed: int) -> None:
+    clip = ReferenceClip(POSTER, BACKGROUND, size_wh=SIZE_WH, seed=seed)
+    np.testing.assert_allclose(clip.camera_matrix, LENS.matrix)
+    # Its width is the unit of the clip: here a metre.
+    picture = ReferencePicture(POSTER, "poster", (1.0, POSTER.shape[0] / POSTER.shape[1]))
+    follower = Follower(superpoint, picture=picture, lens=LENS)
+    poses = [follower.show(bent(clip.render(i))) for i in range(40)]
+    gaps, turns, shares = [], [], []
+    for i, pose in enumerate(poses):
+        rotation, middle_m = clip.pose(i)
+        assert pose.corners_xy is not None
+        assert pose.rotation is not None
+        assert pose.translation_m is not None
+        gaps.append(np.linalg.norm(pose.corners_xy - LENS.distort(clip.corners_xy(i)), axis=1).max())
+        between = cv2.Rodrigues(pose.rotation)[0].T @ rotation
+        turns.append(np.degrees(np.linalg.norm(cv2.Rodrigues(between)[0])))
+        shares.append(np.linalg.norm(pose.translation_m - middle_m) / middle_m[2])
+    assert np.median(gaps) <= 0.5
+    assert np.mean(np.array(gaps) <= 2) >= 0.95
+    assert np.median(turns) < 0.5
+    assert np.median(shares) < 0.003
+
+
+def test_without_its_size_or_a_lens_there_is_no_pose(superpoint: SuperPoint) -> None:
+    clip = ReferenceClip(POSTER, BACKGROUND, size_wh=SIZE_WH, seed=1)
+    sized = ReferencePicture(POSTER, "poster", (0.42, 0.3))
+    for follower in (Follower(superpoint, picture=sized), Follower(superpoint, lens=LENS)):
+        pose = follower.show(clip.render(0))
+        assert pose.visible
+        assert pose.rotation is None
+        assert pose.translation_m is None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,19 @@ def test_csv(tmp_path: Path) -> None:
 def test_other_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--poses takes a file ending in"):
         PosesSink(tmp_path / "p.txt")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_poses_in_metres(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"p{suffix}"
+    known = replace(
+        FRAMES[0].reference, rotation=np.array([0.1, -0.2, 3.0]), translation_m=np.array([0.5, 0.25, 1.5])
+    )
+    with PosesSink(path, metric=True) as sink:
+        sink.write(None, replace(FRAMES[0], reference=known))
+        sink.write(None, FRAMES[1])
+    first, second = read(path)[-2:]
+    assert [float(value) for value in first[-6:]] == [0.1, -0.2, 3.0, 0.5, 0.25, 1.5]
+    assert set(second[-6:]) <= {None, ""}
+    if suffix == ".csv":
+        assert read(path)[0][-6:] == ["rx", "ry", "rz", "tx_m", "ty_m", "tz_m"]

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.keypoints import TrackedFrame, Tracks, TrackState
+from realtime_kp.lens import Lens
 from realtime_kp.sinks import TracksTableSink, check_table_name, write_track_rows
 from tests.conftest import make_frame
 
@@ -245,3 +247,32 @@ def test_full_disk_is_an_error_of_the_output(tmp_path: Path, suffix: str) -> Non
 def test_table_of_one_frame(tmp_path: Path) -> None:
     write_track_rows(tmp_path / "t.jsonl", FRAMES[2])
     assert read(tmp_path / "t.jsonl") == ROWS[2:]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_normalised_coordinates_are_those_of_the_pixels_that_are_written(tmp_path: Path, suffix: str) -> None:
+    lens = Lens((64, 48), (40.0, 40.0), (31.5, 23.5), (-0.3, 0.09, 0.001, -0.0005, -0.01))
+    path = tmp_path / f"t{suffix}"
+    one = tracked(0, 0.0, *((number, CONFIRMED, True) for number in (1, 7, 12)))
+    frame = replace(one.frame, image_bgr=np.zeros((48, 64, 3), np.uint8))
+    with TracksTableSink(path, with_lens=True) as sink:
+        sink.write(None, replace(one, frame=replace(frame, lens=lens)))
+        sink.write(None, replace(one, frame=replace(frame, index=1)))
+    if suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(path)
+        assert [str(table.schema.field(name).type) for name in ("x_n", "y_n")] == ["double", "double"]
+        rows = table.to_pylist()
+    elif suffix == ".jsonl":
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+    else:
+        with open(path, newline="") as file:
+            rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [*COLUMNS, "x_n", "y_n"]
+    xy = np.array([[float(row["x"]), float(row["y"])] for row in rows[:3]])
+    found = np.array([[float(row["x_n"]), float(row["y_n"])] for row in rows[:3]])
+    precise = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 200, 1e-13)
+    expected = cv2.undistortPoints(xy[:, None], lens.matrix, np.array(lens.distortion), criteria=precise)
+    np.testing.assert_allclose(found, expected[:, 0], atol=1e-6)
+    assert {row["x_n"] for row in rows[3:]} <= {None, ""}

@@ -8,6 +8,7 @@ import pytest
 
 from realtime_kp.apps.live.keys import LiveState, add_region, click, make_reference, press, snapshot
 from realtime_kp.keypoints import TrackedFrame, Tracks
+from realtime_kp.lens import Lens, StraightView
 from realtime_kp.tracking import QueryPoint
 from tests.conftest import make_frame
 
@@ -132,3 +133,29 @@ def test_a_snapshot_is_a_picture_and_its_tracks(tmp_path: Path, monkeypatch: pyt
     assert names[1] in note
     with open(names[0], newline="") as table:
         assert next(csv.reader(table))[0] == "frame"
+
+
+LENS = Lens((640, 480), (400.0, 400.0), (322.0, 236.0), (-0.3, 0.09, 0.001, -0.0005, -0.01))
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_clicks_on_the_straightened_picture_are_those_of_the_source(mirror: bool) -> None:
+    view = StraightView.of(LENS)
+    ((x, y),) = np.rint(view.from_source(np.array([[100, 80]], np.float32))).astype(int).tolist()
+    assert abs(x - 100) > 10
+    state = click(STATE, (639 - x if mirror else x, y, False), shown(), mirror=mirror, view=view)
+    np.testing.assert_allclose(state.points[0].xy, (100, 80), atol=1.5)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_region_of_the_straightened_picture_holds_all_that_was_dragged(mirror: bool) -> None:
+    view = StraightView.of(LENS)
+    corners = np.array([[100, 80], [400, 300]], np.float32)
+    (x0, y0), (x1, y1) = np.rint(view.from_source(corners)).astype(int).tolist()
+    drag = (639 - x0, y0, 639 - x1, y1) if mirror else (x0, y0, x1, y1)
+    ((left, top, width, height),) = add_region(STATE, drag, (640, 480), mirror=mirror, view=view).regions
+    assert left <= 102
+    assert top <= 82
+    assert left + width >= 398
+    assert top + height >= 298
+    assert 300 <= width < 380
