@@ -89,8 +89,10 @@ class GlobalMotion:
     def _through_lens(
         self, lens: Lens, xy: FloatArray, inverse_depths: FloatArray | None, slopes: FloatArray | None
     ) -> FloatArray:
-        straight, motion = lens.undistort(xy), self.undistorted
-        there = motion.apply(straight, inverse_depths)
+        # Beyond the range of the model its derivatives grow without limit, and so would maps of patches that
+        # are carried on for long.
+        straight, motion = lens.in_range(lens.undistort(xy)), self.undistorted
+        there = lens.in_range(motion.apply(straight, inverse_depths))
         inner = motion.jacobian(straight, inverse_depths, slopes)
         through = lens.distortion_jacobian(there) @ inner @ lens.undistortion_jacobian(straight)
         return np.asarray(through, np.float32)

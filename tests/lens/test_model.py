@@ -144,3 +144,20 @@ def test_lenses_are_compared_by_value_and_pickled() -> None:
     again = pickle.loads(pickle.dumps(RADIAL[2]))
     assert again == lens
     np.testing.assert_array_equal(again.undistort(pixels()), lens.undistort(pixels()))
+
+
+@pytest.mark.parametrize("lens", LENSES[1:])
+def test_in_range_are_all_pixels_of_the_picture_and_none_far_outside(lens: Lens) -> None:
+    inside, outside = lens.undistort(pixels()), lens.undistort(pixels(reach=20.0))
+    seen = np.hypot(*lens.normalised(pixels()).T) < np.tan(np.deg2rad(79))
+    np.testing.assert_allclose(lens.in_range(inside)[seen], inside[seen], rtol=1e-5)
+    drawn_in = lens.in_range(outside)
+    assert np.abs(drawn_in).max() < np.abs(outside).max() / 3
+    # They stay in their direction.
+    for one, other in zip(outside - lens.centre_xy, drawn_in - lens.centre_xy, strict=True):
+        np.testing.assert_allclose(
+            one / np.linalg.norm(one / lens.focal_xy),
+            other / np.linalg.norm(other / lens.focal_xy),
+            rtol=1e-3,
+            atol=1,
+        )
