@@ -83,6 +83,8 @@ class Frame:
         mask: `(H, W) uint8` or `bool`; where it is 0 there are neither keypoints nor tracks. None masks
             nothing.
         lens: The lens through which it was taken; None where it is not known.
+        equalised_bgr: `(H, W, 3) uint8`, the picture with its brightness equalised, at which network and
+            tracker look instead; None for none.
     """
 
     index: int
@@ -94,6 +96,7 @@ class Frame:
     damaged: bool = False
     mask: Mask | None = None
     lens: Lens | None = None
+    equalised_bgr: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.index, Integral) or self.index < 0:
@@ -102,9 +105,17 @@ class Frame:
             raise ArgumentError(f"a frame's time_s must be a finite number, got {self.time_s!r}")
         check_image(self.image_bgr)
         check_mask(self.mask, self.image_bgr)
+        if self.equalised_bgr is not None and self.equalised_bgr.shape != self.image_bgr.shape:
+            got, size = self.equalised_bgr.shape, self.image_bgr.shape
+            raise ArgumentError(f"the equalised picture must have the size of the frame, {size}, got {got}")
         if self.lens is not None and self.lens.size_wh != self.size_wh:
             had, got = ("x".join(map(str, size)) for size in (self.lens.size_wh, self.size_wh))
             raise ArgumentError(f"the lens of a frame of {got} must be of that size, got {had}")
+
+    @property
+    def analysed_bgr(self) -> NDArray[np.uint8]:
+        """The picture at which network and tracker look: the equalised one where there is one."""
+        return self.image_bgr if self.equalised_bgr is None else self.equalised_bgr
 
     @property
     def size_wh(self) -> tuple[int, int]:

@@ -27,7 +27,7 @@ _FREE = frozenset(
 )
 # What of the input decides where tracks are and what the tables hold.
 _INPUT = (
-    *("stream", "mask", "roi", "ignore", "range", "points"),
+    *("stream", "mask", "roi", "ignore", "equalise", "range", "points"),
     *("reference", "reference_size", "camera", "camera_name"),
 )
 _SECTIONS = ("superpoint", "tracking", "pipeline", "render", "output", "video")

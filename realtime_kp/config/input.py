@@ -64,6 +64,9 @@ class InputConfig:
     camera_name: Annotated[str | None, Parameter(name=["--camera-name", "camera-name"])] = None
     """Which camera of the file, where it holds several, such as cam1 or 2."""
 
+    equalise: Annotated[Literal["none", "clahe"], Parameter(name=["--equalise", "equalise"])] = "none"
+    """none, or clahe: network and tracker see a picture of equalised brightness; what is drawn stays."""
+
     ignore: Annotated[Literal["nothing", "overlays"], Parameter(name=["--ignore", "ignore"])] = "nothing"
     """nothing, or overlays: what stands still on the screen while the picture moves (logos, clocks)."""
 
@@ -95,6 +98,7 @@ class InputConfig:
         require(self.max_pixels >= 1, "max_pixels must be at least 1", self.max_pixels)
         require(0 < self.picture_fps <= 1000, "picture_fps must be above 0, up to 1000", self.picture_fps)
         require(self.stream is None or self.stream >= 0, "stream must be at least 0", self.stream)
+        require(self.equalise in ("none", "clahe"), "equalise must be none or clahe", self.equalise)
         require(self.ignore in ("nothing", "overlays"), "ignore must be nothing or overlays", self.ignore)
         good = self.roi is None or len(self.regions) == len(self.roi.split(";"))
         require(good, "roi must be X,Y,W,H in whole pixels, W and H above 0, such as 0,0,320,240", self.roi)

@@ -127,7 +127,8 @@ class Lens:
         """Undistorted pixels `(N, 2)`, those from where on the model is continued drawn in to there."""
         normalised, limit = self._normal(xy), self._continued.limit
         shrink = np.minimum(1.0, limit / np.maximum(np.hypot(*normalised.T), 1e-12))
-        return (normalised * shrink[:, None] * self.focal_xy + self.centre_xy).astype(np.float32)
+        drawn_in = normalised * shrink[:, None] * self.focal_xy + self.centre_xy
+        return np.asarray(drawn_in, np.float32)
 
     def distortion_jacobian(self, xy: Positions) -> NDArray[np.float32]:
         """`(N, 2, 2)`: how pixels change with undistorted pixels, at undistorted pixels `(N, 2)`."""

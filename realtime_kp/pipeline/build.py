@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -9,11 +10,12 @@ from typing import Literal
 from realtime_kp.config import AppConfig, InputConfig, SuperPointConfig
 from realtime_kp.errors import ArgumentError, ConfigError
 from realtime_kp.features import Extractor, MemoryFallbackExtractor, ModelSelectingExtractor, SuperPoint
+from realtime_kp.frame import Frame
 from realtime_kp.pipeline.channel import Policy
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.pipeline import Pipeline
 from realtime_kp.reference import ReferencePicture
-from realtime_kp.sources import FrameSource, KnownLens, Regions, read_picture
+from realtime_kp.sources import Equaliser, FrameSource, KnownLens, Regions, read_picture
 from realtime_kp.tracking import Tracker, read_query_points
 
 # Rings of detections that are old by less than this are drawn where the tracks beside them have gone.
@@ -61,9 +63,6 @@ def build_pipeline(
         # flight.
         return SuperPoint(superpoint, latency=policy != "block")
 
-    lens = KnownLens.of(config.input)
-    if config.render.undistort and lens is None:
-        raise ConfigError("--undistort straightens what a lens bends: name the lens with --camera")
     superpoint = extractor(config.superpoint)
     if config.superpoint.device != "cpu":
         on_cpu = replace(config.superpoint, device="cpu", engine="auto", precision="auto")
@@ -92,8 +91,17 @@ def build_pipeline(
         keep_state_s=keep_state_s,
         regions=Regions(config.input),
         reference=_reference(config.input),
-        lens=lens,
+        prepare=_preparation(config),
     )
+
+
+def _preparation(config: AppConfig) -> list[Callable[[Frame], Frame]]:
+    """What every frame gets as it is read."""
+    lens = KnownLens.of(config.input)
+    if config.render.undistort and lens is None:
+        raise ConfigError("--undistort straightens what a lens bends: name the lens with --camera")
+    steps: list[Callable[[Frame], Frame]] = [] if lens is None else [lens.on]
+    return [*steps, Equaliser().on] if config.input.equalise == "clahe" else steps
 
 
 def _reference(config: InputConfig) -> ReferencePicture | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -13,7 +13,7 @@ from realtime_kp.pipeline.distributor import Distributor
 from realtime_kp.pipeline.early_frames import kept_until_ready
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Captured, Shared
-from realtime_kp.sources import FrameSource, KnownLens, Regions, SourceInfo
+from realtime_kp.sources import FrameSource, Regions, SourceInfo
 
 _MIN_PAUSE_S = 0.005
 
@@ -30,7 +30,7 @@ class CaptureWorker:
         max_frames: Stop before the frame with this index; None reads to the end.
         skip: Number of leading frames to skip.
         regions: Gives the frames their masks; None masks nothing.
-        lens: Gives the frames their lens; None where it is unknown.
+        prepare: What every frame gets besides, such as its lens.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class CaptureWorker:
         max_frames: int | None = None,
         skip: int = 0,
         regions: Regions | None = None,
-        lens: KnownLens | None = None,
+        prepare: Sequence[Callable[[Frame], Frame]] = (),
     ) -> None:
         self._regions = regions
-        self._lens = lens
+        self._prepare = tuple(prepare)
         self._source = source
         self._out = out
         self._shared = shared
@@ -125,8 +125,8 @@ class CaptureWorker:
                 if self._regions is not None:
                     controls = self._shared.controls
                     frame = frame if controls.everywhere else self._regions.on(frame, controls.regions)
-                if self._lens is not None:
-                    frame = self._lens.on(frame)
+                for step in self._prepare:
+                    frame = step(frame)
                 self._shared.read += 1
                 yield frame, started_s, grab_ms
                 next_index = index + 1

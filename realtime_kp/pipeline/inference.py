@@ -96,7 +96,7 @@ class InferenceWorker:
 
     def _submit(self, superpoint: Extractor, frames: list[tuple[Captured, bool]]) -> _Batch:
         started_s = time.perf_counter()
-        images = [captured.frame.image_bgr for captured, is_detected in frames if is_detected]
+        images = [captured.frame.analysed_bgr for captured, is_detected in frames if is_detected]
         threshold = self._shared.controls.keypoint_threshold
         if not images:
             return _Batch(frames, None, started_s)

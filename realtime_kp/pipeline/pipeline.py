@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
@@ -13,6 +13,7 @@ from typing import Literal, Self
 import cv2
 
 from realtime_kp.features import Extractor, ModelInfo
+from realtime_kp.frame import Frame
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline.capture import CaptureWorker
 from realtime_kp.pipeline.channel import Channel, ChannelClosedError, Policy
@@ -23,7 +24,7 @@ from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Shared, start_thread
 from realtime_kp.pipeline.tracking import TrackingWorker
 from realtime_kp.reference import ReferencePicture
-from realtime_kp.sources import FrameSource, KnownLens, Regions, ReturningSource, SourceInfo
+from realtime_kp.sources import FrameSource, Regions, ReturningSource, SourceInfo
 from realtime_kp.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Pipeline:
             in another run; None never.
         regions: Gives the frames their masks; None masks nothing.
         reference: The reference picture to look for at first; None for none.
-        lens: Gives the frames their lens; None where it is unknown.
+        prepare: What every frame gets as it is read, such as its lens.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Pipeline:
         keep_state_s: float | None = None,
         regions: Regions | None = None,
         reference: ReferencePicture | None = None,
-        lens: KnownLens | None = None,
+        prepare: Sequence[Callable[[Frame], Frame]] = (),
     ) -> None:
         self._superpoint = superpoint
         self._tracker = tracker
@@ -111,7 +112,7 @@ class Pipeline:
             self._frames.to_network, self._frames.to_tracker, self._frames.detected, self._results
         )
         self._capture = CaptureWorker(
-            source, self._frames, self._shared, pacer, loop, max_frames, skip, regions, lens
+            source, self._frames, self._shared, pacer, loop, max_frames, skip, regions, prepare
         )
         self._inference = InferenceWorker(
             superpoint, self._frames, self._shared, batch if policy == "block" else 1

@@ -10,6 +10,7 @@ from realtime_kp.sources.base import FrameSource, KnownScene, ReturningSource, S
 from realtime_kp.sources.camera import CameraSource
 from realtime_kp.sources.container import display_name
 from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec, is_demo_spec
+from realtime_kp.sources.equalise import Equaliser
 from realtime_kp.sources.fake_camera import FakeCamera
 from realtime_kp.sources.known_lens import KnownLens
 from realtime_kp.sources.moving_picture import MovingPictureSource
@@ -34,6 +35,7 @@ __all__ = [
     "CameraSource",
     "DemoSource",
     "DemoSpec",
+    "Equaliser",
     "FakeCamera",
     "FrameSource",
     "KnownLens",

@@ -39,7 +39,7 @@ class GreyFrame:
     @classmethod
     def of(cls, frame: Frame) -> GreyFrame:
         """Convert a frame to grey."""
-        grey = np.asarray(cv2.cvtColor(frame.image_bgr, cv2.COLOR_BGR2GRAY), np.uint8)
+        grey = np.asarray(cv2.cvtColor(frame.analysed_bgr, cv2.COLOR_BGR2GRAY), np.uint8)
         return cls(frame.index, grey)
 
     def __reduce__(self) -> tuple[type[GreyFrame], tuple[int, NDArray[np.uint8]]]:

@@ -167,6 +167,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "camera": "c.yaml",
         "camera_name": "cam1",
         "ignore": "overlays",
+        "equalise": "clahe",
         "roi": "0,0,32,24;40,8,16,16",
         "range": "100,4095",
         "reconnect": "5",
