@@ -14,6 +14,7 @@ from realtime_kp.errors import ArgumentError, ConfigError, ModelError, RealtimeK
 from realtime_kp.features import SuperPoint
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Track, TrackedFrame, Tracks, TrackState
+from realtime_kp.lens import Lens, read_lens
 from realtime_kp.pipeline import Pipeline, Policy, build_pipeline
 from realtime_kp.sources import FrameSource, open_source
 from realtime_kp.tracking import Tracker
@@ -25,6 +26,7 @@ __all__ = [
     "Frame",
     "FrameSource",
     "Keypoints",
+    "Lens",
     "ModelError",
     "Pipeline",
     "RealtimeKpError",
@@ -38,6 +40,7 @@ __all__ = [
     "Tracks",
     "load_config",
     "open_source",
+    "read_lens",
     "track",
 ]
 
