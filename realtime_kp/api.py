@@ -11,6 +11,7 @@ from typing import Any, Literal, cast, get_args
 from realtime_kp.config import AppConfig, InputConfig, SuperPointConfig, TrackingConfig, load_config
 from realtime_kp.config.checks import require
 from realtime_kp.errors import ArgumentError, ConfigError, ModelError, RealtimeKpError, SinkError, SourceError
+from realtime_kp.exports import TrackTable, read_tracks
 from realtime_kp.features import SuperPoint
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Track, TrackedFrame, Tracks, TrackState
@@ -35,12 +36,14 @@ __all__ = [
     "SuperPoint",
     "Track",
     "TrackState",
+    "TrackTable",
     "TrackedFrame",
     "Tracker",
     "Tracks",
     "load_config",
     "open_source",
     "read_lens",
+    "read_tracks",
     "track",
 ]
 

@@ -28,6 +28,7 @@ ROOMS = (
     "pipeline",
     "render",
     "sinks",
+    "exports",
     "evaluation",
     "bench",
     "training",

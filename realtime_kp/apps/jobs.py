@@ -9,7 +9,15 @@ from urllib.parse import urlsplit
 
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import ConfigError, SinkError
-from realtime_kp.sinks import WRITABLE, check_features_name, check_output, check_table_name, picture_targets
+from realtime_kp.exports import check_export
+from realtime_kp.sinks import (
+    WRITABLE,
+    check_features_name,
+    check_output,
+    check_table_name,
+    notes_file,
+    picture_targets,
+)
 from realtime_kp.sources import SourceKind, list_pictures, source_kind
 
 log = logging.getLogger(__name__)
@@ -137,6 +145,7 @@ def _with_prefix(config: AppConfig, prefix: str) -> AppConfig:
             tracks=name(config.output.tracks),
             features=name(config.output.features),
             poses=name(config.output.poses),
+            export=";".join(f"{form}:{name(file)}" for form, file in config.output.exports) or None,
         ),
         report=replace(config.report, summary=name(config.report.summary), log=name(config.report.log)),
     )
@@ -181,6 +190,8 @@ def check_files(config: AppConfig, annotated: Path | None, sources: list[str]) -
         check_features_name(output.features)
     if output.poses is not None:
         check_table_name(output.poses, "--poses")
+    for form, file in output.exports:
+        check_export(form, file)
     files = [*([] if annotated is None else [annotated]), *named_files(config)]
     if len({path.absolute() for path in files}) < len(files):
         raise ConfigError(f"two outputs would be written to one file: {', '.join(map(str, files))}")
@@ -192,4 +203,6 @@ def named_files(config: AppConfig) -> list[Path]:
     """The tables and reports that settings name."""
     output, report = config.output, config.report
     named = (output.tracks, output.features, output.poses, report.summary, report.log)
-    return [path for path in named if path is not None]
+    beside = [notes_file(path) for path in (output.tracks, output.poses) if path is not None]
+    exported = [file for _, file in output.exports]
+    return [path for path in (*named, *beside, *exported) if path is not None]

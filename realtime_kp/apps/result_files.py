@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from realtime_kp.apps.resume import RunState
+from realtime_kp.apps.table_notes import table_notes
 from realtime_kp.config import AppConfig
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline
@@ -43,7 +44,7 @@ class Tables:
 
     def write(self, tracked: TrackedFrame) -> None:
         """Add a frame to the tables and the features file."""
-        for sink in self.open():
+        for sink in self.open(tracked.frame.size_wh):
             sink.write(None, tracked)
 
     def log(self, tracked: TrackedFrame, times_ms: StageTimes) -> None:
@@ -66,13 +67,18 @@ class Tables:
         """Size of the table of poses so far, bytes; None without one."""
         return None if self._poses is None else self._poses.mark
 
-    def open(self) -> list[FrameSink]:
-        """Open the files if they are not open yet."""
+    def open(self, size_wh: tuple[int, int] | None = None) -> list[FrameSink]:
+        """Open the files if they are not open yet.
+
+        Args:
+            size_wh: Width and height of the frames; None where no frame has come.
+        """
         if self._sinks is None:
-            self._sinks = self._opened()
+            self._sinks = self._opened(size_wh)
         return self._sinks
 
-    def _opened(self) -> list[FrameSink]:
+    def _opened(self, size_wh: tuple[int, int] | None) -> list[FrameSink]:
+        notes = table_notes(self._config, self._pipeline, size_wh)
         output, log = self._config.output, self._config.report.log
         tracks, lines = (None, None) if self._resume is None else (self._resume.tracks, self._resume.log)
         sinks: list[FrameSink] = []
@@ -84,6 +90,7 @@ class Tables:
                 with_lost=output.lost_tracks,
                 with_pictures=info is not None and info.still,
                 with_lens=self._config.input.camera is not None,
+                notes=notes,
             )
             self._tracks = self._stack.enter_context(table)
             sinks.append(self._tracks)
@@ -96,6 +103,7 @@ class Tables:
                 output.poses,
                 None if self._resume is None else self._resume.poses,
                 metric=self._config.input.reference_size is not None,
+                notes=notes,
             )
             self._poses = self._stack.enter_context(poses)
             sinks.append(self._poses)

@@ -16,6 +16,7 @@ from realtime_kp.config import (
     BenchConfig,
     CalibrateConfig,
     EvaluateConfig,
+    ExportConfig,
     InputConfig,
     LiveConfig,
     OutputConfig,
@@ -161,6 +162,27 @@ class Commands:
         from realtime_kp.apps.calibrate import run_calibrate
 
         return run_calibrate(source, calibrate, self._console, quiet=self.quiet)
+
+    def export(
+        self,
+        tracks: Path,
+        /,
+        *,
+        to: str,
+        out: Annotated[Path, Parameter(name=["--output", "-o"])],
+        export: Annotated[ExportConfig, Parameter(name="*", group="Export")] = ExportConfig(),  # noqa: B008
+    ) -> int:
+        """Write a saved tracks table for another tool.
+
+        Args:
+            tracks: The table, as --tracks writes it: .csv, .jsonl or .parquet.
+            to: nuke (.nk), 3de (.txt), blender (.py), after-effects (.txt) or tapvid (.npz).
+            out: The file to write.
+        """
+        self._refuse_to_show("export")
+        from realtime_kp.apps.export import run_export
+
+        return run_export(tracks, to, out, export, self._console, quiet=self.quiet)
 
     def doctor(self, *, superpoint: Superpoint = SuperPointConfig()) -> int:  # noqa: B008
         """Tell what this machine offers, with a real inference on each engine."""

@@ -27,6 +27,7 @@ log = logging.getLogger("realtime_kp")
 
 _OTHER_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "calibrate": (),
+    "export": (),
     "doctor": ("superpoint",),
     "evaluate": ("superpoint", "report"),
     "train": (),
@@ -43,7 +44,8 @@ EXIT_CODES: dict[type[RealtimeKpError], int] = {
 }
 
 
-_REGION_FLAGS = ("--roi", "--input.roi")
+# Flags that may be given several times, whose values are one text in the settings.
+_REPEATED = (("--roi", "--input.roi"), ("--export", "--output.export"))
 
 
 def run() -> NoReturn:
@@ -103,6 +105,7 @@ def make_app() -> App:
         commands.video,
         commands.bench,
         commands.calibrate,
+        commands.export,
         commands.doctor,
         commands.train,
         commands.quantise,
@@ -132,30 +135,33 @@ def make_app() -> App:
         if config is not None:
             values = _for_command(read_yaml(config), words)
             app.config = (Dict(values, source=str(config)),)
-        return app(_regions_joined(words), exit_on_error=False, print_error=False)
+        joined = list(words)
+        for flags in _REPEATED:
+            joined = _values_joined(joined, flags)
+        return app(joined, exit_on_error=False, print_error=False)
 
     return app
 
 
-def _regions_joined(words: Sequence[str]) -> list[str]:
-    """The words with all `--roi` as one: in the settings, several regions are one text."""
+def _values_joined(words: Sequence[str], flags: tuple[str, ...]) -> list[str]:
+    """The words with all values of a flag, under any of its names, as one text."""
     kept: list[str] = []
-    regions: list[str] = []
+    values: list[str] = []
     left = iter(words)
     for word in left:
         flag, sign, value = word.partition("=")
-        if "--" in kept or flag not in _REGION_FLAGS:
+        if "--" in kept or flag not in flags:
             kept.append(word)
             continue
         given = value if sign else next(left, None)
         if given is None:
             return list(words)  # its value is missing, which cyclopts tells
-        regions.append(given)
-    if not regions:
+        values.append(given)
+    if not values:
         return kept
     # Behind a lone --, everything is a file.
     place = kept.index("--") if "--" in kept else len(kept)
-    return [*kept[:place], f"{_REGION_FLAGS[0]}={';'.join(regions)}", *kept[place:]]
+    return [*kept[:place], f"{flags[0]}={';'.join(values)}", *kept[place:]]
 
 
 def _for_command(values: dict[str, Any], words: Sequence[str]) -> dict[str, Any]:

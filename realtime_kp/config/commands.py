@@ -46,6 +46,9 @@ class OutputConfig:
     poses: Annotated[Path | None, Parameter(name=["--poses", "poses"])] = None
     """Write where the reference picture is in each frame to this table: .csv, .jsonl or .parquet."""
 
+    export: Annotated[str | None, Parameter(name=["--export", "export"])] = None
+    """Write the tracks for another tool too, FORMAT:FILE (see the command export); repeat it for several."""
+
     crf: int = 20
     """H.264 constant rate factor, 0 (lossless) to 51; lower means better quality and larger files."""
 
@@ -54,8 +57,17 @@ class OutputConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
+        good = self.export is None or len(self.exports) == len(self.export.split(";"))
+        require(good, "export must be FORMAT:FILE, such as nuke:tracks.nk", self.export)
         require(0 <= self.crf <= 51, "crf must be 0 to 51", self.crf)
         require(self.preset in PRESETS, f"preset must be one of {', '.join(PRESETS)}", self.preset)
+
+    @property
+    def exports(self) -> tuple[tuple[str, Path], ...]:
+        """`export` as formats with their files."""
+        parts = [text.partition(":") for text in (self.export or "").split(";")]
+        named = [(name.strip(), file.strip()) for name, _, file in parts]
+        return tuple((name, Path(file)) for name, file in named if name and file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from realtime_kp.sinks.locks import OutputLocks
 from realtime_kp.sinks.pictures import WRITABLE, PicturesSink, picture_targets, write_picture
 from realtime_kp.sinks.poses import PosesSink
 from realtime_kp.sinks.sound import Sound
-from realtime_kp.sinks.table_file import check_table_name
+from realtime_kp.sinks.table_file import check_table_name, notes_file
 from realtime_kp.sinks.tables import TracksTableSink, write_track_rows
 from realtime_kp.sinks.video_file import VideoFileSink, VideoMark
 from realtime_kp.sinks.window import Click, Drag, Window, window_problem
@@ -30,6 +30,7 @@ __all__ = [
     "check_features_name",
     "check_output",
     "check_table_name",
+    "notes_file",
     "picture_targets",
     "window_problem",
     "write_atomically",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,14 +39,22 @@ class PosesSink:
         path: `.csv`, `.jsonl` or `.parquet`; see `TableFile`.
         resume: Size in bytes, from `mark`, after which the file of an earlier run is continued.
         metric: Add columns with rotation and translation.
+        notes: What a reader has to know of the table; see `TableFile`.
 
     Raises:
         ConfigError: The suffix is unknown, or pyarrow is missing.
     """
 
-    def __init__(self, path: Path, resume: int | None = None, *, metric: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        resume: int | None = None,
+        *,
+        metric: bool = False,
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
         self._table = TableFile(
-            path, (*POSE_COLUMNS, *METRIC_COLUMNS) if metric else POSE_COLUMNS, resume, _FLAG
+            path, (*POSE_COLUMNS, *METRIC_COLUMNS) if metric else POSE_COLUMNS, resume, _FLAG, notes
         )
         self._metric = metric
 

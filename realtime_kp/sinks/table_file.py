@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, Self
 
 from realtime_kp.errors import ConfigError, SinkError
-from realtime_kp.sinks.base import PartialFile, reopen_at, write_error
+from realtime_kp.sinks.base import PartialFile, reopen_at, write_atomically, write_error
 
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
+
+NOTES_KEY = "realtime_kp"
 
 Row = Sequence[Any]
 
@@ -48,13 +50,20 @@ class TableFile:
         columns: Its columns.
         resume: Size in bytes, from `mark`, after which the file of an earlier run is continued.
         flag: The flag that names it, for messages.
+        notes: What a reader has to know of the table, as plain values: in Parquet under the key
+            `realtime_kp`, of other formats in the file that `notes_file` names.
 
     Raises:
         ConfigError: The suffix is unknown, or pyarrow is missing.
     """
 
     def __init__(
-        self, path: Path, columns: Sequence[Column], resume: int | None = None, flag: str = "--tracks"
+        self,
+        path: Path,
+        columns: Sequence[Column],
+        resume: int | None = None,
+        flag: str = "--tracks",
+        notes: Mapping[str, Any] | None = None,
     ) -> None:
         check_table_name(path, flag)
         self.path = path
@@ -62,6 +71,7 @@ class TableFile:
         self._kind = path.suffix.lower()
         self._file = PartialFile(path, self._make_parquet if self._kind == ".parquet" else None)
         self._resume = resume
+        self._notes = notes
         self._out: IO[str] | None = None
         self._rows = 0
 
@@ -83,6 +93,10 @@ class TableFile:
         assert self._out is not None
         keep = self._rows > 0 or bool(self._resume)
         self._file.finish(self._out.close, error, worth_keeping=keep, faults=self._faults)
+        beside = notes_file(self.path)
+        if error is None and self._notes is not None and beside is not None:
+            text = json.dumps(self._notes, indent=2, default=str, ensure_ascii=False)
+            write_atomically(beside, (text + "\n").encode("utf-8", "backslashreplace"))
 
     @property
     def mark(self) -> int:
@@ -146,6 +160,9 @@ class TableFile:
         import pyarrow.parquet as pq
 
         schema = pa.schema([(column.name, getattr(pa, _arrow_name(column))()) for column in self._columns])
+        if self._notes is not None:
+            text = json.dumps(self._notes, default=str)
+            schema = schema.with_metadata({NOTES_KEY: text})
         options = pc.ConvertOptions(column_types=schema)
         # Arrow opens no path that is not UTF-8.
         with (
@@ -155,7 +172,7 @@ class TableFile:
             pq.ParquetWriter(file, schema) as out,
         ):
             for block in blocks:
-                out.write_batch(block)
+                out.write_batch(block.replace_schema_metadata(schema.metadata))
 
     def _make_csv(self, whole: Path, target: Path) -> None:
         """Convert a Parquet file back into the CSV file it was written from, byte for byte."""
@@ -169,6 +186,11 @@ class TableFile:
             self._write_head(out)
             for block in table.iter_batches():
                 self._write_csv(out, (list(row.values()) for row in block.to_pylist()))
+
+
+def notes_file(path: Path) -> Path | None:
+    """The file beside a table with its notes; None for Parquet, which holds them."""
+    return None if path.suffix.lower() == ".parquet" else path.with_name(path.name + ".json")
 
 
 def check_table_name(path: Path, flag: str = "--tracks") -> None:

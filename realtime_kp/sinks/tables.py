@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -95,6 +96,7 @@ class TracksTableSink:
         with_lost: Write lost tracks too, where they are predicted.
         with_pictures: Add a column with the file of each frame, for sets of pictures.
         with_lens: Add columns with undistorted, normalised image coordinates.
+        notes: What a reader has to know of the table; see `TableFile`.
 
     Raises:
         ConfigError: The suffix is unknown, or pyarrow is missing.
@@ -108,9 +110,10 @@ class TracksTableSink:
         with_lost: bool = False,
         with_pictures: bool = False,
         with_lens: bool = False,
+        notes: Mapping[str, Any] | None = None,
     ) -> None:
         lens, pictures = LENS_COLUMNS if with_lens else (), (PICTURE_COLUMN,) if with_pictures else ()
-        self._table = TableFile(path, (*COLUMNS, *lens, *pictures), resume)
+        self._table = TableFile(path, (*COLUMNS, *lens, *pictures), resume, notes=notes)
         self._with_lost = with_lost
         self._with_lens = with_lens
         self._with_pictures = with_pictures

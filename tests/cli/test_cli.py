@@ -224,10 +224,11 @@ def test_help_is_there(arguments: list[str], capsys: pytest.CaptureFixture[str])
 
 
 def test_existing_outputs_are_kept_unless_told_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("demo_tracks.mp4", "t.csv", "f.safetensors", "s.json", "l.jsonl"):
+    for name in ("demo_tracks.mp4", "t.csv", "t.csv.json", "f.safetensors", "s.json", "l.jsonl"):
         Path(name).write_text("precious")
         flag = {
             "t.csv": ["--tracks", "t.csv"],
+            "t.csv.json": ["--tracks", "t.csv"],
             "f.safetensors": ["--features", "f.safetensors"],
             "s.json": ["--summary", "s.json"],
             "l.jsonl": ["--log", "l.jsonl"],
@@ -271,6 +272,7 @@ def test_one_run_writes_everything_and_it_fits_together() -> None:
         "l.jsonl",
         "s.json",
         "t.csv",
+        "t.csv.json",
     ]
     summary = json.loads(Path("s.json").read_text())
     assert summary["frames"] == {"read": 8, "processed": 8, "dropped": 0, "detected": 8, "written": 8}
@@ -286,9 +288,9 @@ def test_one_run_writes_everything_and_it_fits_together() -> None:
     assert np.diff(features["offsets"]).tolist() == [line["keypoints"] for line in lines]
 
 
-def test_no_video_writes_only_the_table() -> None:
+def test_no_video_writes_only_the_table_and_its_notes() -> None:
     assert main(["video", "demo?frames=4", "--no-video", "--tracks", "t.jsonl", *FAST]) == 0
-    assert [p.name for p in Path().iterdir()] == ["t.jsonl"]
+    assert sorted(p.name for p in Path().iterdir()) == ["t.jsonl", "t.jsonl.json"]
 
 
 def test_several_inputs_get_files_of_their_own(clip: Path) -> None:
@@ -297,7 +299,9 @@ def test_several_inputs_get_files_of_their_own(clip: Path) -> None:
     arguments = ["-o", "out", "--tracks", "out/t.csv", "--summary", "out/s.json"]
     assert main(["video", str(clip), "other.mp4", *arguments, *FAST]) == 0
     assert {p.name for p in Path("out").iterdir()} == {
-        f"{stem}_{rest}" for stem in ("clip", "other") for rest in ("tracks.mp4", "t.csv", "s.json")
+        f"{stem}_{rest}"
+        for stem in ("clip", "other")
+        for rest in ("tracks.mp4", "t.csv", "t.csv.json", "s.json")
     }
     assert json.loads(Path("out/other_s.json").read_text())["frames"]["written"] == 3
 

@@ -179,6 +179,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "lost_tracks": True,
         "features": "f.safetensors",
         "poses": "p.jsonl",
+        "export": "nuke:t.nk",
         "crf": 30,
         "preset": "slow",
     },

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED
+from realtime_kp.apps.exporting import exporting
 from realtime_kp.apps.hud_lines import hud_info
 from realtime_kp.apps.jobs import check_files, named_files
 from realtime_kp.apps.live.keys import LiveState, Recorder, add_region, click, make_reference, press, snapshot
@@ -73,11 +74,12 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
         # Descriptors of two networks in one file could not be compared.
         select_model=config.output.features is None,
     )
-    loop = _LiveLoop(pipeline, config, show)
     record = config.live.record
     locks = OutputLocks([*([] if record is None else [record]), *named_files(config)])
-    with locks, StopSignals() as signals, pipeline, loop:
-        stopped_by = loop.run(signals)
+    with locks, StopSignals() as signals, exporting(config) as config:
+        loop = _LiveLoop(pipeline, config, show)
+        with pipeline, loop:
+            stopped_by = loop.run(signals)
     name = pipeline.source_info.name if pipeline.source_info else display_name(source)
     summary = summarise(
         "live", name, pipeline, loop.meter, written=loop.recorder.frames, stopped_by=stopped_by

@@ -11,6 +11,7 @@ from rich.progress import Progress, TaskID
 
 from realtime_kp.apps.console import labelled_progress_bars
 from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED, SOURCE
+from realtime_kp.apps.exporting import exporting
 from realtime_kp.apps.jobs import Job, output_stem, plan_jobs
 from realtime_kp.apps.resume import RunState, begin, state_path
 from realtime_kp.apps.signals import StopSignals
@@ -42,6 +43,8 @@ def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet:
         raise ConfigError("--poses tells where a reference picture is: name one with --reference")
     if config.tracking.only_points and config.input.points is None:
         raise ConfigError("--only-points shows points of your own only: name them with --points")
+    if config.output.exports and config.video.resume and config.output.tracks is None:
+        raise ConfigError("--resume goes on with a tracks table: name one with --tracks, for --export too")
     jobs = plan_jobs(sources, config)
     inputs = [job.source for job in jobs]
     for job in jobs:
@@ -68,7 +71,8 @@ def _begin_and_run(job: Job, inputs: list[str], console: Console, signals: StopS
     if state == "done":
         log.info("%s exists already: nothing to continue", job.target or job.config.output.tracks)
         return DONE
-    return _run_job(job, state, console, signals, quiet)
+    with exporting(job.config) as config:
+        return _run_job(replace(job, config=config), state, console, signals, quiet)
 
 
 def _run_job(job: Job, state: RunState | None, console: Console, signals: StopSignals, quiet: bool) -> int:

@@ -77,7 +77,7 @@ class Outputs:
         started_s = time.perf_counter()
         image = self._draw(tracked)
         drawn_s = time.perf_counter()
-        self._open()
+        self._open(tracked)
         if self._annotated is not None:
             self._annotated.write(image, tracked)
         self._tables.write(tracked)
@@ -89,7 +89,7 @@ class Outputs:
         self._tables.log(tracked, times)
         self._note(tracked)
 
-    def _open(self) -> None:
+    def _open(self, tracked: TrackedFrame | None = None) -> None:
         if self._opened:
             return
         self._opened = True
@@ -97,7 +97,7 @@ class Outputs:
             sink = self._make_sink(self._job.target)
             self._stack.enter_context(sink)
             self._annotated = sink
-        self._tables.open()
+        self._tables.open(None if tracked is None else tracked.frame.size_wh)
         if self._state_path is not None and self._resume is None:
             save_state(self._state_path, RunState(0, self._settings, b"", None, None, None))
 

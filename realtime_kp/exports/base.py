@@ -1,0 +1,83 @@
+"""What every export format is given, and what it has to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """The video that tracks belong to.
+
+    Attributes:
+        size_wh: Width and height, pixels.
+        fps: Frame rate.
+        frames: Number of frames, at least that of the last one with a track.
+        name: Its name or path, as the table tells it; empty where unknown.
+    """
+
+    size_wh: tuple[int, int]
+    fps: float
+    frames: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackPoints:
+    """Where one track was seen.
+
+    Attributes:
+        id: Its id.
+        name: Its label, or `track` with its id.
+        frames: `(N,) int64`, ascending, from 0.
+        xy: `(N, 2) float64`, pixels; the centre of the top left pixel is at (0, 0), y points down.
+    """
+
+    id: int
+    name: str
+    frames: NDArray[np.int64]
+    xy: NDArray[np.float64]
+
+
+class FileExport(Protocol):
+    """Writes one file, which the caller opens and closes.
+
+    Attributes:
+        suffix: How the file's name ends.
+    """
+
+    suffix: str
+
+    def begin(self, clip: Clip, count: int, out: BinaryIO) -> None:
+        """Start with a clip of `count` tracks."""
+        ...
+
+    def track(self, points: TrackPoints, out: BinaryIO) -> None:
+        """Add a track."""
+        ...
+
+    def end(self, out: BinaryIO) -> None:
+        """Finish."""
+        ...
+
+
+def runs(frames: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """First and last frame of each run of consecutive frames."""
+    ends = np.flatnonzero(np.diff(frames) > 1)
+    first = frames[np.concatenate([[0], ends + 1])]
+    last = frames[np.concatenate([ends, [len(frames) - 1]])]
+    return list(zip(first.tolist(), last.tolist(), strict=True))
+
+
+def from_bottom_left(xy: NDArray[np.float64], height: int) -> NDArray[np.float64]:
+    """Positions `(N, 2)` from the lower left corner of the picture, y up: centres of pixels are at halves."""
+    return np.stack([xy[:, 0] + 0.5, height - (xy[:, 1] + 0.5)], axis=1)
+
+
+def from_top_left(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Positions `(N, 2)` from the upper left corner of the picture: centres of pixels are at halves."""
+    return xy + 0.5

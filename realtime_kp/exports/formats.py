@@ -1,0 +1,20 @@
+"""All export formats by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from realtime_kp.exports.after_effects import AfterEffectsExport
+from realtime_kp.exports.base import FileExport
+from realtime_kp.exports.blender import BlenderExport
+from realtime_kp.exports.equalizer import EqualizerExport
+from realtime_kp.exports.nuke import NukeExport
+from realtime_kp.exports.tapvid import TapVidExport
+
+FORMATS: Mapping[str, Callable[[], FileExport]] = {
+    "nuke": NukeExport,
+    "3de": EqualizerExport,
+    "blender": BlenderExport,
+    "after-effects": AfterEffectsExport,
+    "tapvid": TapVidExport,
+}

@@ -1,0 +1,232 @@
+"""Saved tracks tables as NumPy columns."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_kp.errors import ArgumentError, ConfigError, SourceError
+from realtime_kp.sinks.table_file import NOTES_KEY, TABLE_SUFFIXES, notes_file
+
+Values = NDArray[Any]
+
+NEEDED = ("frame", "track_id", "x", "y")
+_WHOLE = frozenset({"frame", "track_id", "length", "time_ns"})
+_TEXTS = frozenset({"state", "label", "picture"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackTable:
+    """Rows of a tracks table, ordered by frame and id.
+
+    Attributes:
+        columns: `(N,)` values by name: whole numbers as `int64`, others as `float64` (NaN where empty), texts
+            as objects.
+        notes: What the table tells of itself: `width`, `height`, `fps`, `source`, `settings` and more; empty
+            where nothing is known.
+    """
+
+    columns: Mapping[str, Values]
+    notes: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        missing = [name for name in NEEDED if name not in self.columns]
+        if missing:
+            had = ", ".join(self.columns) or "none"
+            raise ArgumentError(f"a tracks table needs the column {missing[0]}, it has {had}")
+        lengths = {len(column) for column in self.columns.values()}
+        if len(lengths) > 1:
+            raise ArgumentError(f"columns of a table must have one length, got {sorted(lengths)}")
+
+    def __len__(self) -> int:
+        return len(self.columns["frame"])
+
+    @property
+    def frames(self) -> NDArray[np.int64]:
+        """`(N,)`: the frame of each row."""
+        return self.columns["frame"]
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """`(N,)`: the track of each row."""
+        return self.columns["track_id"]
+
+    @property
+    def xy(self) -> NDArray[np.float64]:
+        """`(N, 2)`: positions, pixels; the centre of the top left pixel is at (0, 0)."""
+        return np.stack([self.columns["x"], self.columns["y"]], axis=1)
+
+    @property
+    def size_wh(self) -> tuple[int, int] | None:
+        """Width and height of the frames; None where the table does not tell."""
+        width, height = self.notes.get("width"), self.notes.get("height")
+        return None if not width or not height else (int(width), int(height))
+
+    @property
+    def fps(self) -> float | None:
+        """Frame rate: that of the source, else from the times; None where nothing tells."""
+        if self.notes.get("fps"):
+            return float(self.notes["fps"])
+        if "time_s" not in self.columns or len(self) == 0:
+            return None
+        frames, first = np.unique(self.frames, return_index=True)
+        took_s = self.columns["time_s"][first[-1]] - self.columns["time_s"][first[0]]
+        return float((frames[-1] - frames[0]) / took_s) if took_s > 0 else None
+
+    def where(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> TrackTable:
+        """Some of the rows, by mask or number."""
+        return TrackTable({name: column[rows] for name, column in self.columns.items()}, self.notes)
+
+    def track(self, track_id: int) -> TrackTable:
+        """The rows of one track."""
+        return self.where(self.ids == track_id)
+
+    def frame(self, index: int) -> TrackTable:
+        """The rows of one frame."""
+        return self.where(self.frames == index)
+
+    def tracks(self) -> Iterator[tuple[int, NDArray[np.intp]]]:
+        """Each id with the numbers of its rows, in the order of the frames."""
+        order = np.argsort(self.ids, kind="stable")
+        ids, first = np.unique(self.ids[order], return_index=True)
+        yield from zip(ids.tolist(), np.split(order, first[1:]), strict=False)
+
+    def to_pandas(self) -> Any:
+        """The columns as a `pandas.DataFrame`.
+
+        Raises:
+            ConfigError: pandas is missing.
+        """
+        try:
+            import pandas as pd
+        except ImportError as exc:
+            raise ConfigError("to_pandas needs pandas: pip install pandas") from exc
+        return pd.DataFrame(dict(self.columns))
+
+
+def read_tracks(path: str | Path) -> TrackTable:
+    """Read a tracks table, as `--tracks` writes it or with the columns `frame`, `track_id`, `x` and `y`.
+
+    Args:
+        path: `.csv`, `.jsonl` or `.parquet`; of the first two, notes come from `PATH.json` beside it.
+
+    Raises:
+        SourceError: It cannot be read, or lacks a column.
+        ConfigError: The suffix is unknown, or pyarrow is missing.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
+        raise ConfigError(f"a tracks table ends in {', '.join(TABLE_SUFFIXES)}, got {path.name!r}")
+    try:
+        if suffix == ".parquet":
+            columns, notes = _parquet(path)
+        else:
+            columns, notes = (_csv(path) if suffix == ".csv" else _jsonl(path)), _notes_beside(path)
+        table = TrackTable({name: _typed(name, column) for name, column in columns.items()}, notes)
+    except OSError as exc:
+        raise SourceError(f"cannot read {path}: {exc.strerror or exc}") from exc
+    except (ValueError, TypeError, csv.Error) as exc:
+        raise SourceError(f"{path} is no tracks table: {exc}") from exc
+    order = np.lexsort((table.ids, table.frames))
+    return table if (np.diff(order) == 1).all() else table.where(order)
+
+
+def _typed(name: str, values: Any) -> Values:
+    if name in _TEXTS:
+        return np.array(["" if value is None else str(value) for value in values], object)
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        numbers = values
+    else:
+        try:
+            numbers = np.array([np.nan if value in (None, "") else value for value in values], np.float64)
+        except ValueError:
+            if name in NEEDED:
+                raise ValueError(f"column {name} holds something else than numbers") from None
+            return np.array(["" if value is None else value for value in values], object)
+    if name not in _WHOLE:
+        return numbers.astype(np.float64)
+    if name == "time_ns" and not isinstance(values, np.ndarray):
+        return np.array([int(value) for value in values], np.int64)  # float64 would round
+    whole = numbers.astype(np.int64)
+    if not np.array_equal(whole, numbers):
+        raise ValueError(f"column {name} holds something else than whole numbers")
+    return whole
+
+
+def _csv(path: Path) -> dict[str, Any]:
+    try:
+        import pyarrow.csv as pc
+    except ImportError:
+        return _csv_plain(path)
+    import pyarrow as pa
+
+    try:
+        with open(path, "rb") as file:
+            texts = pc.ConvertOptions(column_types={name: pa.string() for name in _TEXTS})
+            table = pc.read_csv(file, convert_options=texts)
+    except pa.ArrowException as exc:
+        raise ValueError(" ".join(str(exc).split())) from exc
+    return _arrow_columns(table)
+
+
+def _csv_plain(path: Path) -> dict[str, Any]:
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        names = next(rows, [])
+        columns = list(zip(*rows, strict=True))
+    return dict(zip(names, columns or [()] * len(names), strict=True))
+
+
+def _jsonl(path: Path) -> dict[str, Any]:
+    with open(path, encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file if line.strip()]
+    names = list(rows[0]) if rows else list(NEEDED)
+    if not all(isinstance(row, dict) and row.keys() == rows[0].keys() for row in rows):
+        raise ValueError("its lines are not objects with the same keys")
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def _parquet(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as exc:
+        raise ConfigError("Parquet needs pyarrow: pip install 'realtime-kp[parquet]', or read .csv") from exc
+    try:
+        with open(path, "rb") as file:
+            table = pq.read_table(file)
+    except pa.ArrowException as exc:
+        raise ValueError(" ".join(str(exc).split())) from exc
+    text = (table.schema.metadata or {}).get(NOTES_KEY.encode(), b"{}")
+    notes = json.loads(text)
+    return _arrow_columns(table), notes if isinstance(notes, dict) else {}
+
+
+def _arrow_columns(table: Any) -> dict[str, Any]:
+    import pyarrow as pa
+
+    found: dict[str, Any] = {}
+    for name in table.column_names:
+        column = table.column(name)
+        texts = pa.types.is_string(column.type) or pa.types.is_null(column.type)
+        found[name] = column.to_pylist() if texts else column.to_numpy()
+    return found
+
+
+def _notes_beside(path: Path) -> dict[str, Any]:
+    beside = notes_file(path)
+    if beside is None or not beside.exists():
+        return {}
+    try:
+        notes = json.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise SourceError(f"cannot read {beside}, the notes of {path.name}: {exc}") from exc
+    return notes if isinstance(notes, dict) else {}
