@@ -168,7 +168,9 @@ def carry_depths(
     carried = variances * (plane / (scale * scale)) ** 2 * (1 + _GROWTH) + np.float32(_GROWTH)
     constant = inverse_depths - (slopes * xy).sum(axis=1)
     normals = np.concatenate([slopes, constant[:, None]], axis=1) @ np.linalg.inv(motion.matrix)
-    turned = normals[:, :2] / np.maximum(1 + normals @ motion.epipole, _LEAST_TURN)[:, None]
+    turn = (1 + normals @ motion.epipole)[:, None]
+    # A surface that turns edge-on tells nothing more: kept, its slopes would double with every frame.
+    turned = np.where(turn >= _LEAST_TURN, normals[:, :2] / np.maximum(turn, _LEAST_TURN), 0)
     return (
         (inverse_depths / scale).astype(np.float32),
         turned.astype(np.float32),

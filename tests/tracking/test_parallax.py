@@ -100,3 +100,12 @@ def test_the_jacobian_follows_a_slanted_surface() -> None:
     np.testing.assert_allclose(with_slope, truth, atol=2e-3)
     without = motion.jacobian(before, inverse)[:, :, 0]
     assert np.abs(without - truth).max() > 5e-3
+
+
+def test_slopes_of_a_surface_that_turns_edge_on_do_not_grow_for_ever() -> None:
+    motion = GlobalMotion(np.eye(3), 1.0, 1.0, np.array([40.0, 0.0, 0.0]))
+    xy, depths, variances = np.zeros((1, 2), np.float32), np.ones(1, np.float32), np.ones(1, np.float32)
+    slopes = np.array([[-0.02, 0.01]], np.float32)
+    for _ in range(80):
+        _, slopes, _ = carry_depths(motion, xy, depths, slopes, variances)
+    assert np.abs(slopes).max() < 1
