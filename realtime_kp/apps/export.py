@@ -9,7 +9,8 @@ from rich.console import Console
 from realtime_kp.apps.exit_codes import DONE
 from realtime_kp.config import ExportConfig
 from realtime_kp.exports import check_export, export_tracks, read_tracks
-from realtime_kp.sinks import OutputLocks, check_output
+from realtime_kp.lens import open_lens_file
+from realtime_kp.sinks import OutputLocks
 
 
 def run_export(
@@ -31,8 +32,9 @@ def run_export(
     Raises:
         RealtimeKpError: The error to report to the user.
     """
-    check_export(to, out)
-    check_output(out, overwrite=config.overwrite, inputs=[str(tracks)])
+    inputs = [str(tracks), *([] if config.video is None else [config.video])]
+    check_export(to, out, overwrite=config.overwrite, inputs=inputs)
+    lens = None if config.camera is None else open_lens_file(config.camera, config.camera_name)
     with OutputLocks([out]):
         count = export_tracks(
             read_tracks(tracks),
@@ -41,6 +43,8 @@ def run_export(
             size_wh=config.size_wh,
             min_length=config.min_length,
             every=config.every,
+            video=config.video,
+            lens=lens,
         )
     if not quiet:
         console.print(f"{count} tracks: {out}", highlight=False, soft_wrap=True)

@@ -12,12 +12,16 @@ from pathlib import Path
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.exports import export_tracks, read_tracks
+from realtime_kp.lens import open_lens_file
+from realtime_kp.sources import SourceKind, source_kind
 
 log = logging.getLogger(__name__)
 
+_READ_AGAIN = (SourceKind.VIDEO, SourceKind.DEMO, SourceKind.MOVING_PICTURE)
+
 
 @contextmanager
-def exporting(config: AppConfig) -> Iterator[AppConfig]:
+def exporting(config: AppConfig, source: str) -> Iterator[AppConfig]:
     """Settings for a run whose tracks are exported when it has ended without an error.
 
     What is exported comes from the tracks table; where none was asked for, there is one for as long as the
@@ -25,6 +29,7 @@ def exporting(config: AppConfig) -> Iterator[AppConfig]:
 
     Args:
         config: Settings of the run.
+        source: What is tracked: where it can be read again, formats that keep pictures read it.
     """
     exports, tracks = config.output.exports, config.output.tracks
     if not exports:
@@ -37,10 +42,14 @@ def exporting(config: AppConfig) -> Iterator[AppConfig]:
         yield config
         if not tracks.exists():
             return
-        table = read_tracks(tracks)
+        table, camera = read_tracks(tracks), config.input.camera
+        lens = None if camera is None else open_lens_file(camera, config.input.camera_name)
+        # From --start on, frames have other numbers than in the video.
+        again = source_kind(source) in _READ_AGAIN and config.video.start_s == 0
+        video = source if again else None
         for name, file in exports:
             try:
-                count = export_tracks(table, name, file)
+                count = export_tracks(table, name, file, video=video, lens=lens)
             except SourceError as exc:
                 log.warning("%s was not written: %s", file, exc)
             else:

@@ -190,11 +190,12 @@ def check_files(config: AppConfig, annotated: Path | None, sources: list[str]) -
         check_features_name(output.features)
     if output.poses is not None:
         check_table_name(output.poses, "--poses")
-    for form, file in output.exports:
-        check_export(form, file)
     files = [*([] if annotated is None else [annotated]), *named_files(config)]
     if len({path.absolute() for path in files}) < len(files):
         raise ConfigError(f"two outputs would be written to one file: {', '.join(map(str, files))}")
+    for form, file in output.exports:
+        check_export(form, file, overwrite=config.report.overwrite, inputs=sources)
+        files.remove(file)
     for path in files:
         check_output(path, overwrite=config.report.overwrite, inputs=sources)
 

@@ -176,8 +176,8 @@ class Commands:
 
         Args:
             tracks: The table, as --tracks writes it: .csv, .jsonl or .parquet.
-            to: nuke (.nk), 3de (.txt), blender (.py), after-effects (.txt) or tapvid (.npz).
-            out: The file to write.
+            to: colmap (a folder), nuke (.nk), 3de (.txt), blender (.py), after-effects (.txt), tapvid (.npz).
+            out: The file or folder to write.
         """
         self._refuse_to_show("export")
         from realtime_kp.apps.export import run_export

@@ -8,6 +8,8 @@ from typing import BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.lens import Lens
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:
@@ -18,12 +20,16 @@ class Clip:
         fps: Frame rate.
         frames: Number of frames, at least that of the last one with a track.
         name: Its name or path, as the table tells it; empty where unknown.
+        video: The video itself, for formats that keep pictures; None without them.
+        lens: Its lens at this size; None where unknown.
     """
 
     size_wh: tuple[int, int]
     fps: float
     frames: int
     name: str
+    video: str | None = None
+    lens: Lens | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

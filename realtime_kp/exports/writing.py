@@ -2,50 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from realtime_kp.errors import ConfigError, SinkError, SourceError
-from realtime_kp.exports.base import Clip, TrackPoints
+from realtime_kp.exports.base import Clip, FileExport, TrackPoints
+from realtime_kp.exports.colmap import FOLDER_ENTRIES, MOST_IMAGES, ColmapExport
 from realtime_kp.exports.formats import FORMATS
 from realtime_kp.exports.track_table import TrackTable
-from realtime_kp.sinks.base import PartialFile, write_error
+from realtime_kp.lens import LensFile
+from realtime_kp.sinks.base import PartialFile, check_output, write_error
+
+log = logging.getLogger(__name__)
 
 _USUAL_FPS = 25.0
 
 
-def check_export(name: str, path: Path) -> None:
-    """Check before any work that there is such a format, and that a file may be one.
-
-    Raises:
-        ConfigError: The format is unknown, or the suffix is another one's.
-    """
-    if name not in FORMATS:
-        raise ConfigError(f"there is no export format {name!r}, but {', '.join(FORMATS)}")
-    suffix = FORMATS[name]().suffix
-    if path.suffix.lower() != suffix:
-        raise ConfigError(f"{name} is written as {suffix}, got {path.name!r}")
-
-
-def clip_of(table: TrackTable, size_wh: tuple[int, int] | None = None) -> Clip:
-    """What a table tells of its clip.
+def check_export(name: str, path: Path, *, overwrite: bool = True, inputs: Iterable[str] = ()) -> None:
+    """Check before any work that there is such a format, and that it can be written.
 
     Args:
-        table: The table.
-        size_wh: Width and height of the frames; None takes those that the table tells.
+        name: The format.
+        path: The file or folder.
+        overwrite: Whether an existing one may be replaced.
+        inputs: Sources of the run; they are never overwritten.
 
     Raises:
-        SourceError: It holds no tracks, or nothing tells the size.
+        ConfigError: The format is unknown, needs a package, or the suffix is another one's.
+        SinkError: The file or folder exists, or cannot be written.
     """
-    if len(table) == 0:
-        raise SourceError("the table holds no tracks")
-    size_wh = size_wh or table.size_wh
-    if size_wh is None:
-        raise SourceError("the table does not tell the size of the frames: give --size WxH")
-    last = int(table.frames.max())
-    return Clip(size_wh, table.fps or _USUAL_FPS, last + 1, str(table.notes.get("source") or ""))
+    suffix = _suffix(_made(name))
+    if path.suffix.lower() != suffix:
+        kind = f"is written as {suffix}" if suffix else "is a folder, without a suffix"
+        raise ConfigError(f"{name} {kind}, got {path.name!r}")
+    if suffix or not path.is_dir():
+        check_output(path, overwrite=overwrite, inputs=inputs)
+        return
+    if not overwrite:
+        raise SinkError(f"{path} exists already; add --overwrite to replace it, or choose another name")
+    # What COLMAP has made of an export since must not vanish with it.
+    others = sorted(entry.name for entry in path.iterdir() if entry.name not in FOLDER_ENTRIES)
+    if others:
+        raise SinkError(f"{path} holds more than an export, such as {others[0]}; choose another name")
 
 
 def export_tracks(
@@ -55,32 +57,89 @@ def export_tracks(
     *,
     size_wh: tuple[int, int] | None = None,
     min_length: int = 2,
-    every: int = 1,
+    every: int | None = None,
+    video: str | None = None,
+    lens: LensFile | None = None,
 ) -> int:
-    """Write a table in another format; the file appears when it is whole.
+    """Write a table in another format; file or folder appear when they are whole.
 
     Args:
         table: The tracks. Rows of lost tracks, which are predictions, are left out.
         name: One of `FORMATS`.
-        path: The file.
+        path: The file or folder.
         size_wh: Width and height of the frames; None takes those that the table tells.
         min_length: Tracks seen in fewer of the frames that count are left out.
-        every: Only frames whose number is a multiple of it count.
+        every: Of the frames from the first one with tracks on, every Nth counts; None takes all that the
+            format can use.
+        video: The video, for formats that keep pictures.
+        lens: The lens, for formats that know lenses.
 
     Returns:
         Number of tracks written.
 
     Raises:
-        ConfigError: The format is unknown, or the suffix is another one's.
-        SourceError: The table holds no such tracks, or does not tell the size of the frames.
-        SinkError: The file cannot be written.
+        ConfigError: The format is unknown, needs a package, or the suffix is another one's.
+        SourceError: The table holds no such tracks, or does not tell the size of the frames; or the video is
+            another one.
+        SinkError: The file or folder cannot be written.
     """
     check_export(name, path)
-    clip = clip_of(table, size_wh)
+    export, clip = _made(name), _clip_of(table, size_wh, video, lens)
+    if every is None:
+        every = _usual_step(table, export)
     tracks = list(_points(table, min_length, every))
     if not tracks:
         raise SourceError(f"no track was seen in {min_length} frames or more: give a smaller --min-length")
-    file, export = PartialFile(path), FORMATS[name]()
+    try:
+        if isinstance(export, ColmapExport):
+            _write_folder(export, clip, tracks, path)
+        else:
+            _write_file(export, clip, tracks, path)
+    except MemoryError as exc:
+        raise SinkError(f"cannot write {path}: there is not enough memory for {len(tracks)} tracks") from exc
+    return len(tracks)
+
+
+def _made(name: str) -> FileExport | ColmapExport:
+    if name not in FORMATS:
+        raise ConfigError(f"there is no export format {name!r}, but {', '.join(FORMATS)}")
+    return FORMATS[name]()
+
+
+def _suffix(export: FileExport | ColmapExport) -> str:
+    return "" if isinstance(export, ColmapExport) else export.suffix
+
+
+def _usual_step(table: TrackTable, export: FileExport | ColmapExport) -> int:
+    if not isinstance(export, ColmapExport) or len(table) == 0:
+        return 1
+    frames = int(table.frames.max() - table.frames.min()) + 1
+    step = -(-frames // MOST_IMAGES)
+    if step > 1:
+        log.info("every %dth frame is exported, %d of them: --every N takes others", step, -(-frames // step))
+    return step
+
+
+def _clip_of(
+    table: TrackTable, size_wh: tuple[int, int] | None, video: str | None, lens: LensFile | None
+) -> Clip:
+    if len(table) == 0:
+        raise SourceError("the table holds no tracks")
+    size_wh = size_wh or table.size_wh
+    if size_wh is None:
+        raise SourceError("the table does not tell the size of the frames: give --size WxH")
+    return Clip(
+        size_wh,
+        table.fps or _USUAL_FPS,
+        int(table.frames.max()) + 1,
+        str(table.notes.get("source") or ""),
+        video,
+        None if lens is None else lens.of_size(size_wh),
+    )
+
+
+def _write_file(export: FileExport, clip: Clip, tracks: list[TrackPoints], path: Path) -> None:
+    file = PartialFile(path)
     try:
         with open(file.partial, "wb") as out:
             export.begin(clip, len(tracks), out)
@@ -91,14 +150,34 @@ def export_tracks(
     except OSError as exc:
         file.abandon(worth_keeping=False)
         raise write_error(path, exc) from exc
-    except MemoryError as exc:
+    except BaseException:
         file.abandon(worth_keeping=False)
-        raise SinkError(f"cannot write {path}: there is not enough memory for {len(tracks)} tracks") from exc
-    return len(tracks)
+        raise
+
+
+def _write_folder(export: ColmapExport, clip: Clip, tracks: list[TrackPoints], path: Path) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        if partial.exists():
+            shutil.rmtree(partial)
+        partial.mkdir()
+        try:
+            export.begin(clip, len(tracks), partial)
+            for points in tracks:
+                export.track(points, partial)
+            export.end(partial)
+            if path.exists():
+                shutil.rmtree(path)
+            partial.replace(path)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    except OSError as exc:
+        raise write_error(path, exc) from exc
 
 
 def _points(table: TrackTable, min_length: int, every: int) -> Iterator[TrackPoints]:
-    counts = table.frames % every == 0
+    counts = (table.frames - table.frames.min()) % every == 0
     if "state" in table.columns:
         counts &= table.columns["state"] != "lost"
     table = table.where(counts)

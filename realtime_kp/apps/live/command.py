@@ -76,7 +76,7 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
     )
     record = config.live.record
     locks = OutputLocks([*([] if record is None else [record]), *named_files(config)])
-    with locks, StopSignals() as signals, exporting(config) as config:
+    with locks, StopSignals() as signals, exporting(config, source) as config:
         loop = _LiveLoop(pipeline, config, show)
         with pipeline, loop:
             stopped_by = loop.run(signals)

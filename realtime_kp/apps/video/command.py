@@ -71,7 +71,7 @@ def _begin_and_run(job: Job, inputs: list[str], console: Console, signals: StopS
     if state == "done":
         log.info("%s exists already: nothing to continue", job.target or job.config.output.tracks)
         return DONE
-    with exporting(job.config) as config:
+    with exporting(job.config, job.source) as config:
         return _run_job(replace(job, config=config), state, console, signals, quiet)
 
 
