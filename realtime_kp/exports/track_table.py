@@ -141,6 +141,8 @@ def read_tracks(path: str | Path) -> TrackTable:
 
 def _typed(name: str, values: Any) -> Values:
     if name in _TEXTS:
+        if isinstance(values, np.ndarray):
+            return values
         return np.array(["" if value is None else str(value) for value in values], object)
     if isinstance(values, np.ndarray) and values.dtype != object:
         numbers = values
@@ -152,10 +154,10 @@ def _typed(name: str, values: Any) -> Values:
                 raise ValueError(f"column {name} holds something else than numbers") from None
             return np.array(["" if value is None else value for value in values], object)
     if name not in _WHOLE:
-        return numbers.astype(np.float64)
+        return numbers.astype(np.float64, copy=False)
     if name == "time_ns" and not isinstance(values, np.ndarray):
         return np.array([int(value) for value in values], np.int64)  # float64 would round
-    whole = numbers.astype(np.int64)
+    whole = numbers.astype(np.int64, copy=False)
     if not np.array_equal(whole, numbers):
         raise ValueError(f"column {name} holds something else than whole numbers")
     return whole
@@ -171,10 +173,10 @@ def _csv(path: Path) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             texts = pc.ConvertOptions(column_types={name: pa.string() for name in _TEXTS})
-            table = pc.read_csv(file, convert_options=texts)
+            tables = [pc.read_csv(file, convert_options=texts)]
     except pa.ArrowException as exc:
         raise ValueError(" ".join(str(exc).split())) from exc
-    return _arrow_columns(table)
+    return _arrow_columns(tables)
 
 
 def _csv_plain(path: Path) -> dict[str, Any]:
@@ -207,18 +209,31 @@ def _parquet(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ValueError(" ".join(str(exc).split())) from exc
     text = (table.schema.metadata or {}).get(NOTES_KEY.encode(), b"{}")
     notes = json.loads(text)
-    return _arrow_columns(table), notes if isinstance(notes, dict) else {}
+    return _arrow_columns([table]), notes if isinstance(notes, dict) else {}
 
 
-def _arrow_columns(table: Any) -> dict[str, Any]:
+def _arrow_columns(tables: list[Any]) -> dict[str, Any]:
+    """The columns of the only table in a list; each is freed when it was converted."""
+    table = tables.pop()
+    names, columns = list(table.column_names), list(table.columns)
+    del table
+    found = {}
+    for name in reversed(names):
+        found[name] = _arrow_values(columns.pop())
+    return {name: found[name] for name in names}
+
+
+def _arrow_values(column: Any) -> Any:
     import pyarrow as pa
 
-    found: dict[str, Any] = {}
-    for name in table.column_names:
-        column = table.column(name)
-        texts = pa.types.is_string(column.type) or pa.types.is_null(column.type)
-        found[name] = column.to_pylist() if texts else column.to_numpy()
-    return found
+    if pa.types.is_null(column.type):
+        return column.to_pylist()
+    if not pa.types.is_string(column.type):
+        return column.to_numpy()
+    # The same few texts in many rows are one object each.
+    encoded = column.combine_chunks().dictionary_encode()
+    texts = np.array([*encoded.dictionary.to_pylist(), ""], object)
+    return texts[encoded.indices.fill_null(len(texts) - 1).to_numpy()]
 
 
 def _notes_beside(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from realtime_kp.errors import ConfigError, SinkError, SourceError
 from realtime_kp.exports.base import Clip, FileExport, TrackPoints
 from realtime_kp.exports.colmap import FOLDER_ENTRIES, MOST_IMAGES, ColmapExport
 from realtime_kp.exports.formats import FORMATS
-from realtime_kp.exports.track_table import TrackTable
+from realtime_kp.exports.track_table import NEEDED, TrackTable
 from realtime_kp.lens import LensFile
 from realtime_kp.sinks.base import PartialFile, check_output, write_error
 
@@ -180,7 +180,8 @@ def _points(table: TrackTable, min_length: int, every: int) -> Iterator[TrackPoi
     counts = (table.frames - table.frames.min()) % every == 0
     if "state" in table.columns:
         counts &= table.columns["state"] != "lost"
-    table = table.where(counts)
+    kept = {name: table.columns[name] for name in (*NEEDED, "label") if name in table.columns}
+    table = TrackTable(kept, table.notes).where(counts)
     frames, xy, labels = table.frames, table.xy, table.columns.get("label")
     for track_id, rows in table.tracks():
         if len(rows) < min_length:
