@@ -11,7 +11,7 @@ from typing import Any, Literal, cast, get_args
 from realtime_kp.config import AppConfig, InputConfig, SuperPointConfig, TrackingConfig, load_config
 from realtime_kp.config.checks import require
 from realtime_kp.errors import ArgumentError, ConfigError, ModelError, RealtimeKpError, SinkError, SourceError
-from realtime_kp.exports import TrackTable, read_tracks
+from realtime_kp.exports import TrackTable, read_tracks, to_supervision
 from realtime_kp.features import SuperPoint
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Track, TrackedFrame, Tracks, TrackState
@@ -44,6 +44,7 @@ __all__ = [
     "open_source",
     "read_lens",
     "read_tracks",
+    "to_supervision",
     "track",
 ]
 
