@@ -15,6 +15,7 @@ from realtime_kp.config import (
     AppConfig,
     BenchConfig,
     CalibrateConfig,
+    DrawConfig,
     EvaluateConfig,
     ExportConfig,
     InputConfig,
@@ -162,6 +163,23 @@ class Commands:
         from realtime_kp.apps.calibrate import run_calibrate
 
         return run_calibrate(source, calibrate, self._console, quiet=self.quiet)
+
+    def draw(
+        self,
+        clip: str,
+        /,
+        *,
+        draw: Annotated[DrawConfig, Parameter(name="*", group="Drawing")],
+    ) -> int:
+        """Draw saved tracks onto their video again, without the network.
+
+        Args:
+            clip: The video that the tracks are of.
+        """
+        self._refuse_to_show("draw")
+        from realtime_kp.apps.draw import run_draw
+
+        return run_draw(clip, draw, self._console, quiet=self.quiet)
 
     def export(
         self,

@@ -28,6 +28,7 @@ log = logging.getLogger("realtime_kp")
 _OTHER_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "calibrate": (),
     "export": (),
+    "draw": (),
     "doctor": ("superpoint",),
     "evaluate": ("superpoint", "report"),
     "train": (),
@@ -106,6 +107,7 @@ def make_app() -> App:
         commands.bench,
         commands.calibrate,
         commands.export,
+        commands.draw,
         commands.doctor,
         commands.train,
         commands.quantise,

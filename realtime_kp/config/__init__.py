@@ -10,6 +10,7 @@ from realtime_kp.config.commands import (
     ReportConfig,
     VideoConfig,
 )
+from realtime_kp.config.drawing import DrawConfig
 from realtime_kp.config.exporting import ExportConfig
 from realtime_kp.config.input import Box, InputConfig
 from realtime_kp.config.stages import LAYERS, PipelineConfig, RenderConfig, SuperPointConfig, TrackingConfig
@@ -23,6 +24,7 @@ __all__ = [
     "BenchConfig",
     "Box",
     "CalibrateConfig",
+    "DrawConfig",
     "EvaluateConfig",
     "ExportConfig",
     "InputConfig",

@@ -1,0 +1,48 @@
+"""How saved tracks are drawn again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from realtime_kp.config.checks import check_types, require
+
+
+@dataclass(frozen=True, slots=True)
+class DrawConfig:
+    """How saved tracks are drawn, and where."""
+
+    tracks: Annotated[Path, Parameter(name="--tracks")]
+    """The table of the tracks, as --tracks of video writes it: .csv, .jsonl or .parquet."""
+
+    output: Annotated[Path, Parameter(name=["--output", "-o"])]
+    """The annotated video, .mp4."""
+
+    trail_length: Annotated[int, Parameter(name="--trail-length")] = 20
+    """Number of past positions in the drawn trail of a track."""
+
+    background: Annotated[Literal["video", "black"], Parameter(name="--background")] = "video"
+    """What is behind the tracks: the video, or black."""
+
+    min_length: Annotated[int, Parameter(name="--min-length")] = 1
+    """Leave out tracks that were seen in fewer frames."""
+
+    speed: Annotated[float, Parameter(name="--speed")] = 1.0
+    """Speed of the video: 0.25 is slow motion."""
+
+    crf: Annotated[int, Parameter(name="--crf")] = 20
+    """H.264 constant rate factor, 0 (lossless) to 51; lower means better quality and larger files."""
+
+    overwrite: Annotated[bool, Parameter(name="--overwrite")] = False
+    """Replace an existing file."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        require(1 <= self.trail_length <= 1000, "trail_length must be 1 to 1000", self.trail_length)
+        require(self.background in ("video", "black"), "background must be video or black", self.background)
+        require(self.min_length >= 1, "min_length must be at least 1", self.min_length)
+        require(0.01 <= self.speed <= 100, "speed must be 0.01 to 100", self.speed)
+        require(0 <= self.crf <= 51, "crf must be 0 to 51", self.crf)

@@ -1,0 +1,93 @@
+"""`draw` through the whole command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from realtime_kp.cli import main
+from realtime_kp.sources import Scene, procedural_picture
+from tests.conftest import write_clip
+
+SCENE = Scene(procedural_picture((460, 350), 3), (320, 240))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clip, its table, and what `video` draws of it."""
+    monkeypatch.chdir(tmp_path)
+    write_clip(Path("a.mp4"), [SCENE.render(i) for i in range(10)], fps=25, options={"crf": "10"})
+    words = ["video", "a.mp4", "--model", "small", "--resize", "320", "-q", "--draw", "tracks"]
+    assert main([*words, "--tracks", "t.csv", "-o", "v.mp4"]) == 0
+    return tmp_path
+
+
+def pictures(path: str) -> list[np.ndarray]:
+    capture = cv2.VideoCapture(path)
+    found = []
+    try:
+        while True:
+            read, image = capture.read()
+            if not read:
+                return found
+            found.append(image)
+    finally:
+        capture.release()
+
+
+def test_it_looks_like_the_first_time() -> None:
+    assert main(["draw", "a.mp4", "--tracks", "t.csv", "-o", "d.mp4", "-q"]) == 0
+    first, again, plain = pictures("v.mp4"), pictures("d.mp4"), pictures("a.mp4")
+    assert len(first) == len(again) == 10
+    # Of the frames before a track was confirmed, tables have no rows: its trail begins a frame later.
+    for one, other, bare in list(zip(first, again, plain, strict=True))[3:]:
+        drawn = np.abs(other.astype(int) - bare).mean()
+        assert drawn > 4
+        assert np.abs(one.astype(int) - other).mean() < 0.3 * drawn
+
+
+def test_looks(folder: Path) -> None:
+    words = ["draw", "a.mp4", "--tracks", "t.csv", "-q", "--overwrite", "-o", "d.mp4"]
+    assert main([*words, "--background", "black"]) == 0
+    black = pictures("d.mp4")
+    assert (black[5].max(axis=2) < 30).mean() > 0.5
+    assert main([*words, "--background", "black", "--min-length", "9"]) == 0
+    assert (pictures("d.mp4")[5] > 60).sum() < (black[5] > 60).sum()
+    assert main([*words, "--speed", "0.5"]) == 0
+    capture = cv2.VideoCapture("d.mp4")
+    try:
+        assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(12.5, rel=0.05)
+    finally:
+        capture.release()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["a.mp4", "--tracks", "t.csv", "-o", "d.avi"], 2, "written as .mp4"),
+        (["a.mp4", "--tracks", "none.csv", "-o", "d.mp4"], 3, "No such file"),
+        (["none.mp4", "--tracks", "t.csv", "-o", "d.mp4"], 3, "none.mp4"),
+        (["short.mp4", "--tracks", "t.csv", "-o", "d.mp4"], 3, "another video: it goes on to frame 9"),
+        (
+            ["small.mp4", "--tracks", "t.csv", "-o", "d.mp4"],
+            3,
+            "frames are of 320x240, those of the video",
+        ),
+        (["a.mp4", "--tracks", "t.csv", "-o", "v.mp4"], 5, "--overwrite"),
+        (["a.mp4", "--tracks", "t.csv", "-o", "a.mp4", "--overwrite"], 5, "input itself"),
+        (["a.mp4", "--tracks", "t.csv", "-o", "d.mp4", "--min-length", "99"], 3, "no track of 99 frames"),
+        (["a.mp4", "--tracks", "t.csv", "-o", "d.mp4", "--speed", "0"], 2, "speed must be"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line(
+    capsys: pytest.CaptureFixture[str], words: list[str], code: int, told: str
+) -> None:
+    write_clip(Path("short.mp4"), [SCENE.render(i) for i in range(4)], fps=25)
+    write_clip(Path("small.mp4"), [SCENE.render(i)[:128, :160] for i in range(10)], fps=25)
+    assert main(["draw", *words, "-q"]) == code
+    errors = capsys.readouterr().err.strip().splitlines()
+    assert told in errors[-1]
+    assert not Path("d.mp4").exists()
