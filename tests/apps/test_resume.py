@@ -77,7 +77,8 @@ def test_cut_off_again_and_again_it_gives_what_an_undisturbed_run_gives(
     with Command(folder, *words, "--summary", "s.json") as command:
         code, errors = command.ended(120)
         assert code == 0, errors
-    assert names(folder) == {"out.mp4", f"t{suffix}", "l.jsonl", "s.json"}
+    notes = set() if suffix == ".parquet" else {f"t{suffix}.json"}
+    assert names(folder) == {"out.mp4", f"t{suffix}", "l.jsonl", "s.json", *notes}
     assert json.loads((folder / "s.json").read_text())["resumed_at_frame"] == done
     times_s, pictures = shown(folder / "out.mp4")
     wanted_s, wanted = shown(whole / "out.mp4")
