@@ -56,8 +56,9 @@ class KnownLens:
             log.warning("%s: these frames go on without a lens", exc)
             return None
         width, height = size_wh
-        if not self._file.tells_size and first:
+        if not self._file.tells_size:
             log.info("%s tells no picture size: taken to be for %dx%d", self._file.path.name, width, height)
+            self._file = LensFile(self._file.path, lens, tells_size=True)
         elif lens is not self._file.lens and first:
             had = "x".join(map(str, self._file.lens.size_wh))
             log.info("%s for %s is scaled to %dx%d", self._file.path.name, had, width, height)

@@ -50,6 +50,17 @@ def test_a_scaled_lens_is_told(file: Path, caplog: pytest.LogCaptureFixture) -> 
     assert caplog.messages == ["c.yaml for 640x480 is scaled to 1280x960"]
 
 
+def test_a_lens_without_a_size_is_for_the_first_frame(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(line for line in lines if not line.startswith("image_")))
+    with caplog.at_level(logging.INFO, "realtime_kp"):
+        lens = known(file)
+        assert lens.on(frame(640, 480)).lens == LENS
+        assert lens.on(frame(320, 240)).lens == LENS.scaled((320, 240))
+        assert lens.on(frame(640, 360)).lens is None
+    assert caplog.messages[0] == "c.yaml tells no picture size: taken to be for 640x480"
+
+
 def test_a_lens_of_another_aspect_is_refused(file: Path) -> None:
     with pytest.raises(ConfigError, match="does not fit pictures of 640x360"):
         known(file).on(frame(640, 360))
