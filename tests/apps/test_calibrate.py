@@ -30,6 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["video", "folder"])
+@pytest.mark.timeout(600)
 def test_a_lens_is_found_and_written(
     folder: Path, pictures: list[np.ndarray], kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,6 +52,7 @@ def test_a_lens_is_found_and_written(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_what_was_found_straightens_the_pictures(folder: Path, pictures: list[np.ndarray]) -> None:
     write_clip(folder / "board.mp4", pictures, fps=5, options={"crf": "14"})
     assert main(["calibrate", "board.mp4", *WORDS, "-q"]) == 0

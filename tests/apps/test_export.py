@@ -57,6 +57,7 @@ def test_several_inputs_have_exports_of_their_own(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_live_exports_at_its_end(folder: Path) -> None:
     words = ["live", "demo?size=320x240", "--no-window", "--duration", "2", "--export", "tapvid:l.npz"]
     with Command(folder, *words, "--model", "small", "--resize", "320") as command:

@@ -135,6 +135,7 @@ def test_what_cannot_be_used_is_one_line(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_run_with_a_lens_is_gone_on_with_the_same_lens_only(folder: Path) -> None:
     scene = rk.open_source("demo:room?size=320x240&lens=c.yaml", demo_frames=70)
     with scene:
@@ -156,6 +157,7 @@ def test_a_run_with_a_lens_is_gone_on_with_the_same_lens_only(folder: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_live_with_a_lens_records_the_straightened_picture(folder: Path) -> None:
     words = ["live", SCENE, "--model", "small", "--resize", "320", "--no-window", "--duration", "3"]
     words += ["--camera", "c.yaml", "--undistort", "--record", "r.mp4", "--tracks", "t.csv"]

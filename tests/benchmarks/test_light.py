@@ -20,6 +20,7 @@ def test_each_light_changes_the_picture_and_the_lamp_goes_on() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_in_the_dark_equalised_pictures_hold_more_tracks() -> None:
     with SuperPoint(model="small", resize="320") as superpoint:
         scene = LitScene(SPEC.scene(), LIGHTS["a lamp goes on"], 24)

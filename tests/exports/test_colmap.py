@@ -141,6 +141,7 @@ def test_a_known_lens_is_written(tmp_path: Path) -> None:
 
 
 @needs_pycolmap
+@pytest.mark.timeout(600)
 def test_long_videos_have_fewer_images_and_pairs(tmp_path: Path) -> None:
     export_tracks(moving(310), "colmap", tmp_path / "c")
     found = read_back(tmp_path / "c" / "database.db")
@@ -172,6 +173,7 @@ def test_without_pycolmap_the_package_is_named(monkeypatch: pytest.MonkeyPatch, 
 
 @needs_pycolmap
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_straight_from_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["video", "demo:room?size=320x240", "--max-frames", "12", "--model", "small", "--resize", "320"]

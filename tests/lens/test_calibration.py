@@ -26,6 +26,7 @@ def collected(board: Board, pictures: list[np.ndarray]) -> list[BoardView]:
 
 @pytest.mark.parametrize("lens", [RADIAL, FISHEYE], ids=["radial", "fisheye"])
 @pytest.mark.parametrize("kind", ["chessboard", "charuco"])
+@pytest.mark.timeout(600)
 def test_the_focal_length_is_found(lens: Lens, kind: str) -> None:
     if kind == "chessboard":
         board, pictures = Board((9, 6), SQUARE_M), views(chessboard((9, 6)), (10, 7), lens, 24)

@@ -159,6 +159,7 @@ def bent(image: np.ndarray) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 3])
+@pytest.mark.timeout(600)
 def test_through_a_lens_its_corners_and_its_pose_are_right(superpoint: SuperPoint, seed: int) -> None:
     clip = ReferenceClip(POSTER, BACKGROUND, size_wh=SIZE_WH, seed=seed)
     np.testing.assert_allclose(clip.camera_matrix, LENS.matrix)

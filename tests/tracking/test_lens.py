@@ -84,6 +84,7 @@ def clip() -> tuple[LensScene, list[Frame], list[object]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_with_the_lens_more_points_return(clip: tuple[LensScene, list[Frame], list[object]]) -> None:
     scene, frames, keypoints = clip
     found = {}
