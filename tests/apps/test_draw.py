@@ -41,7 +41,8 @@ def pictures(path: str) -> list[np.ndarray]:
 @pytest.mark.parametrize("length", [1, 8])
 def test_it_looks_like_the_first_time(length: int) -> None:
     words = ["video", "a.mp4", "--model", "small", "--resize", "320", "-q", "--draw", "tracks", "--overwrite"]
-    assert main([*words, "-o", "v.mp4", "--trail-length", str(length)]) == 0
+    # One run for both: the settings for this CPU are selected by measurement, and may differ between runs.
+    assert main([*words, "-o", "v.mp4", "--tracks", "t.csv", "--trail-length", str(length)]) == 0
     words = ["draw", "a.mp4", "--tracks", "t.csv", "-o", "d.mp4", "-q"]
     assert main([*words, "--trail-length", str(length)]) == 0
     first, again, plain = pictures("v.mp4"), pictures("d.mp4"), pictures("a.mp4")
