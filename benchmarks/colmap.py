@@ -31,7 +31,7 @@ from realtime_kp.exports import TrackTable, export_tracks
 from realtime_kp.features import SuperPoint
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints
-from realtime_kp.lens import Lens, open_lens_file, write_lens
+from realtime_kp.lens import Lens, LensFile
 from realtime_kp.sources import RoomScene
 
 Image = NDArray[np.uint8]
@@ -83,17 +83,12 @@ def mapped(table: TrackTable, scene: RoomScene, every: int) -> Mapped:
     """Export a table, have it mapped in a process of its own, and compare the path with the true one."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
-        write_lens(Path(folder) / "lens.yaml", lens_of(scene))
-        lens = open_lens_file(Path(folder) / "lens.yaml")
+        lens = LensFile(Path("the room's"), lens_of(scene), tells_size=True)
         export_tracks(table, "colmap", project, every=every, lens=lens)
         command = [sys.executable, "-c", _MAP, str(project)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-        lines = done.stdout.splitlines()
-        found = (
-            json.loads(lines[-1])
-            if done.returncode == 0 and lines
-            else dict[str, Any](centres={}, error_px=0.0)
-        )
+        lines = done.stdout.splitlines() if done.returncode == 0 else []
+        found: dict[str, Any] = json.loads(lines[-1]) if lines else {"centres": {}, "error_px": 0.0}
     first = int(table.frames.min())
     count = len(range(first, int(table.frames.max()) + 1, every))
     centres = {int(name[6:12]): place for name, place in found["centres"].items()}

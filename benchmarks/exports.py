@@ -23,7 +23,6 @@ from realtime_kp.exports import FORMATS, export_tracks, read_tracks
 _TRACKS_A_FRAME, _LENGTH = 500, 40
 _CHILD = "import sys, benchmarks.exports as b; b.export_one(*sys.argv[1:])"
 _TIMEOUT_S = 900.0
-_SUFFIX = {"colmap": "", "nuke": ".nk", "blender": ".py", "tapvid": ".npz"}
 
 
 def write_table(path: Path, rows: int) -> None:
@@ -69,7 +68,7 @@ def measure(rows: int, names: list[str]) -> dict[str, dict[str, float]]:
         table = Path(folder) / "t.csv"
         write_table(table, rows)
         for name in names:
-            out = Path(folder) / f"{name}{_SUFFIX.get(name, '.txt')}"
+            out = Path(folder) / f"{name}{FORMATS[name]().suffix}"
             command = [sys.executable, "-c", _CHILD, str(table), name, str(out)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True)
             found[name] = json.loads(done.stdout.splitlines()[-1])

@@ -15,11 +15,11 @@ from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.config import CalibrateConfig, InputConfig
 from realtime_kp.errors import ArgumentError, ConfigError, SourceError
-from realtime_kp.lens import write_lens
+from realtime_kp.lens import lens_text
 from realtime_kp.lens.board import Board, BoardView
 from realtime_kp.lens.calibration import LEAST_VIEWS, Calibration, ViewCollector, calibrate
-from realtime_kp.render import draw_board, draw_coverage, draw_status
-from realtime_kp.sinks import Window, check_output, window_problem, write_picture
+from realtime_kp.render import draw_board, draw_coverage, draw_panel
+from realtime_kp.sinks import Window, check_output, window_problem, write_atomically, write_picture
 from realtime_kp.sources import FrameSource, open_source
 
 log = logging.getLogger(__name__)
@@ -66,9 +66,8 @@ def run_calibrate(source: str, config: CalibrateConfig, console: Console, *, qui
             f"{'squares' if config.charuco else 'inner corners, and are all of them'} in the picture?"
         )
     found = calibrate(collection.collector.views, config.model)
-    write_lens(
-        config.output, found.lens, {"reprojection_error_px": round(found.error_px, 4), "views": found.views}
-    )
+    notes = {"reprojection_error_px": round(found.error_px, 4), "views": found.views}
+    write_atomically(config.output, lens_text(found.lens, notes).encode())
     if not quiet:
         _print(console, found, collection.collector.coverage, config.output)
     return DONE
@@ -134,13 +133,14 @@ class _Collection:
         draw_coverage(image, self.collector.views, self.collector.covered)
         if view is not None:
             draw_board(image, view)
-        draw_status(
+        draw_panel(
             image,
             (
                 f"{len(self.collector.views)} views, {self.collector.coverage:.0%} of the picture",
                 "board seen" if view is not None else "no board",
                 "show it in the corners and tilted; q ends",
             ),
+            (0, 0),
         )
         self.image = image
 

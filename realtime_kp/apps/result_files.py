@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -11,7 +12,7 @@ from realtime_kp.apps.table_notes import table_notes
 from realtime_kp.config import AppConfig
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline
-from realtime_kp.sinks import FeaturesSink, FrameLog, FrameSink, PosesSink, TracksTableSink
+from realtime_kp.sinks import FeaturesSink, FrameLog, FrameSink, PosesSink, TracksTableSink, notes_file
 from realtime_kp.timing import StageTimes
 
 
@@ -90,7 +91,7 @@ class Tables:
                 with_lost=output.lost_tracks,
                 with_pictures=info is not None and info.still,
                 with_lens=self._config.input.camera is not None,
-                notes=notes,
+                notes=None if self._is_told(output.tracks, size_wh) else notes,
             )
             self._tracks = self._stack.enter_context(table)
             sinks.append(self._tracks)
@@ -103,10 +104,15 @@ class Tables:
                 output.poses,
                 None if self._resume is None else self._resume.poses,
                 metric=self._config.input.reference_size is not None,
-                notes=notes,
+                notes=None if self._is_told(output.poses, size_wh) else notes,
             )
             self._poses = self._stack.enter_context(poses)
             sinks.append(self._poses)
         if log is not None:
             self._log = self._stack.enter_context(FrameLog(log, lines))
         return sinks
+
+    def _is_told(self, table: Path, size_wh: tuple[int, int] | None) -> bool:
+        """Whether the notes of an earlier run stay: those of one without a frame know no model."""
+        beside = notes_file(table)
+        return self._resume is not None and size_wh is None and beside is not None and beside.exists()

@@ -18,14 +18,13 @@ def table_notes(config: AppConfig, pipeline: Pipeline, size_wh: tuple[int, int] 
     Args:
         config: Settings of the run.
         pipeline: Provides source and model.
-        size_wh: Width and height of the frames; None takes those that the source declares.
+        size_wh: Width and height of the frames; None where no frame has come: those that
+            the source declares, and no model.
     """
-    info, model = pipeline.source_info, None
+    # Before the first frame there is no model.
+    info, model = pipeline.source_info, None if size_wh is None else pipeline.model_info
     if size_wh is None and info is not None:
         size_wh = info.size_wh
-    if size_wh is not None:
-        # Before the first frame there is no model.
-        model = pipeline.model_info
     return {
         "written_by": f"realtime-kp {__version__}",
         "source": None if info is None else info.name,

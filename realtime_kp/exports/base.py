@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from pathlib import Path
+from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,33 @@ class FileExport(Protocol):
         ...
 
     def end(self, out: BinaryIO) -> None:
+        """Finish."""
+        ...
+
+
+@runtime_checkable
+class FolderExport(Protocol):
+    """Writes into a new folder, which appears under its name when it is whole.
+
+    Attributes:
+        suffix: Empty: a folder has none.
+        entries: Names of all that it writes.
+        most_frames: Number of frames that it takes where none is asked for.
+    """
+
+    suffix: str
+    entries: tuple[str, ...]
+    most_frames: int
+
+    def begin(self, clip: Clip, count: int, folder: Path) -> None:
+        """Start with a clip of `count` tracks."""
+        ...
+
+    def track(self, points: TrackPoints, folder: Path) -> None:
+        """Add a track."""
+        ...
+
+    def end(self, folder: Path) -> None:
         """Finish."""
         ...
 

@@ -28,8 +28,6 @@ from realtime_kp.sources import open_source
 
 log = logging.getLogger(__name__)
 
-MOST_IMAGES = 150
-FOLDER_ENTRIES = ("database.db", "images")
 _GUESSED_FOCAL = 1.2  # of the long side, as COLMAP does
 _TIMEOUT_S = 3600.0
 
@@ -40,6 +38,10 @@ class ColmapExport:
     pycolmap runs in a process of its own: version 4.2.1 corrupts the heap where PyAV or OpenCV has decoded
     before.
     """
+
+    suffix = ""
+    entries: tuple[str, ...] = ("database.db", "images")
+    most_frames = 150
 
     def __init__(self) -> None:
         if importlib.util.find_spec("pycolmap") is None:
@@ -100,23 +102,21 @@ def camera_of(clip: Clip) -> tuple[str, tuple[float, ...]]:
         return "SIMPLE_RADIAL", (_GUESSED_FOCAL * max(width, height), width / 2, height / 2, 0.0)
     (fx, fy), (cx, cy) = lens.focal_xy, lens.centre_xy
     pinhole = (fx, fy, cx + 0.5, cy + 0.5)
-    return _model_of(lens), (*pinhole, *_coefficients_of(lens))
+    model, coefficients = _distortion_of(lens)
+    return model, (*pinhole, *coefficients)
 
 
-def _model_of(lens: Lens) -> str:
+def _distortion_of(lens: Lens) -> tuple[str, tuple[float, ...]]:
+    """COLMAP's name of the model, and the coefficients that it takes."""
     if lens.model == "fisheye":
-        return "OPENCV_FISHEYE"
-    count = len(lens.distortion)
-    if count > 8 and any(lens.distortion[8:]):
+        return "OPENCV_FISHEYE", lens.distortion
+    if any(lens.distortion[8:]):
         raise ConfigError("COLMAP has no lens with a thin prism: calibrate it without")
-    return "PINHOLE" if count == 0 else "OPENCV" if not any(lens.distortion[4:]) else "FULL_OPENCV"
-
-
-def _coefficients_of(lens: Lens) -> tuple[float, ...]:
-    model = _model_of(lens)
-    if model == "FULL_OPENCV":
-        return (*lens.distortion[:8], *[0.0] * (8 - len(lens.distortion)))
-    return lens.distortion[:4]
+    if not lens.distortion:
+        return "PINHOLE", ()
+    if not any(lens.distortion[4:]):
+        return "OPENCV", lens.distortion[:4]
+    return "FULL_OPENCV", (*lens.distortion[:8], *[0.0] * (8 - len(lens.distortion)))
 
 
 def _write_images(clip: Clip, names: dict[int, str], folder: Path) -> None:

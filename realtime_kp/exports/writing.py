@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from realtime_kp.errors import ConfigError, SinkError, SourceError
-from realtime_kp.exports.base import Clip, FileExport, TrackPoints
-from realtime_kp.exports.colmap import FOLDER_ENTRIES, MOST_IMAGES, ColmapExport
+from realtime_kp.exports.base import Clip, FileExport, FolderExport, TrackPoints
 from realtime_kp.exports.formats import FORMATS
 from realtime_kp.exports.track_table import NEEDED, TrackTable
 from realtime_kp.lens import LensFile
@@ -35,17 +34,18 @@ def check_export(name: str, path: Path, *, overwrite: bool = True, inputs: Itera
         ConfigError: The format is unknown, needs a package, or the suffix is another one's.
         SinkError: The file or folder exists, or cannot be written.
     """
-    suffix = _suffix(_made(name))
+    export = _made(name)
+    suffix = export.suffix
     if path.suffix.lower() != suffix:
         kind = f"is written as {suffix}" if suffix else "is a folder, without a suffix"
         raise ConfigError(f"{name} {kind}, got {path.name!r}")
-    if suffix or not path.is_dir():
+    if not isinstance(export, FolderExport) or not path.is_dir():
         check_output(path, overwrite=overwrite, inputs=inputs)
         return
     if not overwrite:
         raise SinkError(f"{path} exists already; add --overwrite to replace it, or choose another name")
     # What COLMAP has made of an export since must not vanish with it.
-    others = sorted(entry.name for entry in path.iterdir() if entry.name not in FOLDER_ENTRIES)
+    others = sorted(entry.name for entry in path.iterdir() if entry.name not in export.entries)
     if others:
         raise SinkError(f"{path} holds more than an export, such as {others[0]}; choose another name")
 
@@ -91,7 +91,7 @@ def export_tracks(
     if not tracks:
         raise SourceError(f"no track was seen in {min_length} frames or more: give a smaller --min-length")
     try:
-        if isinstance(export, ColmapExport):
+        if isinstance(export, FolderExport):
             _write_folder(export, clip, tracks, path)
         else:
             _write_file(export, clip, tracks, path)
@@ -100,21 +100,17 @@ def export_tracks(
     return len(tracks)
 
 
-def _made(name: str) -> FileExport | ColmapExport:
+def _made(name: str) -> FileExport | FolderExport:
     if name not in FORMATS:
         raise ConfigError(f"there is no export format {name!r}, but {', '.join(FORMATS)}")
     return FORMATS[name]()
 
 
-def _suffix(export: FileExport | ColmapExport) -> str:
-    return "" if isinstance(export, ColmapExport) else export.suffix
-
-
-def _usual_step(table: TrackTable, export: FileExport | ColmapExport) -> int:
-    if not isinstance(export, ColmapExport) or len(table) == 0:
+def _usual_step(table: TrackTable, export: FileExport | FolderExport) -> int:
+    if not isinstance(export, FolderExport) or len(table) == 0:
         return 1
     frames = int(table.frames.max() - table.frames.min()) + 1
-    step = -(-frames // MOST_IMAGES)
+    step = -(-frames // export.most_frames)
     if step > 1:
         log.info("every %dth frame is exported, %d of them: --every N takes others", step, -(-frames // step))
     return step
@@ -155,7 +151,7 @@ def _write_file(export: FileExport, clip: Clip, tracks: list[TrackPoints], path:
         raise
 
 
-def _write_folder(export: ColmapExport, clip: Clip, tracks: list[TrackPoints], path: Path) -> None:
+def _write_folder(export: FolderExport, clip: Clip, tracks: list[TrackPoints], path: Path) -> None:
     partial = path.with_name(f"{path.name}.partial")
     try:
         if partial.exists():

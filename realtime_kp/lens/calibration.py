@@ -67,13 +67,18 @@ class ViewCollector:
     @property
     def covered(self) -> NDArray[np.bool_]:
         """`(6, 8) bool`: cells of the picture in which corners were seen."""
-        columns, rows = _CELLS_WH
-        covered = np.zeros((rows, columns), np.bool_)
-        for view in self.views:
-            cells = (view.image_xy + 0.5) / np.array(view.size_wh) * _CELLS_WH
-            x, y = np.clip(cells.astype(int), 0, np.array(_CELLS_WH) - 1).T
-            covered[y, x] = True
-        return covered
+        return covered_cells(self.views)
+
+
+def covered_cells(views: Sequence[BoardView]) -> NDArray[np.bool_]:
+    """`(6, 8) bool`: cells of the picture in which some view shows corners."""
+    columns, rows = _CELLS_WH
+    covered = np.zeros((rows, columns), np.bool_)
+    for view in views:
+        cells = (view.image_xy + 0.5) / np.array(view.size_wh) * _CELLS_WH
+        x, y = np.clip(cells.astype(int), 0, np.array(_CELLS_WH) - 1).T
+        covered[y, x] = True
+    return covered
 
 
 def calibrate(views: Sequence[BoardView], model: LensModel) -> Calibration:
@@ -114,11 +119,10 @@ def _check_views(views: Sequence[BoardView]) -> None:
             f"{len(views)} views of the board are too few, {LEAST_VIEWS} at least are needed: show it at "
             "other places and angles, all corners in the picture"
         )
-    collector = ViewCollector()
-    collector.views = list(views)
-    if collector.coverage < _LEAST_COVERAGE:
+    coverage = float(covered_cells(views).mean())
+    if coverage < _LEAST_COVERAGE:
         raise SourceError(
-            f"the board was seen in {collector.coverage:.0%} of the picture only, {_LEAST_COVERAGE:.0%} are "
+            f"the board was seen in {coverage:.0%} of the picture only, {_LEAST_COVERAGE:.0%} are "
             "needed: show it in the corners too, and nearer"
         )
 

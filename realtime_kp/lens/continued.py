@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.lens.distortion import Distortion
+from realtime_kp.lens.grid import interpolated
 
 Float = NDArray[np.float64]
 
@@ -56,7 +57,7 @@ class ContinuedModel:
         """
         angles = np.linspace(0, math.radians(89.9), _RADII)
         radii = np.tan(angles)
-        along, _ = distortion.radial.bend(np.stack([radii, 0 * radii], axis=1))
+        along, _ = distortion.radial.distort(np.stack([radii, 0 * radii], axis=1))
         steps = np.diff(along[:, 0])
         flat, folded = (
             np.flatnonzero(steps <= least) for least in (_LEAST_SLOPE * np.diff(angles), 0 * steps)
@@ -73,53 +74,48 @@ class ContinuedModel:
         grid = plain._refined(nodes, plain._radial_guess(nodes)).reshape(_NODES, _NODES, 2)
         return cls(distortion, fold, float(radii[last]), slope, first, step, grid)
 
-    def bend(self, normalised: Float) -> tuple[Float, Float]:
+    def distort(self, normalised: Float) -> tuple[Float, Float]:
         """Distorted coordinates `(N, 2)` of normalised ones `(N, 2)`, and their derivatives `(N, 2, 2)`."""
         radius = np.hypot(*normalised.T)
         far = radius > self.limit
         if not self.distortion.coefficients or not far.any():
-            return self.distortion.bend(normalised)
+            return self.distortion.distort(normalised)
         shrink = np.where(far, self.limit / np.maximum(radius, _TINY), 1.0)
         inner = normalised * shrink[:, None]
-        bent, derivative = self.distortion.bend(inner)
-        bent += self.slope * (normalised - inner)
+        distorted, derivative = self.distortion.distort(inner)
+        distorted += self.slope * (normalised - inner)
         outward = normalised[far] / radius[far, None]
         across = shrink[far, None, None] * (np.eye(2) - outward[:, :, None] * outward[:, None, :])
         derivative[far] = derivative[far] @ across + self.slope * (np.eye(2) - across)
-        return bent, derivative
+        return distorted, derivative
 
-    def inverse(self, bent: Float) -> Float:
+    def inverse(self, distorted: Float) -> Float:
         """Normalised coordinates `(N, 2)` of distorted ones `(N, 2)`; NaN of NaN."""
-        if not self.distortion.coefficients or len(bent) == 0:
-            return bent.copy()
-        place = (bent - self.first) / self.step
-        cell = np.clip(np.nan_to_num(place), 0, _NODES - 2).astype(np.intp)
-        x, y = (place - cell).T[:, :, None]
-        column, row = cell.T
-        above = (1 - x) * self.grid[row, column] + x * self.grid[row, column + 1]
-        below = (1 - x) * self.grid[row + 1, column] + x * self.grid[row + 1, column + 1]
-        guess = (1 - y) * above + y * below
+        if not self.distortion.coefficients or len(distorted) == 0:
+            return distorted.copy()
+        place = (distorted - self.first) / self.step
+        guess = np.asarray(interpolated(self.grid, place, 1), np.float64)
         outside = ((place < 0) | (place > _NODES - 1)).any(axis=1)
         if outside.any():
-            guess[outside] = self._radial_guess(bent[outside])
-        return self._refined(bent, guess)
+            guess[outside] = self._radial_guess(distorted[outside])
+        return self._refined(distorted, guess)
 
-    def _radial_guess(self, bent: Float) -> Float:
+    def _radial_guess(self, distorted: Float) -> Float:
         """Where distorted coordinates come from, without tangential distortion: found along the radius."""
         radii = np.append(np.linspace(0, self.limit, _RADII), 2 * self.limit)
-        along = self.distortion.radial.bend(np.stack([radii, 0 * radii], axis=1))[0][:, 0]
+        along = self.distortion.radial.distort(np.stack([radii, 0 * radii], axis=1))[0][:, 0]
         along[-1] = along[-2] + self.slope * self.limit
-        radius = np.maximum(np.hypot(*bent.T), _TINY)
+        radius = np.maximum(np.hypot(*distorted.T), _TINY)
         inside = np.interp(radius, along, radii)
         beyond = self.limit + (radius - along[-2]) / self.slope
-        return np.asarray(bent * (np.where(radius > along[-2], beyond, inside) / radius)[:, None])
+        return np.asarray(distorted * (np.where(radius > along[-2], beyond, inside) / radius)[:, None])
 
-    def _refined(self, bent: Float, guess: Float) -> Float:
+    def _refined(self, distorted: Float, guess: Float) -> Float:
         """Newton's method, on as long as something changes."""
-        rows = np.arange(len(bent))
+        rows = np.arange(len(distorted))
         for _ in range(_ITERATIONS):
-            there, derivative = self.bend(guess[rows])
-            gap = bent[rows] - there
+            there, derivative = self.distort(guess[rows])
+            gap = distorted[rows] - there
             (a, b), (c, d) = derivative.transpose(1, 2, 0)
             determinant = a * d - b * c
             step = np.stack([d * gap[:, 0] - b * gap[:, 1], a * gap[:, 1] - c * gap[:, 0]], axis=1)

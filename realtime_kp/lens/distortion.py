@@ -27,7 +27,7 @@ class Distortion:
     model: LensModel
     coefficients: tuple[float, ...]
 
-    def bend(self, normalised: Float) -> tuple[Float, Float]:
+    def distort(self, normalised: Float) -> tuple[Float, Float]:
         """Distorted coordinates `(N, 2)` of normalised ones `(N, 2)`, and their derivatives `(N, 2, 2)`."""
         function = fisheye if self.model == "fisheye" else radial_tangential
         return function(normalised, self.coefficients)
@@ -61,7 +61,7 @@ def radial_tangential(normalised: Float, coefficients: tuple[float, ...]) -> tup
     scale = above / below
     rise = k1 + r2 * (2 * k2 + 3 * k3 * r2) - scale * (k4 + r2 * (2 * k5 + 3 * k6 * r2))
     rise /= below
-    bent = np.stack(
+    distorted = np.stack(
         [
             x * scale + 2 * p1 * x * y + p2 * (r2 + 2 * x * x) + r2 * (s1 + s2 * r2),
             y * scale + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y + r2 * (s3 + s4 * r2),
@@ -75,7 +75,7 @@ def radial_tangential(normalised: Float, coefficients: tuple[float, ...]) -> tup
     derivative[:, 0, 1] = cross + y * prism_x
     derivative[:, 1, 0] = cross + x * prism_y
     derivative[:, 1, 1] = scale + 2 * y * y * rise + 6 * p1 * y + 2 * p2 * x + y * prism_y
-    return bent, derivative
+    return distorted, derivative
 
 
 def fisheye(normalised: Float, coefficients: tuple[float, ...]) -> tuple[Float, Float]:
@@ -95,12 +95,12 @@ def fisheye(normalised: Float, coefficients: tuple[float, ...]) -> tuple[Float, 
     radius = np.maximum(np.hypot(*normalised.T), _LEAST_RADIUS)
     angle = np.arctan(radius)
     a2 = angle * angle
-    bent_radius = angle * (1 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
+    distorted_radius = angle * (1 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
     rise = 1 + a2 * (3 * k1 + a2 * (5 * k2 + a2 * (7 * k3 + a2 * 9 * k4)))
-    scale = bent_radius / radius
+    scale = distorted_radius / radius
     outward = (rise / (1 + radius * radius) - scale) / (radius * radius)
-    bent = normalised * scale[:, None]
+    distorted = normalised * scale[:, None]
     derivative = outward[:, None, None] * normalised[:, :, None] * normalised[:, None, :]
     derivative[:, 0, 0] += scale
     derivative[:, 1, 1] += scale
-    return bent, derivative
+    return distorted, derivative

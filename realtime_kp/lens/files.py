@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from realtime_kp.errors import ArgumentError, ConfigError, SinkError
+from realtime_kp.errors import ArgumentError, ConfigError
 from realtime_kp.lens.distortion import LensModel
 from realtime_kp.lens.model import Lens
 
@@ -133,28 +133,21 @@ def _chosen(cameras: _Cameras, name: str | None) -> Callable[[], Lens]:
     return cameras[name]
 
 
-def write_lens(path: Path, lens: Lens, notes: Mapping[str, float | int | str] | None = None) -> None:
-    """Write a lens as YAML that OpenCV's `FileStorage` and this tool read.
+def lens_text(lens: Lens, notes: Mapping[str, float | int | str] | None = None) -> str:
+    """A lens as YAML that OpenCV's `FileStorage` and this tool read.
 
     Args:
-        path: The file; replaced where it exists.
         lens: The lens.
         notes: Further values, such as the reprojection error.
-
-    Raises:
-        SinkError: The file cannot be written.
     """
-    ros = {"fisheye": "equidistant"}.get(lens.model)
-    ros = ros or ("plumb_bob" if len(lens.distortion) <= 5 else "rational_polynomial")
+    radial = "plumb_bob" if len(lens.distortion) <= 5 else "rational_polynomial"
+    ros = "equidistant" if lens.model == "fisheye" else radial
     lines = ["%YAML:1.0", "---", f"image_width: {lens.size_wh[0]}", f"image_height: {lens.size_wh[1]}"]
     lines += _matrix("camera_matrix", 3, 3, lens.matrix.ravel().tolist())
     lines += [f"distortion_model: {ros}", f"fisheye_model: {int(lens.model == 'fisheye')}"]
     lines += _matrix("distortion_coefficients", 1, len(lens.distortion) or 5, lens.distortion or (0.0,) * 5)
     lines += [f"{key}: {value}" for key, value in (notes or {}).items()]
-    try:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    except OSError as exc:
-        raise SinkError(f"cannot write {path}: {exc.strerror}") from exc
+    return "\n".join(lines) + "\n"
 
 
 def _matrix(name: str, rows: int, columns: int, values: Sequence[float]) -> list[str]:
@@ -266,7 +259,7 @@ def _colmap_camera(line: list[str]) -> Lens:
     focals, model, places = _COLMAP[name]
     width, height, *numbers = _numbers(line[2:], "its numbers", 4 + focals + len(places))
     focal, centre, coefficients = numbers[:focals], numbers[focals : focals + 2], numbers[focals + 2 :]
-    distortion = [0.0] * (0 if not places and model != "fisheye" else 8 if len(places) > 4 else 4)
+    distortion = [0.0] * (max(4, len(places)) if places else 0)
     for place, value in zip(places, coefficients, strict=True):
         distortion[place] = value
     return Lens(

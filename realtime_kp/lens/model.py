@@ -93,10 +93,16 @@ class Lens:
 
     def stretched(self, size_wh: tuple[int, int]) -> Lens:
         """The same lens for pictures scaled to any other size, in each direction by itself."""
+        if size_wh == self.size_wh:
+            return self
         x, y = (new / old for new, old in zip(size_wh, self.size_wh, strict=True))
         (fx, fy), (cx, cy) = self.focal_xy, self.centre_xy
         centre = ((cx + 0.5) * x - 0.5, (cy + 0.5) * y - 0.5)
-        return replace(self, size_wh=size_wh, focal_xy=(fx * x, fy * y), centre_xy=centre)
+        other = replace(self, size_wh=size_wh, focal_xy=(fx * x, fy * y), centre_xy=centre)
+        if "_continued" in vars(self):
+            # It is costly, and the same: normalised coordinates do not know the size of the picture.
+            vars(other)["_continued"] = self._continued
+        return other
 
     def normalised(self, xy: Positions) -> Float:
         """Undistorted, normalised image coordinates: the direction of a pixel is `(x_n, y_n, 1)`.
@@ -109,7 +115,7 @@ class Lens:
         """
         points = np.asarray(xy, np.float64).reshape(-1, 2)
         there = self._inverted(points)
-        wrong = ~(np.abs(self._bent(there) - points).max(axis=1, initial=0) <= _WRONG_PX)
+        wrong = ~(np.abs(self._distorted(there) - points).max(axis=1, initial=0) <= _WRONG_PX)
         wrong |= np.hypot(*there.T) > self._continued.fold
         there[wrong] = np.nan
         return there
@@ -120,8 +126,8 @@ class Lens:
 
     def distort(self, xy: Positions) -> NDArray[np.float32]:
         """Pixels `(N, 2) float32` of undistorted pixels `(N, 2)`."""
-        bent, _ = self._continued.bend(self._normal(xy))
-        return (bent * self.focal_xy + self.centre_xy).astype(np.float32)
+        distorted, _ = self._continued.distort(self._normal(xy))
+        return (distorted * self.focal_xy + self.centre_xy).astype(np.float32)
 
     def in_range(self, xy: Positions) -> NDArray[np.float32]:
         """Undistorted pixels `(N, 2)`, those from where on the model is continued drawn in to there."""
@@ -132,7 +138,7 @@ class Lens:
 
     def distortion_jacobian(self, xy: Positions) -> NDArray[np.float32]:
         """`(N, 2, 2)`: how pixels change with undistorted pixels, at undistorted pixels `(N, 2)`."""
-        _, derivative = self._continued.bend(self._normal(xy))
+        _, derivative = self._continued.distort(self._normal(xy))
         focal = np.array(self.focal_xy)
         return np.asarray(derivative * focal[:, None] / focal, np.float32)
 
@@ -149,9 +155,9 @@ class Lens:
     def _normal(self, xy: Positions) -> Float:
         return (np.asarray(xy, np.float64) - self.centre_xy) / self.focal_xy
 
-    def _bent(self, normalised: Float) -> Float:
+    def _distorted(self, normalised: Float) -> Float:
         """Pixels of normalised coordinates by the model alone."""
-        return self._distortion.bend(normalised)[0] * self.focal_xy + self.centre_xy
+        return self._distortion.distort(normalised)[0] * self.focal_xy + self.centre_xy
 
     def _inverted(self, points: Float) -> Float:
         """Normalised coordinates of pixels by the model alone; wrong where it cannot be inverted."""
@@ -176,5 +182,5 @@ class Lens:
         sides += [np.stack([0 * y + end, y], axis=1) for end in (x[0], x[-1])]
         edge = np.concatenate(sides)
         found = self._inverted(edge)
-        sound = np.abs(self._bent(np.nan_to_num(found)) - edge).max(axis=1) <= _WRONG_PX
+        sound = np.abs(self._distorted(np.nan_to_num(found)) - edge).max(axis=1) <= _WRONG_PX
         return float(np.hypot(*found[sound].T).max()) if sound.any() else math.inf

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.lens.grid import interpolated
 from realtime_kp.lens.model import Lens, Positions
 
 _WIDEST_RAD = math.radians(60)
@@ -54,14 +55,7 @@ class StraightView:
         Interpolated between every eighth pixel, which is off by some hundredths of a pixel; NaN stays NaN.
         """
         place = (np.asarray(xy, np.float32) + _CELL_PX) / _CELL_PX
-        last = np.array(self.grid.shape[1::-1]) - 2
-        cell = np.clip(np.nan_to_num(place), 0, last).astype(np.intp)
-        # Beyond the grid the cells at its edge are continued.
-        x, y = np.clip(place - cell, -_MOST_CELLS, _MOST_CELLS).T[:, :, None]
-        column, row = cell.T
-        above = (1 - x) * self.grid[row, column] + x * self.grid[row, column + 1]
-        below = (1 - x) * self.grid[row + 1, column] + x * self.grid[row + 1, column + 1]
-        return np.asarray((1 - y) * above + y * below, np.float32)
+        return np.asarray(interpolated(self.grid, place, _MOST_CELLS), np.float32)
 
     def to_source(self, xy: Positions) -> NDArray[np.float32]:
         """Pixels `(N, 2) float32` of the source at positions of the straightened picture."""

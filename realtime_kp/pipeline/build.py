@@ -99,7 +99,7 @@ def _preparation(config: AppConfig) -> list[Callable[[Frame], Frame]]:
     """What every frame gets as it is read."""
     lens = KnownLens.of(config.input)
     if config.render.undistort and lens is None:
-        raise ConfigError("--undistort straightens what a lens bends: name the lens with --camera")
+        raise ConfigError("--undistort removes the distortion of a lens: name the lens with --camera")
     steps: list[Callable[[Frame], Frame]] = [] if lens is None else [lens.on]
     return [*steps, Equaliser().on] if config.input.equalise == "clahe" else steps
 

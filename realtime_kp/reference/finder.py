@@ -36,7 +36,7 @@ _SMALLEST_AREA = 0.0005  # of the frame
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """Where the tracks were in a frame, undistorted."""
+    """Where the tracks were in a frame."""
 
     index: int
     ids: NDArray[np.int64]
@@ -82,7 +82,7 @@ class ReferenceFinder:
         """
         shown = tracks.seen_confirmed
         self._lens = frame.lens
-        now = _Past(frame.index, shown.ids, *undistorted(frame.lens, shown.xy))
+        now = _Past(frame.index, shown.ids, shown.xy)
         if self._history and frame.index <= self._history[-1].index:
             self._history.clear()
             self._homography = None
@@ -117,7 +117,7 @@ class ReferenceFinder:
         _, rows, past_rows = np.intersect1d(now.ids, before.ids, assume_unique=True, return_indices=True)
         corners = outline(homography, self._reference.picture)
         reach = _NEAR * float(np.ptp(corners, axis=0).max())
-        old_xy, new_xy = before.xy[past_rows], now.xy[rows]
+        old_xy, new_xy = undistorted(self._lens, before.xy[past_rows], now.xy[rows])
         low, high = corners.min(axis=0) - reach, corners.max(axis=0) + reach
         near = ((old_xy >= low) & (old_xy <= high)).all(axis=1)
         on_it = _inside(corners, old_xy)

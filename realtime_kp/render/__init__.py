@@ -1,7 +1,7 @@
 """Drawing of keypoints, tracks and HUD onto a frame."""
 
 from realtime_kp.render.board import draw_board, draw_coverage
-from realtime_kp.render.hud import HELP_LINES, HudInfo, draw_banner, draw_help, draw_status, waiting_picture
+from realtime_kp.render.hud import HELP_LINES, HudInfo, draw_banner, draw_help, draw_panel, waiting_picture
 from realtime_kp.render.overlay import draw_drag, draw_regions, render
 from realtime_kp.render.straighten import Straightener
 
@@ -14,8 +14,8 @@ __all__ = [
     "draw_coverage",
     "draw_drag",
     "draw_help",
+    "draw_panel",
     "draw_regions",
-    "draw_status",
     "render",
     "waiting_picture",
 ]

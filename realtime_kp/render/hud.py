@@ -113,11 +113,6 @@ def draw_help(image: Image) -> None:
     draw_panel(image, HELP_LINES, (0, image.shape[0] - height))
 
 
-def draw_status(image: Image, lines: tuple[str, ...]) -> None:
-    """Draw lines of text into the top left corner of `image`."""
-    draw_panel(image, lines, (0, 0))
-
-
 def draw_banner(image: Image, text: str) -> None:
     """Draw a line of text into the middle of `image`."""
     width, height = panel_size(image, (text,))

@@ -123,13 +123,13 @@ def draw_regions(
     """
     for left, top, width, height in regions:
         if view is not None:
-            _draw_bent(image, (left, top, width, height), view, mirror=mirror)
+            _draw_straightened_box(image, (left, top, width, height), view, mirror=mirror)
             continue
         left = image.shape[1] - left - width if mirror else left
         _outline(image, (left, top), (left + width - 1, top + height - 1))
 
 
-def _draw_bent(image: Image, region: Box, view: StraightView, *, mirror: bool) -> None:
+def _draw_straightened_box(image: Image, region: Box, view: StraightView, *, mirror: bool) -> None:
     left, top, width, height = region
     unit = np.linspace(0, 1, _BENT_POINTS)
     sides = [(unit, 0 * unit), (0 * unit + 1, unit), (1 - unit, 0 * unit + 1), (0 * unit, 1 - unit)]

@@ -17,7 +17,7 @@ _BORDER_PX = 4
 
 
 class LensScene:
-    """Another scene, rendered by a pinhole camera that sees more, and bent as a lens bends it.
+    """Another scene, rendered by a pinhole camera that sees more, and distorted by a lens.
 
     Args:
         lens: The lens.

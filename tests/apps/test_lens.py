@@ -14,7 +14,7 @@ import pytest
 
 import realtime_kp as rk
 from realtime_kp.cli import main
-from realtime_kp.lens import Lens, StraightView, write_lens
+from realtime_kp.lens import Lens, StraightView, lens_text
 from tests.apps.command import Command
 from tests.conftest import write_clip
 
@@ -27,7 +27,7 @@ WORDS = ["--model", "small", "--resize", "320", "-q", "--no-video"]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    write_lens(Path("c.yaml"), LENS)
+    Path("c.yaml").write_text(lens_text(LENS))
     return tmp_path
 
 
@@ -46,7 +46,7 @@ def first_picture(path: str) -> np.ndarray:
 
 @pytest.mark.parametrize("lens", [LENS, FISHEYE], ids=["radial", "fisheye"])
 def test_tables_tell_directions(lens: Lens) -> None:
-    write_lens(Path("c.yaml"), lens)
+    Path("c.yaml").write_text(lens_text(lens))
     words = ["video", "demo?size=320x240", "--max-frames", "4", "--tracks", "t.csv", *WORDS]
     assert main([*words, "--camera", "c.yaml"]) == 0
     rows = rows_of("t.csv")
@@ -63,7 +63,7 @@ def test_tables_tell_directions(lens: Lens) -> None:
 
 def test_the_lens_of_larger_pictures_is_scaled() -> None:
     larger = LENS.scaled((640, 480))
-    write_lens(Path("large.yaml"), larger)
+    Path("large.yaml").write_text(lens_text(larger))
     tables = {}
     for name in ("c.yaml", "large.yaml"):
         words = ["video", SCENE, "--max-frames", "4", "--tracks", "t.csv", "--overwrite", *WORDS]
@@ -123,7 +123,7 @@ def test_the_straightened_picture_is_written(folder: Path) -> None:
 def test_what_cannot_be_used_is_one_line(
     capsys: pytest.CaptureFixture[str], words: list[str], told: str
 ) -> None:
-    write_lens(Path("wide.yaml"), Lens((640, 360), (400.0, 400.0), (320.0, 180.0)))
+    Path("wide.yaml").write_text(lens_text(Lens((640, 360), (400.0, 400.0), (320.0, 180.0))))
     Path("text.yaml").write_text("camera: mine\n")
     cv2.imwrite("r.png", np.zeros((64, 64, 3), np.uint8))
     base = ["video", "demo?size=320x240", "--max-frames", "3", "--tracks", "t.csv", *WORDS]
@@ -146,7 +146,7 @@ def test_a_run_with_a_lens_is_gone_on_with_the_same_lens_only(folder: Path) -> N
         command.wait_for(30)
         os.kill(command.pid, signal.SIGINT)
         command.ended(60)
-    write_lens(Path("d.yaml"), FISHEYE)
+    Path("d.yaml").write_text(lens_text(FISHEYE))
     other = [word if word != "c.yaml" else "d.yaml" for word in words]
     assert main([*other, "--log", "l.jsonl", "--resume"]) == 2
     assert main([*words, "--log", "l.jsonl", "--resume"]) == 0

@@ -18,7 +18,7 @@ from realtime_kp.errors import ConfigError, SinkError, SourceError
 from realtime_kp.exports import TrackTable, check_export, export_tracks, read_tracks
 from realtime_kp.exports.base import Clip
 from realtime_kp.exports.colmap import camera_of
-from realtime_kp.lens import Lens, open_lens_file, write_lens
+from realtime_kp.lens import Lens, lens_text, open_lens_file
 from tests.conftest import numbered_image, write_clip
 
 needs_pycolmap = pytest.mark.skipif(
@@ -133,7 +133,7 @@ def test_a_lens_that_colmap_does_not_have() -> None:
 
 @needs_pycolmap
 def test_a_known_lens_is_written(tmp_path: Path) -> None:
-    write_lens(tmp_path / "l.yaml", Lens((640, 480), (600.0, 600.0), (319.5, 239.5)))
+    (tmp_path / "l.yaml").write_text(lens_text(Lens((640, 480), (600.0, 600.0), (319.5, 239.5))))
     export_tracks(moving(), "colmap", tmp_path / "c", lens=open_lens_file(tmp_path / "l.yaml"))
     found = read_back(tmp_path / "c" / "database.db")
     assert (found["model"], found["prior"]) == ("PINHOLE", True)

@@ -10,7 +10,7 @@ import pytest
 from realtime_kp.config import InputConfig
 from realtime_kp.errors import ArgumentError, ConfigError
 from realtime_kp.frame import Frame
-from realtime_kp.lens import Lens, write_lens
+from realtime_kp.lens import Lens, lens_text
 from realtime_kp.sources import DemoSpec, KnownLens
 
 LENS = Lens((640, 480), (400.0, 400.0), (322.0, 236.0), (-0.3, 0.09, 0.001, -0.0005, -0.01))
@@ -22,7 +22,7 @@ def frame(width: int, height: int) -> Frame:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    write_lens(tmp_path / "c.yaml", LENS)
+    (tmp_path / "c.yaml").write_text(lens_text(LENS))
     return tmp_path / "c.yaml"
 
 
@@ -104,6 +104,8 @@ def test_the_demo_through_a_lens(file: Path, scene: str) -> None:
 
 
 def test_a_lens_that_is_too_wide_for_the_demo(tmp_path: Path) -> None:
-    write_lens(tmp_path / "f.yaml", Lens((640, 480), (190.0, 190.0), (319.5, 239.5), (0.0,) * 4, "fisheye"))
+    (tmp_path / "f.yaml").write_text(
+        lens_text(Lens((640, 480), (190.0, 190.0), (319.5, 239.5), (0.0,) * 4, "fisheye"))
+    )
     with pytest.raises(ConfigError, match="too wide"):
         DemoSpec.parse(f"demo?lens={tmp_path / 'f.yaml'}").scene()
