@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from realtime_kp.lens import Lens
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Clip:
     """The video that tracks belong to.
 
@@ -20,6 +20,7 @@ class Clip:
         size_wh: Width and height, pixels.
         fps: Frame rate.
         frames: Number of frames, at least that of the last one with a track.
+        times_ns: `(frames,) int64`, time of each frame by the clock of its source, nanoseconds.
         name: Its name or path, as the table tells it; empty where unknown.
         video: The video itself, for formats that keep pictures; None without them.
         lens: Its lens at this size; None where unknown.
@@ -28,6 +29,7 @@ class Clip:
     size_wh: tuple[int, int]
     fps: float
     frames: int
+    times_ns: NDArray[np.int64]
     name: str
     video: str | None = None
     lens: Lens | None = None

@@ -17,6 +17,7 @@ from realtime_kp.sinks.table_file import NOTES_KEY, TABLE_SUFFIXES, notes_file
 
 Values = NDArray[Any]
 
+USUAL_FPS = 25.0
 NEEDED = ("frame", "track_id", "x", "y")
 _WHOLE = frozenset({"frame", "track_id", "length", "time_ns"})
 _TEXTS = frozenset({"state", "label", "picture"})
@@ -79,6 +80,28 @@ class TrackTable:
         frames, first = np.unique(self.frames, return_index=True)
         took_s = self.columns["time_s"][first[-1]] - self.columns["time_s"][first[0]]
         return float((frames[-1] - frames[0]) / took_s) if took_s > 0 else None
+
+    def times_ns(self, count: int) -> NDArray[np.int64]:
+        """`(count,)`: time of each frame, nanoseconds; of one without rows by its neighbours.
+
+        Args:
+            count: Number of frames.
+        """
+        rate = self.fps or USUAL_FPS
+        frames, first = np.unique(self.frames, return_index=True)
+        if "time_ns" in self.columns:
+            known = self.columns["time_ns"][first]
+        else:
+            times_s = self.columns["time_s"][first] if "time_s" in self.columns else frames / rate
+            frames, times_s = frames[np.isfinite(times_s)], times_s[np.isfinite(times_s)]
+            known = np.rint(times_s * 1e9).astype(np.int64)
+        if len(known) == 0:
+            frames, known = np.zeros(1, np.int64), np.zeros(1, np.int64)
+        # As differences they are exact in float64, which times since 1970 are not.
+        every = np.arange(count)
+        since_ns = np.interp(every, frames, (known - known[0]).astype(np.float64))
+        since_ns += (every - np.clip(every, frames[0], frames[-1])) * 1e9 / rate
+        return np.asarray(known[0] + np.rint(since_ns).astype(np.int64), np.int64)
 
     def where(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> TrackTable:
         """Some of the rows, by mask or number."""

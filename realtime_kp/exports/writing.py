@@ -12,13 +12,11 @@ import numpy as np
 from realtime_kp.errors import ConfigError, SinkError, SourceError
 from realtime_kp.exports.base import Clip, FileExport, FolderExport, TrackPoints
 from realtime_kp.exports.formats import FORMATS
-from realtime_kp.exports.track_table import NEEDED, TrackTable
+from realtime_kp.exports.track_table import NEEDED, USUAL_FPS, TrackTable
 from realtime_kp.lens import LensFile
 from realtime_kp.sinks.base import PartialFile, check_output, write_error
 
 log = logging.getLogger(__name__)
-
-_USUAL_FPS = 25.0
 
 
 def check_export(name: str, path: Path, *, overwrite: bool = True, inputs: Iterable[str] = ()) -> None:
@@ -124,10 +122,12 @@ def _clip_of(
     size_wh = size_wh or table.size_wh
     if size_wh is None:
         raise SourceError("the table does not tell the size of the frames: give --size WxH")
+    frames = int(table.frames.max()) + 1
     return Clip(
         size_wh,
-        table.fps or _USUAL_FPS,
-        int(table.frames.max()) + 1,
+        table.fps or USUAL_FPS,
+        frames,
+        table.times_ns(frames),
         str(table.notes.get("source") or ""),
         video,
         None if lens is None else lens.of_size(size_wh),

@@ -122,13 +122,13 @@ def test_images_are_the_frames_of_the_tracks(tmp_path: Path) -> None:
     ],
 )
 def test_lenses_are_those_of_colmap(lens: Lens, model: str, parameters: tuple[float, ...]) -> None:
-    assert camera_of(Clip((320, 240), 30, 5, "", lens=lens)) == (model, parameters)
+    assert camera_of(Clip((320, 240), 30, 5, np.zeros(5, np.int64), "", lens=lens)) == (model, parameters)
 
 
 def test_a_lens_that_colmap_does_not_have() -> None:
     lens = Lens((320, 240), (300.0, 301.0), (159.5, 119.5), (0.1,) * 12)
     with pytest.raises(ConfigError, match="thin prism"):
-        camera_of(Clip((320, 240), 30, 5, "", lens=lens))
+        camera_of(Clip((320, 240), 30, 5, np.zeros(5, np.int64), "", lens=lens))
 
 
 @needs_pycolmap

@@ -135,3 +135,26 @@ def test_impossible_tables() -> None:
     columns = {name: np.zeros(2) for name in reading.NEEDED}
     with pytest.raises(ArgumentError, match="one length"):
         TrackTable(columns | {"x": np.zeros(3)}, {})
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected_ns"),
+    [
+        # Nanoseconds since 1970, which float64 cannot hold; frames 1 and 2 have no rows.
+        (
+            {"time_ns": np.array([1403636579763555584, 1403636579763555584, 1403636579913555585])},
+            [1403636579763555584 + step for step in (0, 50000000, 100000001, 150000001, 200000001)],
+        ),
+        ({"time_s": np.array([0.5, 0.5, 0.8])}, [500000000, 600000000, 700000000, 800000000, 900000000]),
+        (
+            {"time_s": np.array([np.nan, np.nan, 0.8])},
+            [500000000, 600000000, 700000000, 800000000, 900000000],
+        ),
+        ({}, [0, 100000000, 200000000, 300000000, 400000000]),
+    ],
+)
+def test_times_of_all_frames(columns: dict[str, np.ndarray], expected_ns: list[int]) -> None:
+    places = {name: np.array([0, 0, 3]) for name in ("frame", "x", "y")}
+    rate = 20 if "time_ns" in columns else 10
+    table = TrackTable({**places, "track_id": np.array([1, 2, 1]), **columns}, {"fps": rate})
+    assert table.times_ns(5).tolist() == expected_ns
