@@ -85,6 +85,7 @@ class Frame:
         lens: The lens through which it was taken; None where it is not known.
         equalised_bgr: `(H, W, 3) uint8`, the picture with its brightness equalised, at which network and
             tracker look instead; None for none.
+        stamp_ns: Time by the clock of a data set, such as since 1970, nanoseconds; None where there is none.
     """
 
     index: int
@@ -97,6 +98,7 @@ class Frame:
     mask: Mask | None = None
     lens: Lens | None = None
     equalised_bgr: NDArray[np.uint8] | None = None
+    stamp_ns: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.index, Integral) or self.index < 0:
@@ -111,6 +113,11 @@ class Frame:
         if self.lens is not None and self.lens.size_wh != self.size_wh:
             had, got = ("x".join(map(str, size)) for size in (self.lens.size_wh, self.size_wh))
             raise ArgumentError(f"the lens of a frame of {got} must be of that size, got {had}")
+
+    @property
+    def time_ns(self) -> int:
+        """`stamp_ns`, else `time_s`, in nanoseconds."""
+        return round(self.time_s * 1e9) if self.stamp_ns is None else self.stamp_ns
 
     @property
     def analysed_bgr(self) -> NDArray[np.uint8]:

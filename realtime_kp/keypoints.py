@@ -209,12 +209,14 @@ class Detection:
     Attributes:
         frame_index: Index of the frame in which the keypoints were detected.
         time_s: Source timestamp of that frame in seconds.
+        time_ns: The same in nanoseconds; see `Frame.time_ns`.
         size_wh: Its width and height in pixels.
         keypoints: The keypoints of that frame.
     """
 
     frame_index: int
     time_s: float
+    time_ns: int
     size_wh: tuple[int, int]
     keypoints: Keypoints
 

@@ -121,7 +121,9 @@ class CaptureWorker:
                 index = zero_index + frame.index if info.still else self._skip + self._shared.read
                 if zero_s is None:
                     zero_s = frame.time_s
-                frame = replace(frame, index=index, time_s=first_time_s + frame.time_s - zero_s)
+                stamp_ns = frame.stamp_ns if first_index == 0 else None  # a clock does not repeat
+                time_s = first_time_s + frame.time_s - zero_s
+                frame = replace(frame, index=index, time_s=time_s, stamp_ns=stamp_ns)
                 if self._regions is not None:
                     controls = self._shared.controls
                     frame = frame if controls.everywhere else self._regions.on(frame, controls.regions)

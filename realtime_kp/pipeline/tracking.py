@@ -179,4 +179,4 @@ class TrackingWorker:
 
 
 def _detection(frame: Frame, keypoints: Keypoints) -> Detection:
-    return Detection(frame.index, frame.time_s, frame.size_wh, keypoints)
+    return Detection(frame.index, frame.time_s, frame.time_ns, frame.size_wh, keypoints)

@@ -20,8 +20,9 @@ from realtime_kp.sinks.base import PartialFile, write_error
 class FeaturesSink:
     """Writes the keypoints of every frame on which the network ran.
 
-    Tensors: `frame (F,) int64`, `time_s (F,) float64`, `size_wh (F, 2) int32`, `offsets (F+1,) int64`, and
-    with one row per keypoint `xy (N, 2) float32`, `scores (N,) float32`, `descriptors (N, D) float16`.
+    Tensors: `frame (F,) int64`, `time_s (F,) float64`, `time_ns (F,) int64`, `size_wh (F, 2) int32`,
+    `offsets (F+1,) int64`, and with one row per keypoint `xy (N, 2) float32`, `scores (N,) float32`,
+    `descriptors (N, D) float16`.
     Keypoints of frame f are rows `offsets[f]:offsets[f + 1]`.
 
     Rows are spooled to disk, so that memory does not grow with the length of the video.
@@ -41,7 +42,7 @@ class FeaturesSink:
         self._file = PartialFile(path)
         self._spool: tempfile.TemporaryDirectory[str] | None = None
         self._parts: dict[str, IO[bytes]] = {}
-        self._frames: list[tuple[int, float, int, int]] = []
+        self._frames: list[tuple[int, float, int, int, int]] = []
         self._counts: list[int] = []
         self._dim = 0
 
@@ -88,9 +89,9 @@ class FeaturesSink:
                 f"{length}: name one --model"
             )
         if late is None:
-            self._frames.append((frame.index, frame.time_s, *frame.size_wh))
+            self._frames.append((frame.index, frame.time_s, frame.time_ns, *frame.size_wh))
         else:
-            self._frames.append((late.frame_index, late.time_s, *late.size_wh))
+            self._frames.append((late.frame_index, late.time_s, late.time_ns, *late.size_wh))
         self._counts.append(len(keypoints))
         if len(keypoints) or not self._dim:
             self._dim = length
@@ -108,7 +109,8 @@ class FeaturesSink:
         tensors = {
             "frame": np.array([f[0] for f in self._frames], np.int64),
             "time_s": np.array([f[1] for f in self._frames], np.float64),
-            "size_wh": np.array([f[2:] for f in self._frames], np.int32).reshape(-1, 2),
+            "time_ns": np.array([f[2] for f in self._frames], np.int64),
+            "size_wh": np.array([f[3:] for f in self._frames], np.int32).reshape(-1, 2),
             "offsets": np.concatenate([[0], np.cumsum(self._counts)]).astype(np.int64),
             "xy": _mapped(folder / "xy", np.float32, (total, 2)),
             "scores": _mapped(folder / "scores", np.float32, (total,)),

@@ -65,7 +65,8 @@ class FrameLog:
         assert self._out is not None
         line = {
             "frame": tracked.frame.index,
-            "time_s": round(tracked.frame.time_s, 6),
+            "time_s": round(tracked.frame.time_s, 9),
+            "time_ns": tracked.frame.time_ns,
             "keypoints": None if tracked.found is None else len(tracked.found),
             "detection_age": tracked.detection_age,
             "tracks": len(tracked.tracks.seen_confirmed),

@@ -16,14 +16,15 @@ from realtime_kp.sinks.table_file import Column, TableFile
 _FLAG = "--poses"
 # Row by row: h11 h12 h13 h21 ... h33, from pixels of the picture to pixels of the frame (undistorted ones
 # where the lens is known), h33 = 1; then the corners of the picture in the frame from the top left one
-# clockwise. Empty where the picture was not found.
+# clockwise. Empty where the picture was not found. `time_ns` as in the tracks table.
 POSE_COLUMNS = (
     Column("frame", "int64"),
-    Column("time_s", "float64", ".6f"),
+    Column("time_s", "float64", ".9f"),
     Column("visible", "bool"),
     Column("inliers", "int64"),
     *(Column(f"h{row}{column}", "float64", ".9g") for row in (1, 2, 3) for column in (1, 2, 3)),
     *(Column(f"{axis}{corner}", "float64", ".3f") for corner in (1, 2, 3, 4) for axis in "xy"),
+    Column("time_ns", "int64"),
 )
 # Of a picture of known size seen through a known lens: rotation vector, and the middle of the picture.
 METRIC_COLUMNS = (
@@ -88,9 +89,9 @@ class PosesSink:
 def pose_row(tracked: TrackedFrame) -> tuple[Any, ...]:
     """Values of `POSE_COLUMNS` for one frame."""
     pose = tracked.reference
-    start = (tracked.frame.index, round(tracked.frame.time_s, 6))
+    start = (tracked.frame.index, round(tracked.frame.time_s, 9))
     if pose is None or pose.homography is None or pose.corners_xy is None:
-        return (*start, False, 0, *(len(POSE_COLUMNS) - 4) * [None])
+        return (*start, False, 0, *(len(POSE_COLUMNS) - 5) * [None], tracked.frame.time_ns)
     matrix = pose.homography / pose.homography[2, 2]
     numbers = [float(f"{value:.9g}") for value in matrix.ravel().tolist()]
     return (
@@ -99,6 +100,7 @@ def pose_row(tracked: TrackedFrame) -> tuple[Any, ...]:
         pose.inliers,
         *numbers,
         *pose.corners_xy.astype(np.float64).round(3).ravel().tolist(),
+        tracked.frame.time_ns,
     )
 
 

@@ -17,10 +17,11 @@ from realtime_kp.sinks.table_file import Column, TableFile
 
 # Positions are source pixels, predicted where a track is lost; `score` is that of the last detection,
 # `length` the number of frames in which the track was seen so far, `sigma_px` the standard deviation of the
-# position, `label` the name of a point that the user asked for.
+# position, `label` the name of a point that the user asked for, `time_ns` the time by the
+# clock of a data set, else `time_s`, in nanoseconds.
 COLUMNS = (
     Column("frame", "int64"),
-    Column("time_s", "float64", ".6f"),
+    Column("time_s", "float64", ".9f"),
     Column("track_id", "int64"),
     Column("x", "float64", ".3f"),
     Column("y", "float64", ".3f"),
@@ -29,6 +30,7 @@ COLUMNS = (
     Column("sigma_px", "float64", ".3f"),
     Column("state", "string"),
     Column("label", "string"),
+    Column("time_ns", "int64"),
 )
 PICTURE_COLUMN = Column("picture", "string")
 # Undistorted, normalised image coordinates of x, y as written, where the lens is known.
@@ -52,7 +54,8 @@ def track_rows(
     every = tracked.tracks
     seen = (every.states == TrackState.CONFIRMED) & every.seen
     tracks = every.where(seen | (with_lost & (every.states == TrackState.LOST)))
-    frame, time_s = tracked.frame.index, round(tracked.frame.time_s, 6)
+    frame, time_s = tracked.frame.index, round(tracked.frame.time_s, 9)
+    time_ns = tracked.frame.time_ns
     xy = tracks.xy.astype(np.float64).round(3)
     lens_values = _normalised(xy, tracked.frame.lens) if with_lens else [()] * len(xy)
     columns = (
@@ -71,6 +74,7 @@ def track_rows(
             None if math.isnan(sigma_px) else sigma_px,
             TrackState(state).name.lower(),
             tracks.labels.get(track_id, ""),
+            time_ns,
             *normalised,
             *picture,
         )

@@ -12,6 +12,7 @@ from realtime_kp.errors import SourceError
 from realtime_kp.sources.demo import is_demo_spec
 from realtime_kp.sources.moving_picture import is_moving_picture
 from realtime_kp.sources.picture_file import is_picture_file
+from realtime_kp.sources.timed_pictures import is_picture_list
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class SourceKind(Enum):
     STREAM = "stream"
     FOLDER = "folder of pictures"
     GLOB = "glob of pictures"
+    LIST = "list of pictures"
     PICTURE = "picture"
     MOVING_PICTURE = "moving picture"
     VIDEO = "video file"
@@ -34,7 +36,7 @@ class SourceKind(Enum):
     @property
     def pictures(self) -> bool:
         """Whether it is a set of pictures, or one."""
-        return self in (SourceKind.FOLDER, SourceKind.GLOB, SourceKind.PICTURE)
+        return self in (SourceKind.FOLDER, SourceKind.GLOB, SourceKind.LIST, SourceKind.PICTURE)
 
 
 def source_kind(spec: str) -> SourceKind:
@@ -63,6 +65,8 @@ def source_kind(spec: str) -> SourceKind:
     if os.path.isdir(path):
         return SourceKind.FOLDER
     if os.path.exists(path):
+        if is_picture_list(path):
+            return SourceKind.LIST
         if not is_picture_file(path):
             return SourceKind.VIDEO
         return SourceKind.MOVING_PICTURE if is_moving_picture(path) else SourceKind.PICTURE
@@ -82,5 +86,5 @@ def tell_of_hidden_file(spec: str, kind: SourceKind) -> None:
 
 
 def is_picture_spec(spec: str) -> bool:
-    """Whether a specification names pictures: a folder, a picture, or a glob of files."""
+    """Whether a specification names pictures: a folder, a list, a picture, or a glob of files."""
     return source_kind(spec).pictures

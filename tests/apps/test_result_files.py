@@ -38,7 +38,7 @@ class SlowToLoad(SuperPoint):
 def test_stopped_while_the_network_is_loaded(tmp_path: Path, told: bool) -> None:
     write_clip(tmp_path / "a.mp4", [SCENE.render(i) for i in range(3)], fps=25)
     table, notes = tmp_path / "t.csv", tmp_path / "t.csv.json"
-    head = "frame,time_s,track_id,x,y,score,length,sigma_px,state,label\n"
+    head = "frame,time_s,track_id,x,y,score,length,sigma_px,state,label,time_ns\n"
     table.write_text(head)
     if told:
         notes.write_text(json.dumps(EARLIER))

@@ -66,7 +66,7 @@ def seen_later(age: int, near_xy: tuple[float, float] = (170.0, 130.0), dropped:
     one = tracked()
     assert one.keypoints is not None
     frame = replace(one.frame, index=5)
-    found = Detection(5 - age - dropped, 0.1, frame.size_wh, one.keypoints)
+    found = Detection(5 - age - dropped, 0.1, 100_000_000, frame.size_wh, one.keypoints)
     later = TrackedFrame(frame, None, tracks, newest=found, updates_since_newest=age)
     return changed(render(later, {"keypoints"}))
 

@@ -59,7 +59,7 @@ def test_all_positions_go_with_the_picture() -> None:
 def test_keypoints_of_an_earlier_frame_go_too() -> None:
     one = shown()
     assert one.keypoints is not None
-    newest = Detection(1, 0.0, (320, 240), one.keypoints)
+    newest = Detection(1, 0.0, 0, (320, 240), one.keypoints)
     straight = Straightener().straightened(
         replace(one, keypoints=None, newest=newest, updates_since_newest=2), 1
     )

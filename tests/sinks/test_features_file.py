@@ -51,7 +51,7 @@ def rows(tensors: dict[str, NDArray[np.generic]], name: str, frame: int) -> NDAr
 
 def test_keypoints_that_came_late_stand_under_their_own_frame(tmp_path: Path) -> None:
     found = keypoints(4)
-    late = Detection(3, 0.1, (32, 24), found)
+    late = Detection(3, 0.1, 100_000_000, (32, 24), found)
     frame = TrackedFrame(make_frame(7, (64, 48), 0.23), None, Tracks.empty(), late=late)
     tensors = load_file(write(tmp_path / "f.safetensors", [tracked(6, None), frame]))
     assert tensors["frame"].tolist() == [3]
@@ -73,6 +73,7 @@ def test_what_was_found_comes_back(tmp_path: Path) -> None:
     assert {name: (str(t.dtype), t.shape) for name, t in tensors.items()} == {
         "frame": ("int64", (3,)),
         "time_s": ("float64", (3,)),
+        "time_ns": ("int64", (3,)),
         "size_wh": ("int32", (3, 2)),
         "offsets": ("int64", (4,)),
         "xy": ("float32", (8, 2)),

@@ -116,6 +116,7 @@ def test_log_has_one_line_of_json_a_frame(tmp_path: Path) -> None:
         {
             "frame": 0,
             "time_s": 0.0,
+            "time_ns": 0,
             "keypoints": 7,
             "detection_age": 0,
             "tracks": 1,
@@ -123,13 +124,22 @@ def test_log_has_one_line_of_json_a_frame(tmp_path: Path) -> None:
         },
         {
             "frame": 1,
-            "time_s": 0.333333,
+            "time_s": 0.333333333,
+            "time_ns": 333333333,
             "keypoints": 0,
             "detection_age": 0,
             "tracks": 0,
             "ms": {"grab": 1.5, "end_to_end": 20},
         },
-        {"frame": 2, "time_s": 0.666667, "keypoints": None, "detection_age": 0, "tracks": 3, "ms": {}},
+        {
+            "frame": 2,
+            "time_s": 0.666666667,
+            "time_ns": 666666667,
+            "keypoints": None,
+            "detection_age": 0,
+            "tracks": 3,
+            "ms": {},
+        },
     ]
 
 

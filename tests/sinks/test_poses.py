@@ -45,18 +45,19 @@ def write(path: Path) -> Path:
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
 def test_a_row_for_each_frame(tmp_path: Path, suffix: str) -> None:
     first, *others = read(write(tmp_path / f"p{suffix}"))
-    assert first == [0, 0.0, True, 57, *NUMBERS]
-    assert others == [[1, 0.033333, False, 0, *17 * [None]], [2, 0.066667, False, 0, *17 * [None]]]
+    assert first == [0, 0.0, True, 57, *NUMBERS, 0]
+    nothing = [False, 0, *17 * [None]]
+    assert others == [[1, 0.033333333, *nothing, 33333333], [2, 0.066666667, *nothing, 66666667]]
 
 
 def test_csv(tmp_path: Path) -> None:
     head, first, second, _ = read(write(tmp_path / "p.csv"))
     assert ",".join(head) == (
-        "frame,time_s,visible,inliers,h11,h12,h13,h21,h22,h23,h31,h32,h33,x1,y1,x2,y2,x3,y3,x4,y4"
+        "frame,time_s,visible,inliers,h11,h12,h13,h21,h22,h23,h31,h32,h33,x1,y1,x2,y2,x3,y3,x4,y4,time_ns"
     )
-    assert first[:4] == ["0", "0.000000", "true", "57"]
-    np.testing.assert_allclose([float(number) for number in first[4:]], NUMBERS)
-    assert second == ["1", "0.033333", "false", "0", *17 * [""]]
+    assert first[:4] == ["0", "0.000000000", "true", "57"]
+    np.testing.assert_allclose([float(number) for number in first[4:]], [*NUMBERS, 0])
+    assert second == ["1", "0.033333333", "false", "0", *17 * [""], "33333333"]
 
 
 def test_other_names_are_refused(tmp_path: Path) -> None:

@@ -17,7 +17,10 @@ from realtime_kp.lens import Lens
 from realtime_kp.sinks import TracksTableSink, check_table_name, write_track_rows
 from tests.conftest import make_frame
 
-COLUMNS = ["frame", "time_s", "track_id", "x", "y", "score", "length", "sigma_px", "state", "label"]
+COLUMNS = [
+    *("frame", "time_s", "track_id", "x", "y", "score", "length", "sigma_px", "state", "label"),
+    "time_ns",
+]
 GROWS_AS = {".csv": ".csv", ".jsonl": ".jsonl", ".parquet": ".csv"}
 SUFFIXES = [".csv", ".jsonl", ".parquet"]
 
@@ -56,6 +59,7 @@ def row(frame: int, time_s: float, track_id: int, state: str = "confirmed") -> d
         "sigma_px": round(track_id / 64, 3) if track_id % 2 else None,
         "state": state,
         "label": "",
+        "time_ns": round(time_s * 1e9),
     }
 
 
@@ -71,7 +75,7 @@ FRAMES = [
     ),
     tracked(3, 0.1, (1, LOST, False), (2, CONFIRMED, True), (7, CONFIRMED, True)),
 ]
-ROWS = [row(1, 0.033333, 1), row(1, 0.033333, 7), row(3, 0.1, 2), row(3, 0.1, 7)]
+ROWS = [row(1, 0.033333333, 1), row(1, 0.033333333, 7), row(3, 0.1, 2), row(3, 0.1, 7)]
 
 
 def write(path: Path, frames: Sequence[TrackedFrame] = FRAMES) -> Path:
@@ -86,7 +90,7 @@ def _parsed(key: str, value: str) -> int | float | str | None:
         return value
     if value == "":
         return None
-    return int(value) if key in ("frame", "track_id", "length") else float(value)
+    return int(value) if key in ("frame", "track_id", "length", "time_ns") else float(value)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -141,6 +145,18 @@ def test_tables_of_pictures_name_them(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+def test_times_of_data_sets_are_kept_to_the_nanosecond(tmp_path: Path, suffix: str) -> None:
+    stamps = [1403636579763555584, 1403636579763555585]
+    frames = [
+        replace(FRAMES[2], frame=replace(make_frame(index, time_s=index * 1e-9), stamp_ns=stamp))
+        for index, stamp in enumerate(stamps)
+    ]
+    rows = read(write(tmp_path / f"t{suffix}", frames))
+    assert [each["time_ns"] for each in rows[::2]] == stamps
+    assert [each["time_s"] for each in rows[::2]] == [0, 1e-9]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_rows_are_ordered_by_frame_then_id(tmp_path: Path, suffix: str) -> None:
     frames = [tracked(i, i / 30, *((n, CONFIRMED, True) for n in range(1, 9))) for i in range(4)]
     keys = [(each["frame"], each["track_id"]) for each in read(write(tmp_path / f"t{suffix}", frames))]
@@ -150,8 +166,8 @@ def test_rows_are_ordered_by_frame_then_id(tmp_path: Path, suffix: str) -> None:
 def test_csv_is_plain(tmp_path: Path) -> None:
     text = write(tmp_path / "t.csv").read_bytes().decode()
     assert text.splitlines()[:2] == [
-        "frame,time_s,track_id,x,y,score,length,sigma_px,state,label",
-        "1,0.033333,1,1.250,2.500,0.00781,3,0.016,confirmed,",
+        "frame,time_s,track_id,x,y,score,length,sigma_px,state,label,time_ns",
+        "1,0.033333333,1,1.250,2.500,0.00781,3,0.016,confirmed,,33333333",
     ]
     assert "\r" not in text
 
@@ -172,6 +188,7 @@ def test_parquet_types(tmp_path: Path) -> None:
         "double",
         "string",
         "string",
+        "int64",
     ]
 
 

@@ -1,0 +1,147 @@
+"""Folders of data sets: pictures with the times that a list beside them tells."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from realtime_kp.errors import SourceError
+from realtime_kp.sources.picture_times import LIST_SUFFIXES, Entry, read_list
+
+log = logging.getLogger(__name__)
+
+_TIMES = ("timestamps.txt", "timestamps.csv", "times.txt")
+_SHOWN = ("data", "images", "image_2", "image_0")
+_CAMERA = re.compile(r"(cam|image_)\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class TimedPicture:
+    """A picture of a data set.
+
+    Attributes:
+        path: Its file, which may be missing.
+        stamp_ns: Its time by the clock of the data set, nanoseconds.
+    """
+
+    path: Path
+    stamp_ns: int
+
+
+def timed_pictures(location: Path, pictures_of: Callable[[Path], list[Path]]) -> list[TimedPicture] | None:
+    """The pictures of a data set in the order of their times.
+
+    These are known, by their files or the folders that hold them:
+
+    - EuRoC and ASL: `mav0/cam0/data.csv` with the pictures in `data` (EuRoC MAV data set);
+    - TUM RGB-D: `rgb.txt` (its page on file formats);
+    - KITTI: `times.txt` above `image_0` or `image_2` (odometry), `timestamps.txt` above `data` (raw data);
+    - any folder of pictures with `timestamps.txt` or `timestamps.csv`: times, in the order of the pictures'
+      names or with them.
+
+    Args:
+        location: A folder, or a list.
+        pictures_of: Gives the pictures in a folder in natural order of their names.
+
+    Returns:
+        The pictures; None where a folder holds no list.
+
+    Raises:
+        SourceError: A list cannot be read, or has no picture.
+    """
+    listed = location if location.is_file() else _list_in(location)
+    if listed is None:
+        return None
+    entries = read_list(listed)
+    named = [entry for entry in entries if entry.name]
+    if named and len(named) < len(entries):
+        raise SourceError(f"{listed} names pictures in some of its lines only")
+    found = _by_name(listed, entries) if named else _in_order(listed, location, entries, pictures_of)
+    return _in_time(listed, found)
+
+
+def is_picture_list(path: Path) -> bool:
+    """Whether a file is a list by its name."""
+    return path.suffix.lower() in LIST_SUFFIXES
+
+
+def _list_in(folder: Path) -> Path | None:
+    """The list that tells the times of a folder's pictures; None where there is none."""
+    for root in (folder / "mav0", folder):
+        cameras = sorted(path.parent for path in root.glob("cam*/data.csv"))
+        if cameras:
+            if len(cameras) > 1:
+                others = ", ".join(str(camera) for camera in cameras[1:])
+                log.info("%s is taken; others are %s", cameras[0], others)
+            return cameras[0] / "data.csv"
+    beside = [folder / "data.csv"] if (folder / "data").is_dir() else []
+    if folder.name == "data":
+        beside += [folder.parent / name for name in ("data.csv", *_TIMES)]
+    if _CAMERA.fullmatch(folder.name):
+        beside.append(folder.parent / "times.txt")
+    here = [folder / "rgb.txt", *(folder / name for name in _TIMES)]
+    return next((path for path in (*here, *beside) if path.is_file()), None)
+
+
+def _by_name(listed: Path, entries: list[Entry]) -> list[TimedPicture]:
+    """Pictures by the names in the list, which are relative to it, or to `data` beside it."""
+    folders = [listed.parent, listed.parent / "data"]
+    found = []
+    for entry in entries:
+        assert entry.name is not None
+        places = [folder / entry.name for folder in folders]
+        found.append(TimedPicture(next(filter(os.path.isfile, places), places[0]), entry.time_ns))
+    missing = [picture.path for picture in found if not picture.path.is_file()]
+    if len(missing) == len(found):
+        raise SourceError(f"none of the {len(found)} pictures of {listed} is there, such as {missing[0]}")
+    if missing:
+        log.warning(
+            "%d of the %d pictures of %s are missing, such as %s",
+            len(missing),
+            len(found),
+            listed,
+            missing[0],
+        )
+    return found
+
+
+def _in_order(
+    listed: Path, location: Path, entries: list[Entry], pictures_of: Callable[[Path], list[Path]]
+) -> list[TimedPicture]:
+    """Pictures in the order of their names, for a list of times alone."""
+    folders = [location] if location.is_dir() else []
+    folders += [listed.parent / name for name in _SHOWN] + [listed.parent]
+    for folder in folders:
+        try:
+            pictures = pictures_of(folder) if folder.is_dir() else []
+        except SourceError:
+            continue
+        if pictures:
+            break
+    else:
+        raise SourceError(f"{listed} tells times, but there are no pictures beside it")
+    if len(pictures) != len(entries):
+        log.warning(
+            "%s holds %d times, %s %d pictures: what has no other is left out",
+            *(listed, len(entries), folder, len(pictures)),
+        )
+    return [TimedPicture(path, entry.time_ns) for path, entry in zip(pictures, entries, strict=False)]
+
+
+def _in_time(listed: Path, pictures: list[TimedPicture]) -> list[TimedPicture]:
+    ordered = sorted(pictures, key=lambda picture: picture.stamp_ns)
+    if ordered != pictures:
+        log.warning("%s is not in the order of its times: it is sorted", listed)
+    kept = [ordered[0]]
+    for picture in ordered[1:]:
+        if picture.stamp_ns > kept[-1].stamp_ns:
+            kept.append(picture)
+    if len(kept) < len(ordered):
+        log.warning(
+            "%s holds %d pictures with the time of another one: left out", listed, len(ordered) - len(kept)
+        )
+    return kept
