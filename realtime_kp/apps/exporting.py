@@ -21,7 +21,7 @@ _READ_AGAIN = (SourceKind.VIDEO, SourceKind.DEMO, SourceKind.MOVING_PICTURE)
 
 
 @contextmanager
-def exporting(config: AppConfig, source: str) -> Iterator[AppConfig]:
+def exporting(config: AppConfig, source: str | None) -> Iterator[AppConfig]:
     """Settings for a run whose tracks are exported when it has ended without an error.
 
     What is exported comes from the tracks table; where none was asked for, there is one for as long as the
@@ -29,7 +29,8 @@ def exporting(config: AppConfig, source: str) -> Iterator[AppConfig]:
 
     Args:
         config: Settings of the run.
-        source: What is tracked: where it can be read again, formats that keep pictures read it.
+        source: What is tracked: where it can be read again, formats that keep pictures read it; None where it
+            is in several parts.
     """
     exports, tracks = config.output.exports, config.output.tracks
     if not exports:
@@ -45,7 +46,7 @@ def exporting(config: AppConfig, source: str) -> Iterator[AppConfig]:
         table, camera = read_tracks(tracks), config.input.camera
         lens = None if camera is None else open_lens_file(camera, config.input.camera_name)
         # From --start on, frames have other numbers than in the video.
-        again = source_kind(source) in _READ_AGAIN and config.video.start_s == 0
+        again = source is not None and source_kind(source) in _READ_AGAIN and config.video.start_s == 0
         video = source if again else None
         for name, file in exports:
             try:

@@ -18,7 +18,7 @@ from realtime_kp.sinks import (
     notes_file,
     picture_targets,
 )
-from realtime_kp.sources import SourceKind, list_pictures, source_kind
+from realtime_kp.sources import STANDARD_INPUT, SourceKind, list_pictures, part_order, source_kind
 
 log = logging.getLogger(__name__)
 
@@ -32,12 +32,14 @@ class Job:
         config: Settings with the output paths of this input.
         target: The annotated file or folder; None without one.
         pictures: Whether `target` is an image, or a folder of images.
+        parts: Further inputs that belong to the same video.
     """
 
     source: str
     config: AppConfig
     target: Path | None
     pictures: bool
+    parts: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> list[Path]:
@@ -60,6 +62,10 @@ def plan_jobs(sources: list[str], config: AppConfig) -> list[Job]:
     Raises:
         ConfigError: Two inputs would be written to the same file, or a name has the wrong suffix.
     """
+    if config.video.concat and len(sources) > 1:
+        first, *parts = part_order(sources)
+        (job,) = plan_jobs([first], config)
+        return [replace(job, parts=tuple(parts))]
     several = len(sources) > 1
     stems = [output_stem(source) for source in sources]
     if len(set(stems)) < len(stems):
@@ -91,6 +97,8 @@ def output_stem(source: str) -> str:
         return "demo"
     if source.isdecimal():
         return f"camera{source}"
+    if source in STANDARD_INPUT:
+        return "stdin"
     path = Path(urlsplit(source).path if kind is SourceKind.STREAM else source)
     if kind is SourceKind.GLOB:
         path = path.parent

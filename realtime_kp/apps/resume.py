@@ -62,14 +62,14 @@ def state_path(job: Job) -> Path | None:
     Live sources cannot be resumed, images are complete one by one, and a features file is written at the end.
     """
     config = job.config
-    if job.pictures or config.output.features is not None or not _rereadable(job.source):
+    if job.pictures or job.parts or config.output.features is not None or not _rereadable(job.source):
         return None
     main = job.target or config.output.tracks or config.output.poses
     return None if main is None else main.with_name(f"{main.stem}.partial.state")
 
 
 def _rereadable(source: str) -> bool:
-    return source_kind(source) not in (SourceKind.CAMERA, SourceKind.STREAM)
+    return source_kind(source) not in (SourceKind.CAMERA, SourceKind.STREAM, SourceKind.PIPE)
 
 
 def settings_of(job: Job) -> dict[str, Any]:

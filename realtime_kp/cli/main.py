@@ -45,6 +45,8 @@ EXIT_CODES: dict[type[RealtimeKpError], int] = {
 }
 
 
+_STANDARD_INPUT = "stdin:"
+
 # Flags that may be given several times, whose values are one text in the settings.
 _REPEATED = (("--roi", "--input.roi"), ("--export", "--output.export"))
 
@@ -67,11 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see the README.
     """
-    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    # The parser takes a lone hyphen for an option.
+    tokens = [_STANDARD_INPUT if token == "-" else token for token in given]
     verbose = "-v" in tokens or "--verbose" in tokens
     let_every_message_print()
-    if "-" in tokens:
-        return _tell("- (standard input) is not read; give a file, an address or a camera", USAGE, False)
     try:
         code = make_app().meta(tokens, exit_on_error=False, print_error=False)
         return code if isinstance(code, int) else 0

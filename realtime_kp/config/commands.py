@@ -123,6 +123,9 @@ class VideoConfig:
     start_s: Annotated[float, Parameter(name=["--start", "start-s"])] = 0.0
     """Start at this second of each input."""
 
+    concat: Annotated[bool, Parameter(name=["--concat", "concat"], negative="")] = False
+    """Inputs are parts of one video, in the order of their numbers: tracks go on from part to part."""
+
     def __post_init__(self) -> None:
         check_types(self)
         require(

@@ -10,7 +10,7 @@ from typing import Any
 import av
 
 from realtime_kp.errors import first_line
-from realtime_kp.sources.container import FILE_FORMATS
+from realtime_kp.sources.container import file_options
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,7 @@ class Sound:
     def attach(self, output: av.container.OutputContainer) -> None:
         """Open the file and add an audio stream to the output, before anything is written to it."""
         try:
-            options = {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}
-            self._input = av.open(str(self._path.absolute()), options=options)
+            self._input = av.open(str(self._path.absolute()), options=file_options(self._path))
             if not self._input.streams.audio:
                 return
             source = self._input.streams.audio[0]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from realtime_kp.config import InputConfig
+from realtime_kp.errors import ConfigError
 from realtime_kp.sources.base import FrameSource, KnownScene, ReturningSource, SourceInfo, address_of
 from realtime_kp.sources.camera import CameraSource
 from realtime_kp.sources.container import display_name
 from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec, is_demo_spec
 from realtime_kp.sources.equalise import Equaliser
 from realtime_kp.sources.fake_camera import FakeCamera
+from realtime_kp.sources.joined import JoinedSource, part_order
 from realtime_kp.sources.known_lens import KnownLens
 from realtime_kp.sources.moving_picture import MovingPictureSource
 from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, read_picture
 from realtime_kp.sources.pictures import PicturesSource, list_pictures
+from realtime_kp.sources.pipe import STANDARD_INPUT
+from realtime_kp.sources.pipe_source import PipeSource
 from realtime_kp.sources.procedural import procedural_picture
 from realtime_kp.sources.reconnect import ReconnectingSource
 from realtime_kp.sources.regions import Regions
@@ -32,16 +37,19 @@ from realtime_kp.sources.video import VideoSource
 __all__ = [
     "DEMO_FRAMES",
     "PICTURE_SUFFIXES",
+    "STANDARD_INPUT",
     "CameraSource",
     "DemoSource",
     "DemoSpec",
     "Equaliser",
     "FakeCamera",
     "FrameSource",
+    "JoinedSource",
     "KnownLens",
     "KnownScene",
     "MovingPictureSource",
     "PicturesSource",
+    "PipeSource",
     "ReconnectingSource",
     "Regions",
     "ReturningSource",
@@ -53,8 +61,10 @@ __all__ = [
     "display_name",
     "is_demo_spec",
     "is_picture_spec",
+    "join_sources",
     "list_pictures",
     "open_source",
+    "part_order",
     "procedural_picture",
     "read_picture",
     "source_kind",
@@ -72,8 +82,8 @@ def open_source(
 
     Args:
         spec: A camera index or `/dev/videoN`, a video file, a picture, a folder or glob of pictures, an
-            `rtsp://`, `rtmp://` or `http(s)://` address, or `demo`. Digits are a camera index; a `Path` is
-            always a file or folder.
+            `rtsp://`, `rtmp://` or `http(s)://` address, `-` for standard input, or `demo`. Digits are a
+            camera index; a `Path` is always a file or folder.
         config: Camera settings, time-outs, and the frame rate of pictures.
         start_s: Where to start, in seconds; not for cameras and live streams.
         demo_frames: Length of the demo where the specification has none; None is endless.
@@ -114,7 +124,28 @@ def open_source(
             max_pixels=config.max_pixels,
             value_range=config.value_range,
         )
+    if kind is SourceKind.PIPE:
+        return PipeSource(text, start_s=start_s, max_pixels=config.max_pixels, stream=config.stream)
     return VideoSource(Path(text), start_s=start_s, max_pixels=config.max_pixels, stream=config.stream)
+
+
+def join_sources(
+    specs: Sequence[str], config: InputConfig | None = None, *, start_s: float = 0.0
+) -> FrameSource:
+    """Create a source of several video files that are parts of one.
+
+    Args:
+        specs: The files, in order.
+        config: As for `open_source`.
+        start_s: Where to start, in seconds from the first frame of the first part.
+
+    Raises:
+        ConfigError: One of them is no video file.
+    """
+    for spec in specs:
+        if source_kind(spec) is not SourceKind.VIDEO:
+            raise ConfigError(f"--concat joins video files, {spec} is none")
+    return JoinedSource([partial(open_source, spec, config) for spec in specs], start_s)
 
 
 def _returning(make: Callable[[], FrameSource], config: InputConfig) -> FrameSource:

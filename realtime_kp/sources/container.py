@@ -18,6 +18,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from realtime_kp.errors import SourceError
+from realtime_kp.sources.hls import HLS_FORMATS, check_hls, is_hls
+from realtime_kp.sources.pipe import Pipe
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +30,10 @@ FILE_FORMATS = (
 )
 # Formats of network cameras that send pictures without any time.
 _PICTURE_FORMATS = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe", "image2pipe"})
+PIPES_TAKE = "a pipe takes what needs no seeking: transport streams, Matroska, fragmented MP4, MJPEG"
 _STILL_FRAMES = 2
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-_PLAYLISTS = frozenset({".m3u8", ".m3u", ".mpd", ".pls", ".ffconcat"})
+_PLAYLISTS = frozenset({".m3u", ".mpd", ".pls", ".ffconcat"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Container:
         stream: The stream that is decoded.
     """
 
-    def __init__(self, location: str | Path, limits: Limits) -> None:
+    def __init__(self, location: str | Path | Pipe, limits: Limits) -> None:
         network = isinstance(location, str)
         self.name = display_name(location)
         self.container = _opened(location, self.name, limits)
@@ -138,8 +141,10 @@ class Container:
         return bool(self.container.format.flags & cast(int, flag.value))
 
 
-def display_name(location: str | Path) -> str:
+def display_name(location: str | Path | Pipe) -> str:
     """The location without credentials and query, for messages."""
+    if isinstance(location, Pipe):
+        return location.name
     if isinstance(location, Path):
         return str(location)
     scheme, separator, rest = location.partition("://")
@@ -158,20 +163,36 @@ def reason(exc: Exception, timeout_s: float) -> str:
     return re.sub(r"^\[Errno -?\d+\] ", "", str(text)).split(": '")[0].strip().rstrip(".")
 
 
-def _opened(location: str | Path, name: str, limits: Limits) -> InputContainer:
-    if isinstance(location, str):
+def file_options(path: Path) -> dict[str, str]:
+    """Options with which FFmpeg opens a file, and no other files but the segments of a checked playlist."""
+    formats = f"{FILE_FORMATS},{HLS_FORMATS}" if is_hls(path) else FILE_FORMATS
+    return {"format_whitelist": formats, "protocol_whitelist": "file"}
+
+
+def _opened(location: str | Path | Pipe, name: str, limits: Limits) -> InputContainer:
+    address: str | Pipe
+    timeout: tuple[float, float] | None = None
+    if isinstance(location, Pipe):
+        options = {"format_whitelist": FILE_FORMATS}
+        mend, address = PIPES_TAKE, location
+    elif isinstance(location, str):
         options = {"flags": "low_delay", "rtsp_transport": "tcp"}
         # Opening a stream takes several requests, each with the time-out.
-        timeout: tuple[float, float] | None = (2 * limits.timeout_s, limits.timeout_s)
+        timeout = (2 * limits.timeout_s, limits.timeout_s)
         mend, address = "check its address and that it is being sent", location
     else:
         _check_regular(location)
-        options, timeout = {"format_whitelist": FILE_FORMATS, "protocol_whitelist": "file"}, None
+        options = file_options(location)
         mend, address = "is it a video file?", str(location.absolute())
-        if location.suffix.lower() in _PLAYLISTS:
+        if is_hls(location):
+            check_hls(location)
+            # One that is still being written is read from its beginning, and waited for.
+            options["live_start_index"] = "0"
+            timeout = (2 * limits.timeout_s, limits.timeout_s)
+        elif location.suffix.lower() in _PLAYLISTS:
             mend = "playlists are not opened, since they name other files; give the video itself"
     try:
-        return av.open(address, options=options, timeout=timeout)
+        return av.open(address, "r", options=options, timeout=timeout)
     except (av.FFmpegError, OSError, ValueError) as exc:
         cause = reason(exc, 2 * limits.timeout_s)
         raise SourceError(f"cannot open {name}: {cause}; {mend}") from exc

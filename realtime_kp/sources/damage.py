@@ -23,6 +23,7 @@ class Damage:
         pauses_s: Time between frames that are far apart, in all: a hole where something else is wrong too, a
             pause of the recording where nothing is.
         missing_bytes: How many bytes the file lacks of what its headers declare.
+        missing_segments: How many files are missing that a playlist names.
         stopped: Why reading stopped early; empty where it did not.
     """
 
@@ -32,6 +33,7 @@ class Damage:
     frames: int = 0
     pauses_s: float = 0.0
     missing_bytes: int = 0
+    missing_segments: int = 0
     stopped: str = ""
 
     def restart(self) -> None:
@@ -66,6 +68,8 @@ class Damage:
             details.append(f"at least {self.missing} missing between others")
         if self.missing_bytes:
             details.append(f"the file is cut short, {self.missing_bytes} bytes are missing")
+        if self.missing_segments:
+            details.append(f"{self.missing_segments} segments of the playlist are missing")
         if hole_s:
             details.append(f"none for {hole_s:.1f} s")
         if self.stopped:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import logging
 import os
-import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
 from realtime_kp.sources.base import SourceInfo
 from realtime_kp.sources.moving_picture import is_moving_picture
+from realtime_kp.sources.natural_order import natural_key
 from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, deep_values, read_picture
 from realtime_kp.sources.timed_pictures import TimedPicture, is_picture_list, timed_pictures
 from realtime_kp.sources.value_range import ValueRange
@@ -198,7 +198,7 @@ def _pictures_in(folder: Path) -> list[Path]:
 
 
 def _sorted(paths: list[Path]) -> list[Path]:
-    return sorted(paths, key=lambda p: (_natural(p.name), str(p)))
+    return sorted(paths, key=lambda p: (natural_key(p.name), str(p)))
 
 
 def _pictures_among(paths: Iterable[Path]) -> list[Path]:
@@ -220,7 +220,3 @@ def _pictures_among(paths: Iterable[Path]) -> list[Path]:
             "%d pictures are in a format that is not read, such as %s: left out", len(foreign), foreign[0]
         )
     return found
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]

@@ -12,6 +12,7 @@ from realtime_kp.errors import SourceError
 from realtime_kp.sources.demo import is_demo_spec
 from realtime_kp.sources.moving_picture import is_moving_picture
 from realtime_kp.sources.picture_file import is_picture_file
+from realtime_kp.sources.pipe import STANDARD_INPUT, is_pipe
 from realtime_kp.sources.timed_pictures import is_picture_list
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class SourceKind(Enum):
     PICTURE = "picture"
     MOVING_PICTURE = "moving picture"
     VIDEO = "video file"
+    PIPE = "pipe"
 
     @property
     def pictures(self) -> bool:
@@ -62,6 +64,8 @@ def source_kind(spec: str) -> SourceKind:
             raise SourceError(f"{scheme[1]}:// is not an address that can be opened; it takes {allowed}")
         return SourceKind.STREAM
     path = Path(spec)
+    if spec in STANDARD_INPUT or is_pipe(path):
+        return SourceKind.PIPE
     if os.path.isdir(path):
         return SourceKind.FOLDER
     if os.path.exists(path):

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _TIMES = ("timestamps.txt", "timestamps.csv", "times.txt")
 _SHOWN = ("data", "images", "image_2", "image_0")
+_HEAD_BYTES = 4096
 _CAMERA = re.compile(r"(cam|image_)\d+")
 
 
@@ -65,8 +66,14 @@ def timed_pictures(location: Path, pictures_of: Callable[[Path], list[Path]]) ->
 
 
 def is_picture_list(path: Path) -> bool:
-    """Whether a file is a list by its name."""
-    return path.suffix.lower() in LIST_SUFFIXES
+    """Whether a file is a list by its name, and is text."""
+    if path.suffix.lower() not in LIST_SUFFIXES:
+        return False
+    try:
+        with open(path, "rb") as file:
+            return b"\0" not in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def _list_in(folder: Path) -> Path | None:

@@ -22,6 +22,7 @@ from realtime_kp.sources.damage import Damage
 from realtime_kp.sources.decoded_image import FrameConverter
 from realtime_kp.sources.deinterlace import deinterlaced
 from realtime_kp.sources.frame_numbers import FrameNumbers
+from realtime_kp.sources.hls import check_hls, is_hls
 from realtime_kp.sources.orientation import Orientation
 from realtime_kp.sources.timestamps import IncreasingTimes, Timed
 
@@ -54,6 +55,7 @@ class VideoSource:
         self._container: Container | None = None
         self._info: SourceInfo | None = None
         self._begun = False
+        self._zero_s = 0.0
         self._damage = Damage()
         self._converter = FrameConverter(display_name(location))
 
@@ -70,7 +72,7 @@ class VideoSource:
         return self._info
 
     def __enter__(self) -> Self:
-        self._container = Container(self.location, self.limits)
+        self._container = self._opened()
         try:
             self._container.tell_of_others()
             self._info = self._describe()
@@ -91,12 +93,12 @@ class VideoSource:
         if self.start_s > 0:
             self._seek()
             self._damage = Damage()
-        origin_s, arrived_s = None if self.is_stream else self.info.begin_s, None
+        origin_s, arrived_s = self._origin_s(), None
         index, last_s = 0, 0.0
         timed: Timed | None = None
         for timed in self._timed():
             now_s = time.perf_counter()
-            origin_s = timed.time_s if origin_s is None else origin_s
+            origin_s = self._zero_s = timed.time_s if origin_s is None else origin_s
             arrived_s = now_s if arrived_s is None else arrived_s
             time_s = now_s - arrived_s if self._by_arrival else timed.time_s - origin_s
             if time_s < self.start_s - 1e-6:
@@ -112,13 +114,18 @@ class VideoSource:
             index, last_s = index + 1, time_s
         if timed is None or index == 0:
             where = f" after second {self.start_s:g}" if self.start_s > 0 else " that can be decoded"
-            raise SourceError(f"{self.info.name} holds no frames{where}")
+            raise SourceError(f"{self.info.name} holds no frames{where}{self._mend}")
         self.damage = self._described_damage(index, last_s, timed)
 
     @property
     def _open_container(self) -> Container:
         assert self._container is not None
         return self._container
+
+    @property
+    def _mend(self) -> str:
+        """What to do where nothing can be decoded."""
+        return ""
 
     @property
     def _by_arrival(self) -> bool:
@@ -149,7 +156,7 @@ class VideoSource:
         live = self.is_stream and not duration_s
         size = (stream.width, stream.height) if stream.width and stream.height else None
         aspect = stream.sample_aspect_ratio or None
-        first = None if self.is_stream else self._first()
+        first = self._first()
         if size is not None and first is not None and Orientation.of(first.picture).transposed:
             size, aspect = size[::-1], None if aspect is None else 1 / aspect
         return SourceInfo(
@@ -164,6 +171,8 @@ class VideoSource:
 
     def _first(self) -> Timed | None:
         """The first frame of a file, which alone tells orientation and start; reading restarts after it."""
+        if self.is_stream:
+            return None
         try:
             first = next(self._timed(tell=False), None)
         except SourceError:
@@ -210,22 +219,37 @@ class VideoSource:
                 damage.undecodable += 1
                 log.debug("undecodable packet: %s", exc)
 
+    def _origin_s(self) -> float | None:
+        """Time 0 on the clock of the file; None for that of the first frame that comes."""
+        return None if self.is_stream else self.info.begin_s
+
+    def _end_s(self) -> float | None:
+        """End of the video on the clock of the file; None where nothing tells."""
+        return None if self.is_stream or self._container is None else end_s(self._container)
+
+    def _missing_bytes(self) -> int:
+        return 0 if self.is_stream else missing_bytes(Path(self.location))
+
     def _described_damage(self, decoded: int, last_s: float, last: Timed) -> str | None:
         if self._container is None:
             return None
-        picture, ends_s = last.picture, None if self.is_stream else end_s(self._container)
+        picture, ends_s = last.picture, self._end_s()
         shown_s = float((picture.duration or 0) * picture.time_base) if picture.time_base else 0.0
         # Over a jump of the clock no header tells the end.
-        whole_s = None if ends_s is None or last.jumps else ends_s - self.info.begin_s
-        if not self.is_stream:
-            self._damage.missing_bytes = missing_bytes(Path(self.location))
+        whole_s = None if ends_s is None or last.jumps else ends_s - self._zero_s
+        self._damage.missing_bytes = self._missing_bytes()
+        if isinstance(self.location, Path) and is_hls(self.location):
+            self._damage.missing_segments = check_hls(self.location)
         came_s, count = last_s + shown_s - self.start_s, self.info.frame_count
         whole_s = None if whole_s is None else whole_s - self.start_s
         return self._damage.describe(self.info.name, decoded, count, came_s, whole_s)
 
     def _reopen(self) -> None:
         self._close()
-        self._container = Container(self.location, self.limits)
+        self._container = self._opened()
+
+    def _opened(self) -> Container:
+        return Container(self.location, self.limits)
 
     def _close(self) -> None:
         if self._container is not None:

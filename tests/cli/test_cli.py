@@ -38,7 +38,9 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     [
         (["video"], 2, "needs an input"),
         (["video", "demo", "--modell", "x"], 2, "--modell"),
-        (["video", "-"], 2, "standard input"),
+        (["video", "demo", "-o", "-"], 2, "written as .mp4"),
+        (["video", "demo", "a.mp4", "--concat"], 2, "--concat joins video files, demo is none"),
+        (["video", "a.mp4", "b.mp4", "--concat", "--resume"], 2, "--resume does not go with --concat"),
         (["vido"], 2, "vido"),
         (["video", "demo", "--keypoint-threshold", "-0.1"], 2, "-0.1"),
         (["video", "demo", "--resize", "0"], 2, "'0'"),

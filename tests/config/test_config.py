@@ -192,6 +192,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "resume": True,
         "keep_every_s": 2.0,
         "start_s": 1.5,
+        "concat": True,
     },
     "bench": {
         "frames": 50,

@@ -82,7 +82,7 @@ def test_a_song_with_a_cover_is_no_video(tmp_path: Path) -> None:
 
 
 def test_a_playlist_is_told_not_to_be_opened(tmp_path: Path) -> None:
-    path = tmp_path / "list.m3u8"
+    path = tmp_path / "list.pls"
     path.write_text("#EXTM3U\n#EXTINF:1,\na.ts\n")
     with pytest.raises(SourceError, match="playlists are not opened"):
         open_source(path).__enter__()

@@ -22,7 +22,7 @@ from realtime_kp.errors import ConfigError, SinkError, SourceError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline, RunMeter, build_pipeline
 from realtime_kp.sinks import OutputLocks
-from realtime_kp.sources import open_source
+from realtime_kp.sources import join_sources, open_source
 from realtime_kp.tracking import restore_tracker
 
 log = logging.getLogger(__name__)
@@ -45,8 +45,12 @@ def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet:
         raise ConfigError("--only-points shows points of your own only: name them with --points")
     if config.output.exports and config.video.resume and config.output.tracks is None:
         raise ConfigError("--resume goes on with a tracks table: name one with --tracks, for --export too")
+    if config.video.concat and len(sources) > 1:
+        if config.video.resume:
+            raise ConfigError("--resume does not go with --concat: join the parts first, or start again")
+        log.info("the sound of the parts is left out")
     jobs = plan_jobs(sources, config)
-    inputs = [job.source for job in jobs]
+    inputs = [source for job in jobs for source in (job.source, *job.parts)]
     for job in jobs:
         with OutputLocks(job.outputs):
             begin(job, inputs)  # what is wrong with any of them is said before any work
@@ -71,7 +75,7 @@ def _begin_and_run(job: Job, inputs: list[str], console: Console, signals: StopS
     if state == "done":
         log.info("%s exists already: nothing to continue", job.target or job.config.output.tracks)
         return DONE
-    with exporting(job.config, job.source) as config:
+    with exporting(job.config, None if job.parts else job.source) as config:
         return _run_job(replace(job, config=config), state, console, signals, quiet)
 
 
@@ -110,7 +114,12 @@ def _run_job(job: Job, state: RunState | None, console: Console, signals: StopSi
 
 def _build(job: Job, state: RunState | None) -> Pipeline:
     config = job.config
-    source = open_source(job.source, config.input, start_s=config.video.start_s)
+    start_s = config.video.start_s
+    source = (
+        join_sources((job.source, *job.parts), config.input, start_s=start_s)
+        if job.parts
+        else open_source(job.source, config.input, start_s=start_s)
+    )
     tracker = None
     if state is not None and state.frames:
         log.info("%s: continuing at frame %d", job.source, state.frames)

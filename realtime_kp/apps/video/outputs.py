@@ -149,7 +149,8 @@ class Outputs:
 
     def _sound(self) -> Sound | None:
         source, info = self._job.source, self._pipeline.source_info
-        heard = self._job.config.video.audio and source_kind(source) is SourceKind.VIDEO
+        whole = source_kind(source) is SourceKind.VIDEO and not self._job.parts
+        heard = self._job.config.video.audio and whole
         return Sound(Path(source), 0.0 if info is None else info.begin_s) if heard else None
 
     def _draw(self, tracked: TrackedFrame) -> NDArray[np.uint8] | None:
