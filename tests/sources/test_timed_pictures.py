@@ -67,7 +67,7 @@ def test_the_first_camera_is_taken_and_others_are_told(
     root = euroc(tmp_path / "MH_01")
     pictures(root / "mav0/cam1/data", ["7.png"])
     (root / "mav0/cam1/data.csv").write_text("7,7.png\n")
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, "realtime_kp"):
         assert len(frames(root)) == 3
     assert "cam1" in caplog.text
     assert told(frames(root / "mav0/cam1")) == [(0, 7_000_000_000)]
