@@ -123,6 +123,8 @@ class Tracks:
         sigma_px: `(M,) float32`, how sure each is of its position: 68 % of the distances from the true
             position are at most this, 95 % at most twice it; NaN where the method does not tell.
         labels: Names of the points that the user asked for, by id.
+        born_xy: `(M, 2) float32`, where each was when it was confirmed, its first place in the tracks table;
+            where nothing tells, where it is.
     """
 
     ids: NDArray[np.int64]
@@ -134,12 +136,15 @@ class Tracks:
     trails_xy: FloatArray
     sigma_px: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
     labels: Mapping[int, str] = field(default_factory=dict)
+    born_xy: FloatArray = field(default_factory=lambda: np.zeros((0, 2), np.float32))
 
     def __post_init__(self) -> None:
         m = len(self.ids)
         if len(self.sigma_px) == 0:
             object.__setattr__(self, "sigma_px", np.full(m, np.nan, np.float32))
-        for name in ("xy", "scores", "lengths", "states", "seen", "trails_xy", "sigma_px"):
+        if len(self.born_xy) == 0:
+            object.__setattr__(self, "born_xy", self.xy)
+        for name in ("xy", "scores", "lengths", "states", "seen", "trails_xy", "sigma_px", "born_xy"):
             if len(getattr(self, name)) != m:
                 raise ArgumentError(f"{name} must have {m} rows like ids, got {len(getattr(self, name))}")
 
@@ -174,6 +179,7 @@ class Tracks:
             self.trails_xy[mask],
             self.sigma_px[mask],
             self.labels,
+            self.born_xy[mask],
         )
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from realtime_kp.apps.console import labelled_progress_bars
@@ -17,9 +18,9 @@ from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.exports import TrackTable, read_tracks
 from realtime_kp.exports.replay import Replay
 from realtime_kp.frame import Frame
-from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.render import render
-from realtime_kp.sinks import OutputLocks, Sound, VideoFileSink, check_output
+from realtime_kp.keypoints import TrackedFrame, Tracks
+from realtime_kp.render import HeatMap, Look, draw_panel, render
+from realtime_kp.sinks import GifSink, OutputLocks, PicturesSink, Sound, VideoFileSink, check_output
 from realtime_kp.sources import FrameSource, SourceKind, open_source, source_kind
 
 
@@ -38,24 +39,25 @@ def run_draw(clip: str, config: DrawConfig, console: Console, *, quiet: bool = F
     Raises:
         RealtimeKpError: The error to report to the user.
     """
-    if config.output.suffix.lower() != ".mp4":
-        raise ConfigError(f"annotated video is written as .mp4, got {config.output}")
-    check_output(config.output, overwrite=config.overwrite, inputs=[clip, str(config.tracks)])
-    table = _long_enough(read_tracks(config.tracks), config.min_length)
-    if len(table) == 0:
-        raise SourceError(f"{config.tracks} holds no track of {config.min_length} frames or more")
+    kind = config.output.suffix.lower()
+    if kind not in ("", ".mp4", ".gif"):
+        raise ConfigError(
+            f"annotated video is written as .mp4, .gif or a folder without a suffix, got {config.output}"
+        )
+    paths = [config.tracks, *([] if config.beside is None else [config.beside])]
+    if kind or not config.output.is_dir():
+        check_output(config.output, overwrite=config.overwrite, inputs=[clip, *map(str, paths)])
+    panels = [_Panel(path, config) for path in paths]
     source = open_source(clip)
     with OutputLocks([config.output]), StopSignals() as signals, source:
-        drawn = 0
         with _sink(clip, source, config) as sink, labelled_progress_bars(quiet, counts=False) as bars:
             task = bars.add_task("draw", total=source.info.frame_count, shown="")
-            for tracked in _tracked(source, table, config):
-                image = render(tracked, frozenset({"tracks"}), trail_length=config.trail_length)
-                sink.write(image, _at_speed(tracked, config.speed))
-                drawn += 1
-                bars.update(task, completed=drawn, shown=f"{drawn} frames")
+            for image, frame in _images(source, panels):
+                sink.write(image, _at_speed(TrackedFrame(frame, None, Tracks.empty()), config.speed))
+                bars.update(task, completed=sink.frames, shown=f"{sink.frames} frames")
                 if signals.received:
                     break
+        drawn = sink.frames
     if not quiet:
         console.print(f"{drawn} frames: {config.output}", highlight=False, soft_wrap=True)
     if signals.received:
@@ -63,13 +65,77 @@ def run_draw(clip: str, config: DrawConfig, console: Console, *, quiet: bool = F
     return DAMAGED if source.damage is not None else DONE
 
 
+class _Panel:
+    """A table, and the picture of each frame with its tracks.
+
+    Attributes:
+        last: The last frame with tracks.
+    """
+
+    def __init__(self, path: Path, config: DrawConfig) -> None:
+        self.path = path
+        self._config = config
+        self._table = _long_enough(read_tracks(path), config.min_length)
+        if len(self._table) == 0:
+            raise SourceError(f"{path} holds no track of {config.min_length} frames or more")
+        self.last = int(self._table.frames.max())
+        self._replay = Replay(self._table, config.trail_length)
+        self._look = Look(config.colour, config.trails, config.crowded, config.trail_length)
+        self._heat: HeatMap | None = None
+
+    def draw(self, frame: Frame) -> NDArray[np.uint8]:
+        """The picture of the next frame.
+
+        Raises:
+            SourceError: The table is of a video with frames of another size.
+        """
+        if frame.index == 0:
+            _check_size(frame, self._table, self.path)
+        tracks = self._replay.tracks(frame.index)
+        if self._config.background == "black":
+            frame = replace(frame, image_bgr=np.zeros_like(frame.image_bgr))
+        if not self._config.heat:
+            return render(TrackedFrame(frame, None, tracks), frozenset({"tracks"}), look=self._look)
+        if self._heat is None:
+            self._heat = HeatMap(frame.size_wh)
+        self._heat.add(tracks)
+        image = frame.image_bgr.copy()
+        self._heat.draw(image)
+        return image
+
+
+def _images(source: FrameSource, panels: list[_Panel]) -> Iterator[tuple[NDArray[np.uint8], Frame]]:
+    """The panels of each frame side by side.
+
+    Raises:
+        SourceError: A table is of another video.
+    """
+    count = 0
+    for index, frame in enumerate(source):
+        frame = replace(frame, index=index)
+        images = [panel.draw(frame) for panel in panels]
+        if len(panels) > 1:
+            for panel, image in zip(panels, images, strict=True):
+                draw_panel(image, (panel.path.name,), (0, 0))
+        yield (images[0] if len(images) == 1 else np.hstack(images)), frame
+        count = index + 1
+    for panel in panels:
+        if count <= panel.last:
+            told = f"it goes on to frame {panel.last}, which has {count} frames"
+            raise SourceError(f"{panel.path} is of another video: {told}")
+
+
 def _long_enough(table: TrackTable, least: int) -> TrackTable:
     _, number, lengths = np.unique(table.ids, return_inverse=True, return_counts=True)
     return table.where(lengths[number] >= least)
 
 
-def _sink(clip: str, source: FrameSource, config: DrawConfig) -> VideoFileSink:
-    info = source.info
+def _sink(clip: str, source: FrameSource, config: DrawConfig) -> VideoFileSink | GifSink | PicturesSink:
+    info, kind = source.info, config.output.suffix.lower()
+    if kind == ".gif":
+        return GifSink(config.output)
+    if not kind:
+        return PicturesSink(config.output, overwrite=config.overwrite)
     heard = source_kind(clip) is SourceKind.VIDEO and config.speed == 1
     return VideoFileSink(
         config.output,
@@ -78,27 +144,6 @@ def _sink(clip: str, source: FrameSource, config: DrawConfig) -> VideoFileSink:
         sound=Sound(Path(clip), info.begin_s) if heard else None,
         pixel_aspect=info.pixel_aspect,
     )
-
-
-def _tracked(source: FrameSource, table: TrackTable, config: DrawConfig) -> Iterator[TrackedFrame]:
-    """All frames with their tracks.
-
-    Raises:
-        SourceError: The table is of another video.
-    """
-    replay, last = Replay(table, config.trail_length), int(table.frames.max())
-    index = -1
-    for index, frame in enumerate(source):
-        if index == 0:
-            _check_size(frame, table, config.tracks)
-        tracks = replay.tracks(index)
-        if config.background == "black":
-            frame = replace(frame, image_bgr=np.zeros_like(frame.image_bgr))
-        yield TrackedFrame(replace(frame, index=index), None, tracks)
-    if index < last:
-        raise SourceError(
-            f"{config.tracks} is of another video: it goes on to frame {last}, which has {index + 1} frames"
-        )
 
 
 def _check_size(frame: Frame, table: TrackTable, path: Path) -> None:

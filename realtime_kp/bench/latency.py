@@ -23,7 +23,7 @@ from realtime_kp.pipeline import (
     RunMeter,
     build_pipeline,
 )
-from realtime_kp.render import render
+from realtime_kp.render import Look, render
 from realtime_kp.sinks import VideoFileSink
 from realtime_kp.sources import open_source
 from realtime_kp.timing import StageTimes
@@ -221,7 +221,7 @@ class _Drawer:
     def __call__(self, tracked: TrackedFrame) -> tuple[float, float | None]:
         started_s = time.perf_counter()
         drawing = self._config.render
-        image = render(tracked, drawing.layers, trail_length=drawing.trail_length)
+        image = render(tracked, drawing.layers, look=Look.of(drawing))
         drawn_s = time.perf_counter()
         if self._sink is None:
             return (drawn_s - started_s) * 1e3, None

@@ -19,7 +19,7 @@ from realtime_kp.evaluation.one_core import one_core
 from realtime_kp.features import SuperPoint
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, TrackedFrame
-from realtime_kp.render import render
+from realtime_kp.render import Look, render
 from realtime_kp.sinks import VideoFileSink
 from realtime_kp.sources import FrameSource, open_source
 from realtime_kp.tracking import Tracker
@@ -113,7 +113,7 @@ def _draw_and_encode(tracked: list[TrackedFrame], config: AppConfig, clock: _Clo
     images = []
     for each in tracked:
         with clock("draw"):
-            images.append(render(each, drawing.layers, trail_length=drawing.trail_length))
+            images.append(render(each, drawing.layers, look=Look.of(drawing)))
     # The encoder works on several frames at once and outputs the last ones when it is closed.
     with (
         tempfile.TemporaryDirectory(prefix="realtime-kp-") as folder,

@@ -13,7 +13,8 @@ from realtime_kp.config.commands import (
 from realtime_kp.config.drawing import DrawConfig
 from realtime_kp.config.exporting import ExportConfig
 from realtime_kp.config.input import Box, InputConfig
-from realtime_kp.config.stages import LAYERS, PipelineConfig, RenderConfig, SuperPointConfig, TrackingConfig
+from realtime_kp.config.rendering import LAYERS, Colouring, Crowded, HudCorner, HudLines, RenderConfig, Trails
+from realtime_kp.config.stages import PipelineConfig, SuperPointConfig, TrackingConfig
 from realtime_kp.config.training import EvaluateConfig, TrainConfig
 from realtime_kp.config.yaml_file import dump_yaml, load_config, read_yaml
 
@@ -24,9 +25,13 @@ __all__ = [
     "BenchConfig",
     "Box",
     "CalibrateConfig",
+    "Colouring",
+    "Crowded",
     "DrawConfig",
     "EvaluateConfig",
     "ExportConfig",
+    "HudCorner",
+    "HudLines",
     "InputConfig",
     "LiveConfig",
     "OutputConfig",
@@ -35,6 +40,7 @@ __all__ = [
     "ReportConfig",
     "SuperPointConfig",
     "TrackingConfig",
+    "Trails",
     "TrainConfig",
     "VideoConfig",
     "config_or_keywords",

@@ -16,7 +16,8 @@ from realtime_kp.config.commands import (
     VideoConfig,
 )
 from realtime_kp.config.input import InputConfig
-from realtime_kp.config.stages import PipelineConfig, RenderConfig, SuperPointConfig, TrackingConfig
+from realtime_kp.config.rendering import RenderConfig
+from realtime_kp.config.stages import PipelineConfig, SuperPointConfig, TrackingConfig
 
 
 @dataclass(frozen=True, slots=True)

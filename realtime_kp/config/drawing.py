@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from realtime_kp.config.checks import check_types, require
+from realtime_kp.config.rendering import Colouring, Crowded, Trails, require_choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,25 @@ class DrawConfig:
     """The table of the tracks, as --tracks of video writes it: .csv, .jsonl or .parquet."""
 
     output: Annotated[Path, Parameter(name=["--output", "-o"])]
-    """The annotated video, .mp4."""
+    """The annotated video, .mp4 or .gif; without a suffix a folder for PNG pictures."""
+
+    beside: Annotated[Path | None, Parameter(name="--beside")] = None
+    """Another table of the same video, drawn on the right of the first one."""
 
     trail_length: Annotated[int, Parameter(name="--trail-length")] = 20
     """Number of past positions in the drawn trail of a track."""
+
+    colour: Annotated[Colouring, Parameter(name="--colour")] = "birth"
+    """Colours tell where a track was born (neighbours are alike), or its id, age, speed or confidence."""
+
+    trails: Annotated[Trails, Parameter(name="--trails")] = "fade"
+    """Trails fade with age, are plain lines, or none: points only."""
+
+    crowded: Annotated[Crowded, Parameter(name="--crowded")] = "thin"
+    """thin: where tracks are crowded, most of them are small dots; all: every trail is drawn."""
+
+    heat: Annotated[bool, Parameter(name="--heat", negative="")] = False
+    """Instead of tracks, draw how many of them have been where so far."""
 
     background: Annotated[Literal["video", "black"], Parameter(name="--background")] = "video"
     """What is behind the tracks: the video, or black."""
@@ -43,6 +59,8 @@ class DrawConfig:
         check_types(self)
         require(1 <= self.trail_length <= 1000, "trail_length must be 1 to 1000", self.trail_length)
         require(self.background in ("video", "black"), "background must be video or black", self.background)
+        for name, kind in (("colour", Colouring), ("trails", Trails), ("crowded", Crowded)):
+            require_choice(name, kind, getattr(self, name))
         require(self.min_length >= 1, "min_length must be at least 1", self.min_length)
         require(0.01 <= self.speed <= 100, "speed must be 0.01 to 100", self.speed)
         require(0 <= self.crf <= 51, "crf must be 0 to 51", self.crf)

@@ -14,8 +14,6 @@ from cyclopts import Parameter
 
 from realtime_kp.config.checks import check_types, number_as_text, require
 
-LAYERS = ("keypoints", "tracks", "hud")
-
 
 @dataclass(frozen=True, slots=True)
 class SuperPointConfig:
@@ -197,29 +195,3 @@ class PipelineConfig:
     def detection_interval(self) -> int | Literal["auto"]:
         """`detect_every` as a number of frames, or `auto`."""
         return "auto" if self.detect_every == "auto" else int(self.detect_every)
-
-
-@dataclass(frozen=True, slots=True)
-class RenderConfig:
-    """What is drawn."""
-
-    draw: Annotated[str, Parameter(name=["--draw", "draw"])] = "keypoints,tracks,hud"
-    """Layers, separated by commas: keypoints, tracks, hud; none leaves the frame unchanged."""
-
-    trail_length: Annotated[int, Parameter(name=["--trail-length", "trail-length"])] = 20
-    """Number of past positions in the drawn trail of a track."""
-
-    undistort: Annotated[bool, Parameter(name=["--undistort", "undistort"], negative="")] = False
-    """Show and write the picture straightened by the lens of --camera; tables keep pixels of the source."""
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        unknown = self.layers - set(LAYERS)
-        require(not unknown, f"draw takes {', '.join(LAYERS)} or none", self.draw)
-        require(1 <= self.trail_length <= 1000, "trail_length must be 1 to 1000", self.trail_length)
-
-    @property
-    def layers(self) -> frozenset[str]:
-        """The layers to draw."""
-        names = frozenset(name.strip() for name in self.draw.split(","))
-        return names - {"none", ""}

@@ -25,6 +25,8 @@ class Replay:
         self._table = table
         self._trail_length = trail_length
         self._past: deque[tuple[NDArray[np.int64], NDArray[np.float32]]] = deque(maxlen=trail_length)
+        self._born_ids, first = np.unique(table.ids, return_index=True)
+        self._born_xy = table.xy[first].astype(np.float32)
         self._labels: dict[int, str] = {}
         if "label" in table.columns:
             named = np.flatnonzero(table.columns["label"] != "")
@@ -54,6 +56,7 @@ class Replay:
             self._trails(table.ids),
             self._column(table, "sigma_px", np.nan).astype(np.float32),
             self._labels,
+            self._born_xy[np.searchsorted(self._born_ids, table.ids)],
         )
 
     def _trails(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:

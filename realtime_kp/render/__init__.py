@@ -1,13 +1,17 @@
 """Drawing of keypoints, tracks and HUD onto a frame."""
 
 from realtime_kp.render.board import draw_board, draw_coverage
+from realtime_kp.render.heat import HeatMap
 from realtime_kp.render.hud import HELP_LINES, HudInfo, draw_banner, draw_help, draw_panel, waiting_picture
+from realtime_kp.render.look import Look
 from realtime_kp.render.overlay import draw_drag, draw_regions, render
 from realtime_kp.render.straighten import Straightener
 
 __all__ = [
     "HELP_LINES",
+    "HeatMap",
     "HudInfo",
+    "Look",
     "Straightener",
     "draw_banner",
     "draw_board",

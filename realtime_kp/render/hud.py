@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.config import HudCorner, HudLines
+
 Image = NDArray[np.uint8]
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -15,6 +17,7 @@ _TEXT = (235, 235, 235)
 _DIM = 0.4
 _LEAST_SCALE = 0.3
 _MOST_OF_PICTURE = 0.08
+_BETWEEN = "   "
 
 HELP_LINES = (
     "q or Esc: quit",
@@ -62,8 +65,19 @@ class HudInfo:
     notes: tuple[str, ...] = ()
     progress: str = ""
 
+    def parts(self) -> tuple[str, ...]:
+        """The most important figures, those that are needed most first; messages at the end."""
+        latency = "" if self.latency_p95_ms is None or self.progress else f"p95 {self.latency_p95_ms:.0f} ms"
+        figures = (
+            f"{self.fps:.1f} {'frames/s' if self.progress else 'FPS'}",
+            f"{self.tracks} tracks",
+            self.progress or latency,
+            f"{self.dropped} dropped" if self.dropped else "",
+        )
+        return (*(figure for figure in figures if figure), *self.notes)
+
     def lines(self) -> tuple[str, ...]:
-        """The lines of text."""
+        """All figures."""
         latency = "latency -"
         if self.latency_p50_ms is not None and self.latency_p95_ms is not None:
             latency = f"latency p50 {self.latency_p50_ms:.0f} ms  p95 {self.latency_p95_ms:.0f} ms"
@@ -87,24 +101,27 @@ def _frames_old(age: int | None) -> str:
     return "of this frame" if age == 0 else f"{age} frame{'s' if age > 1 else ''} old"
 
 
-def draw_hud(image: Image, info: HudInfo) -> None:
-    """Draw the figures into the top left corner of `image`, on at most 8 % of it.
+def draw_hud(image: Image, info: HudInfo, lines: HudLines = "full", corner: HudCorner = "top-left") -> None:
+    """Draw figures into a corner of `image`, on at most 8 % of it.
 
-    On small and on upright pictures the letters are smaller, and where those could not be read, lines are
+    On small and on upright pictures the letters are smaller, and where those could not be read, figures are
     left out, the most important last.
     """
-    lines = info.lines()
-    while lines:
+    figures = info.parts() if lines == "line" else info.lines()
+    while figures:
+        shown = (_BETWEEN.join(figures),) if lines == "line" else figures
         for scale in np.arange(_scale(image), _LEAST_SCALE - 1e-6, -0.05):
-            width, height = panel_size(image, lines, float(scale))
+            width, height = panel_size(image, shown, float(scale))
             if (
                 width <= image.shape[1]
                 and width * height <= _MOST_OF_PICTURE * image.shape[0] * image.shape[1]
             ):
-                draw_panel(image, lines, (0, 0), float(scale))
+                left = image.shape[1] - width if corner.endswith("right") else 0
+                top = image.shape[0] - height if corner.startswith("bottom") else 0
+                draw_panel(image, shown, (left, top), float(scale))
                 return
-        kept = len(lines) - len(info.notes)
-        lines = (*lines[: max(0, kept - 1)], *lines[kept:]) if kept else lines[:-1]
+        kept = len(figures) - len(info.notes)
+        figures = (*figures[: max(0, kept - 1)], *figures[kept:]) if kept > 0 else figures[:-1]
 
 
 def draw_help(image: Image) -> None:

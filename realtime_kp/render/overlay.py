@@ -14,12 +14,15 @@ from realtime_kp.lens import StraightView
 from realtime_kp.render.colours import colour_numbers, id_palette, score_colours
 from realtime_kp.render.dots import draw_dots
 from realtime_kp.render.hud import HudInfo, draw_hud
+from realtime_kp.render.look import Look, colours_of, uncrowded
 from realtime_kp.render.motion_compensation import compensate_motion
+from realtime_kp.render.trails import draw_trails
 
 Image = NDArray[np.uint8]
 
 _SHIFT = 4  # OpenCV draws at 1/16 pixel
 _FIXED = 1 << _SHIFT
+_DOT, _SMALL_DOT = 2.0, 1.0  # radii, pixels of a picture 800 pixels wide
 _OUTLINE = (80, 220, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FARTHEST_LABEL = 1e5
@@ -31,7 +34,7 @@ def render(
     tracked: TrackedFrame,
     layers: AbstractSet[str],
     *,
-    trail_length: int = 20,
+    look: Look = Look(),  # noqa: B008
     hud: HudInfo | None = None,
     mirror: bool = False,
 ) -> Image:
@@ -40,7 +43,7 @@ def render(
     Args:
         tracked: The frame; its image is not modified.
         layers: Which of `keypoints`, `tracks` and `hud` to draw.
-        trail_length: Number of past positions of a track to draw.
+        look: How tracks and figures are drawn.
         hud: Values of the HUD; None draws no HUD.
         mirror: Flip the image left to right; the HUD stays readable.
 
@@ -48,22 +51,22 @@ def render(
         A new `(H, W, 3) uint8` image.
     """
     image = tracked.frame.image_bgr.copy()
-    if "tracks" in layers:
-        draw_tracks(image, tracked.tracks.confirmed, trail_length)
-    if "tracks" in layers and tracked.reference is not None and tracked.reference.corners_xy is not None:
-        draw_outline(image, tracked.reference.corners_xy)
     if "keypoints" in layers:
         keypoints = (
             tracked.keypoints if tracked.newest is None else compensate_motion(tracked.newest, tracked)
         )
         if keypoints is not None:
             draw_keypoints(image, keypoints)
+    if "tracks" in layers:
+        draw_tracks(image, tracked.tracks.confirmed, look)
+        if tracked.reference is not None and tracked.reference.corners_xy is not None:
+            draw_outline(image, tracked.reference.corners_xy)
     if mirror:
         image = np.ascontiguousarray(image[:, ::-1])
     if "tracks" in layers and tracked.tracks.labels:
         draw_labels(image, tracked.tracks.confirmed, mirror=mirror)
     if "hud" in layers and hud is not None:
-        draw_hud(image, hud)
+        draw_hud(image, hud, look.hud, look.hud_at)
     return image
 
 
@@ -73,14 +76,19 @@ def draw_keypoints(image: Image, keypoints: Keypoints) -> None:
     draw_dots(image, keypoints.xy, score_colours(keypoints.scores), 2.0 * scale, max(1, round(scale)))
 
 
-def draw_tracks(image: Image, tracks: Tracks, trail_length: int) -> None:
-    """Draw trails and current positions in the colours of the ids; points of one's own larger, with names."""
-    colours = colour_numbers(tracks.ids)
-    _draw_trails(image, tracks.trails_xy[:, -trail_length:], colours)
-    draw_dots(image, tracks.xy, id_palette()[colours], 2.0 * _scale(image))
-    own = np.flatnonzero(np.isin(tracks.ids, list(tracks.labels)))
-    draw_dots(image, tracks.xy[own], id_palette()[colours[own]], 4.0 * _scale(image))
-    draw_dots(image, tracks.xy[own], np.full((len(own), 3), 255, np.uint8), 5.0 * _scale(image), 1)
+def draw_tracks(image: Image, tracks: Tracks, look: Look) -> None:
+    """Draw trails and current positions; points of one's own larger, in the colours of their ids."""
+    size_wh, scale = (image.shape[1], image.shape[0]), _scale(image)
+    own = np.isin(tracks.ids, list(tracks.labels))
+    clear = own | uncrowded(tracks, size_wh) if look.crowded == "thin" else np.ones(len(tracks), np.bool_)
+    numbers, palette = colours_of(tracks, look.colour, size_wh)
+    draw_dots(image, tracks.xy[~clear], palette[numbers[~clear]], _SMALL_DOT * scale)
+    if look.trails != "none":
+        trails_xy, width_px = tracks.trails_xy[clear, -look.trail_length :], max(1, round(scale))
+        draw_trails(image, trails_xy, numbers[clear], palette, width_px, fade=look.trails == "fade")
+    draw_dots(image, tracks.xy[clear], palette[numbers[clear]], _DOT * scale)
+    draw_dots(image, tracks.xy[own], id_palette()[colour_numbers(tracks.ids[own])], 4.0 * scale)
+    draw_dots(image, tracks.xy[own], np.full((int(own.sum()), 3), 255, np.uint8), 5.0 * scale, 1)
 
 
 def draw_labels(image: Image, tracks: Tracks, *, mirror: bool = False) -> None:
@@ -151,18 +159,6 @@ def _outline(image: Image, first_xy: tuple[int, int], last_xy: tuple[int, int]) 
     # Dark beside light is seen on any ground.
     for colour, thickness in ((0, 3), (255, 1)):
         cv2.rectangle(image, first_xy, last_xy, (colour,) * 3, thickness)
-
-
-def _draw_trails(image: Image, trails_xy: NDArray[np.float32], colours: NDArray[np.intp]) -> None:
-    thickness = max(1, round(_scale(image)))
-    # A gap in a trail means that the track was lost: no line crosses it.
-    known = np.logical_and.accumulate(~np.isnan(trails_xy[:, ::-1, 0]), axis=1).sum(axis=1)
-    points = np.clip(np.rint(np.nan_to_num(trails_xy) * _FIXED), -_FARTHEST, _FARTHEST).astype(np.int32)
-    for number in np.unique(colours[known > 1]).tolist():
-        rows = np.flatnonzero((colours == number) & (known > 1)).tolist()
-        lines = [points[row, -known[row] :] for row in rows]
-        colour = id_palette()[number].tolist()
-        cv2.polylines(image, lines, False, colour, thickness, cv2.LINE_8, _SHIFT)
 
 
 def _scale(image: Image) -> float:

@@ -3,6 +3,7 @@
 from realtime_kp.sinks.base import FrameSink, check_output, write_atomically
 from realtime_kp.sinks.features_file import FeaturesSink, check_features_name
 from realtime_kp.sinks.frame_log import FrameLog
+from realtime_kp.sinks.gif import GifSink
 from realtime_kp.sinks.locks import OutputLocks
 from realtime_kp.sinks.pictures import WRITABLE, PicturesSink, picture_targets, write_picture
 from realtime_kp.sinks.poses import PosesSink
@@ -19,6 +20,7 @@ __all__ = [
     "FeaturesSink",
     "FrameLog",
     "FrameSink",
+    "GifSink",
     "OutputLocks",
     "PicturesSink",
     "PosesSink",

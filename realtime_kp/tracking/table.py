@@ -35,6 +35,7 @@ class TrackTable:
         descriptors: `(M, D) float32`, running mean of the detections, unit length; zero before the first.
         trails_xy: `(M, L, 2) float32`, last L positions, newest last; NaN where there was none.
         sigma_px: `(M,) float32`, standard deviation of the position; NaN where unknown.
+        born_xy: `(M, 2) float32`, the position when it was confirmed; until then the first one.
     """
 
     ids: NDArray[np.int64]
@@ -50,6 +51,7 @@ class TrackTable:
     descriptors: FloatArray
     trails_xy: FloatArray
     sigma_px: FloatArray
+    born_xy: FloatArray
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -79,6 +81,7 @@ class TrackTable:
             descriptors=keypoints.descriptors.astype(np.float32),
             trails_xy=np.full((m, trail_length, 2), np.nan, np.float32),
             sigma_px=np.full(m, np.nan, np.float32),
+            born_xy=keypoints.xy.copy(),
             **columns,
         )
 
@@ -126,7 +129,9 @@ class TrackTable:
         lost when not seen; lost tracks become confirmed again when seen.
         """
         tentative = self.states == TrackState.TENTATIVE
-        self.states[self.seen & (~tentative | (self.streaks >= confirm_after))] = TrackState.CONFIRMED
+        confirmed = self.seen & (~tentative | (self.streaks >= confirm_after))
+        self.states[confirmed] = TrackState.CONFIRMED
+        self.born_xy = np.where((tentative & confirmed)[:, None], self.xy, self.born_xy)
         self.states[~self.seen & ~tentative] = TrackState.LOST
 
     def ended(self, config: TrackingConfig) -> NDArray[np.bool_]:
@@ -174,6 +179,7 @@ class TrackTable:
             self.seen.copy(),
             self.trails_xy.copy(),
             self.sigma_px.copy(),
+            born_xy=self.born_xy.copy(),
         )
 
 

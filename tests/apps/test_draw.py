@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from realtime_kp.cli import main
 from realtime_kp.sources import Scene, procedural_picture
@@ -66,6 +67,46 @@ def test_looks(folder: Path) -> None:
         assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(12.5, rel=0.05)
     finally:
         capture.release()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--colour", "speed"],
+        ["--trails", "none"],
+        ["--crowded", "all"],
+        ["--heat"],
+        ["--colour", "confidence"],
+    ],
+)
+def test_styles_differ(words: list[str]) -> None:
+    plain = ["draw", "a.mp4", "--tracks", "t.csv", "-q", "--overwrite", "--crf", "5", "-o"]
+    assert main([*plain, "d.mp4"]) == 0
+    assert main([*plain, "e.mp4", *words]) == 0
+    first, other = pictures("d.mp4")[9].astype(int), pictures("e.mp4")[9].astype(int)
+    assert (np.abs(first - other).max(axis=2) > 30).mean() > 0.001
+
+
+def test_two_tables_side_by_side() -> None:
+    words = ["draw", "a.mp4", "--tracks", "t.csv", "--beside", "t.csv", "-q", "--crf", "5", "-o", "d.mp4"]
+    assert main(words) == 0
+    both = pictures("d.mp4")
+    assert len(both) == 10
+    assert both[9].shape == (240, 640, 3)
+    assert np.abs(both[9][:, :320].astype(int) - both[9][:, 320:]).mean() < 2
+
+
+def test_animations_and_pictures() -> None:
+    words = ["draw", "a.mp4", "--tracks", "t.csv", "-q", "-o"]
+    assert main([*words, "d.gif"]) == 0
+    with Image.open("d.gif") as animation:
+        assert animation.n_frames == 10
+        assert animation.info["duration"] == 40
+        assert animation.size == (320, 240)
+    assert main([*words, "shots"]) == 0
+    names = sorted(path.name for path in Path("shots").iterdir())
+    assert names == [f"frame_{i:06d}_tracks.png" for i in range(10)]
+    assert main([*words, "shots"]) == 5
 
 
 @pytest.mark.parametrize(

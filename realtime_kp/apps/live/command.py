@@ -27,6 +27,7 @@ from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.lens import StraightView
 from realtime_kp.pipeline import Pacer, Pipeline, RunMeter, build_pipeline
 from realtime_kp.render import (
+    Look,
     Straightener,
     draw_banner,
     draw_drag,
@@ -205,7 +206,7 @@ class _LiveLoop:
         image = render(
             shown,
             self.state.layers,
-            trail_length=self._config.render.trail_length,
+            look=Look.of(self._config.render),
             hud=hud,
             mirror=self._config.live.mirror,
         )

@@ -17,7 +17,7 @@ from realtime_kp.apps.result_files import Tables
 from realtime_kp.apps.resume import RunState, input_note, save_state, settings_of, state_path
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline, RunMeter
-from realtime_kp.render import Straightener, render
+from realtime_kp.render import Look, Straightener, render
 from realtime_kp.sinks import PicturesSink, Sound, VideoFileSink
 from realtime_kp.sources import SourceKind, source_kind
 
@@ -163,4 +163,4 @@ class Outputs:
             hud = hud_info(tracked, self._pipeline, self._meter, due=info is not None and info.live)
         if drawing.undistort:
             tracked = self._straightener.straightened(tracked, drawing.trail_length)
-        return render(tracked, drawing.layers, trail_length=drawing.trail_length, hud=hud)
+        return render(tracked, drawing.layers, look=Look.of(drawing), hud=hud)
