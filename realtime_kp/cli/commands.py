@@ -15,6 +15,7 @@ from realtime_kp.config import (
     AppConfig,
     BenchConfig,
     CalibrateConfig,
+    ConvertConfig,
     DrawConfig,
     EvaluateConfig,
     ExportConfig,
@@ -245,6 +246,13 @@ class Commands:
         from realtime_kp.apps.quantise import run_quantise
 
         return run_quantise(model, images, out, self._console, quiet=self.quiet)
+
+    def convert(self, *, convert: Annotated[ConvertConfig, Parameter(name="*", group="Conversion")]) -> int:
+        """Write a model for ONNX Runtime, TensorRT, OpenVINO or libtorch."""
+        self._refuse_to_show("convert")
+        from realtime_kp.apps.convert import run_convert
+
+        return run_convert(convert, self._console, quiet=self.quiet)
 
     def evaluate(
         self,

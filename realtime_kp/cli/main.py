@@ -113,6 +113,7 @@ def make_app() -> App:
         commands.doctor,
         commands.train,
         commands.quantise,
+        commands.convert,
         commands.evaluate,
     ):
         app.command(command)

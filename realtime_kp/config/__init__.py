@@ -10,6 +10,7 @@ from realtime_kp.config.commands import (
     ReportConfig,
     VideoConfig,
 )
+from realtime_kp.config.conversion import ConvertConfig
 from realtime_kp.config.drawing import DrawConfig
 from realtime_kp.config.exporting import ExportConfig
 from realtime_kp.config.input import Box, InputConfig
@@ -26,6 +27,7 @@ __all__ = [
     "Box",
     "CalibrateConfig",
     "Colouring",
+    "ConvertConfig",
     "Crowded",
     "DrawConfig",
     "EvaluateConfig",

@@ -101,7 +101,7 @@ def rows(path: Path) -> list[tuple[float | str, ...]]:
         import pyarrow.parquet as pq
 
         found = [list(row.values()) for row in pq.read_table(path).to_pylist()]
-    return [(*map(float, numbers), state, label) for *numbers, state, label in found]
+    return [(*map(float, numbers), state, label, int(stamp)) for *numbers, state, label, stamp in found]
 
 
 def test_killed_it_leaves_all_but_the_last_moment(whole: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def non_maximum_suppression(heat: torch.Tensor, radius: int) -> torch.Tensor:
     for _ in range(SUPPRESSION_ROUNDS):
         near = window_max(keep.to(heat.dtype), radius) > 0
         rest = heat.masked_fill(near, 0)
-        keep |= (rest == window_max(rest, radius)) & ~near
+        keep = keep | ((rest == window_max(rest, radius)) & ~near)
     return heat * keep
 
 
