@@ -84,6 +84,7 @@ def _findings(config: SuperPointConfig) -> Iterator[Finding]:
     yield Finding("versions", ", ".join(f"{name} {number}" for name, number in versions.items()))
     yield from (_libraries(), _codecs(), _cameras(), _window(), _weights(config))
     yield from _engines(config)
+    yield _accelerators()
 
 
 def _libraries() -> Finding:
@@ -137,6 +138,15 @@ def _weights(config: SuperPointConfig) -> Finding:
     return Finding("weights", f"bundled: {bundled}; chosen: {ref.name} ({ref.licence or 'licence unknown'})")
 
 
+def _accelerators() -> Finding:
+    """Intel's GPUs and NPUs, which were tried with the engines where there are any."""
+    from realtime_kp.features.engines.openvino_engine import openvino_problem, other_devices
+
+    found = other_devices() if openvino_problem() is None else ()
+    text = ", ".join(found) if found else "none found, so --device gpu and npu are not tried"
+    return Finding("other devices of OpenVINO", text)
+
+
 def _engines(config: SuperPointConfig) -> Iterator[Finding]:
     """Run each engine once and compare lower precisions with full precision on the same frame."""
     image = procedural_picture((640, 480))
@@ -170,7 +180,8 @@ def _combinations(config: SuperPointConfig) -> Iterator[tuple[str, str, str]]:
     """Engines and precisions to try: full precision in torch first, then all that machine and flags admit."""
     import torch
 
-    from realtime_kp.features.engines.openvino_engine import cpu_precisions, openvino_problem
+    from realtime_kp.features.engines.onnxruntime_engine import available_devices, onnxruntime_problem
+    from realtime_kp.features.engines.openvino_engine import cpu_precisions, openvino_problem, other_devices
 
     yield "torch", "cpu", "fp32"
     others = [("torch", "cpu", "bf16")]
@@ -178,6 +189,9 @@ def _combinations(config: SuperPointConfig) -> Iterator[tuple[str, str, str]]:
         others += [("openvino", "cpu", precision) for precision in reversed(cpu_precisions())]
         if _has_int8(config):
             others.append(("openvino", "cpu", "int8"))
+        others += [("openvino", device, "fp16") for device in other_devices()]
+    if onnxruntime_problem() is None:
+        others += [("onnxruntime", one, "fp32" if one == "cpu" else "fp16") for one in available_devices()]
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         others += [("torch", f"cuda:{number}", precision) for precision in ("fp32", "fp16", "bf16")]
     if torch.backends.mps.is_available():

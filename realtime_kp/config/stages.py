@@ -26,10 +26,12 @@ class SuperPointConfig:
     """Branch, tag or commit of a Hugging Face model."""
 
     device: Annotated[str, Parameter(name=["--device", "device"])] = "auto"
-    """Compute device: auto, cpu, cuda, cuda:N or mps."""
+    """Compute device: auto, cpu, cuda, cuda:N, mps; Intel: gpu, npu; ONNX: tensorrt, directml, coreml."""
 
-    engine: Annotated[Literal["auto", "torch", "openvino"], Parameter(name=["--engine", "engine"])] = "auto"
-    """Inference engine; auto selects torch on a GPU, OpenVINO on a CPU."""
+    engine: Annotated[
+        Literal["auto", "torch", "openvino", "onnxruntime"], Parameter(name=["--engine", "engine"])
+    ] = "auto"
+    """torch, openvino or onnxruntime; auto selects torch on a GPU, OpenVINO on a CPU."""
 
     precision: Annotated[
         Literal["auto", "fp16", "bf16", "fp32", "int8"], Parameter(name=["--precision", "precision"])
@@ -67,13 +69,14 @@ class SuperPointConfig:
         check_types(self)
         require(bool(self.model), "model must not be empty", self.model)
         require(
-            re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", self.device) is not None,
-            "device must be auto, cpu, cuda, cuda:N or mps",
+            re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps|gpu|npu|tensorrt|directml|coreml", self.device)
+            is not None,
+            "device must be auto, cpu, cuda, cuda:N, mps, gpu, npu, tensorrt, directml or coreml",
             self.device,
         )
         require(
-            self.engine in ("auto", "torch", "openvino"),
-            "engine must be auto, torch or openvino",
+            self.engine in ("auto", "torch", "openvino", "onnxruntime"),
+            "engine must be auto, torch, openvino or onnxruntime",
             self.engine,
         )
         require(

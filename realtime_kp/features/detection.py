@@ -83,7 +83,7 @@ def make_detector(
         latency: Optimise for the latency of a single run; else for throughput, with several runs in flight.
         fused: Fuse network and decoding with `torch.compile`, on NVIDIA GPUs.
     """
-    if engine.choice.device.startswith("cuda"):
+    if engine.choice.engine == "torch" and engine.choice.device.startswith("cuda"):
         from realtime_kp.features.cuda_graph import CudaGraphKeypoints
         from realtime_kp.features.engines.torch_engine import TorchEngine
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import re
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.checks import check_complete, check_weights
+from realtime_kp.features.hub import quiet_transformers, resolve_commit
 from realtime_kp.features.weight_arrays import Weights, plain_weights
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ log = logging.getLogger(__name__)
 BUNDLED = {"auto": "superpoint-open", "base": "superpoint-open", "small": "superpoint-open-small"}
 INT8_FILE = "openvino_int8.xml"
 _WEIGHTS_DIR = Path(__file__).parent / "weights"
-_HUB_S = 10.0
 # Defaults of transformers for keys missing in config.json.
 _BORDER_PX, _DESCRIPTOR_DIM = 4, 256
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -43,7 +41,7 @@ class WeightsRef:
     Attributes:
         name: Name for messages.
         location: A folder or a hub id, as `from_pretrained` takes it.
-        kind: `bundled`, `folder` or `hub`.
+        kind: `bundled`, `folder`, `hub`, or `onnx` for a converted network.
         licence: Licence, as far as known; else empty.
     """
 
@@ -118,6 +116,12 @@ def find_model(model: str, revision: str | None = None) -> Model:
             lambda: _arrays_of(loaded.model),
         )
     _check_revision(ref, revision)
+    if ref.kind == "onnx":
+        from realtime_kp.features.engines.onnxruntime_engine import converted_shape
+
+        return Model(
+            ref, None, *converted_shape(ref.location), lambda: _no_weights(ref), lambda: _no_weights(ref)
+        )
     folder = Path(ref.location)
     config = _read_config(folder)
     return Model(
@@ -128,6 +132,10 @@ def find_model(model: str, revision: str | None = None) -> Model:
         lambda: load_weights(model).model,
         lambda: plain_weights(folder, config) or _arrays_of(load_weights(model).model),
     )
+
+
+def _no_weights(ref: WeightsRef) -> NoReturn:
+    raise ModelError(f"{ref.location} is a converted network, without weights to load: name those")
 
 
 def _arrays_of(model: SuperPointForKeypointDetection) -> Weights:
@@ -153,12 +161,14 @@ def find_weights(model: str) -> WeightsRef:
     if path.is_dir():
         _check_folder(path)
         return WeightsRef(path.name or str(path), str(path), "folder")
+    if path.suffix.lower() == ".onnx" and path.is_file():
+        return WeightsRef(path.name, str(path), "onnx")
     if _HUB_ID.fullmatch(model) and not path.exists() and not model.startswith((".", "/", "~")):
         return WeightsRef(model, model, "hub", _RESEARCH_ONLY.get(model.lower(), ""))
     known = ", ".join([*BUNDLED, *bundled])
     raise ModelError(
-        f"unknown model {model!r}: it is neither bundled ({known}), nor a folder, nor a hub id such as "
-        "magic-leap-community/superpoint"
+        f"unknown model {model!r}: it is neither bundled ({known}), nor a folder, nor an .onnx file, nor a "
+        "hub id such as magic-leap-community/superpoint"
     )
 
 
@@ -176,10 +186,10 @@ def load_weights(model: str, revision: str | None = None) -> LoadedWeights:
     _check_revision(ref, revision)
     if ref.licence == MAGIC_LEAP_LICENCE:
         _warn_once(ref.licence)
-    with _quiet_transformers():
+    with quiet_transformers():
         from transformers import SuperPointForKeypointDetection
 
-        commit, reachable = _resolve(ref, revision) if ref.kind == "hub" else (None, False)
+        commit, reachable = resolve_commit(ref.location, revision) if ref.kind == "hub" else (None, False)
         try:
             loaded, report = SuperPointForKeypointDetection.from_pretrained(
                 ref.location,
@@ -214,25 +224,6 @@ def _whole(config: dict[str, Any], name: str, default: int) -> int:
 @lru_cache(maxsize=16)
 def _warn_once(text: str) -> None:
     log.warning("%s", text)
-
-
-def _resolve(ref: WeightsRef, revision: str | None) -> tuple[str | None, bool]:
-    """Ask the hub, with a short time-out, for the commit: the commit, and whether the hub can be reached."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-
-    at = f" at revision {revision}" if revision else ""
-    try:
-        return HfApi().model_info(ref.location, revision=revision, timeout=_HUB_S).sha, True
-    except RevisionNotFoundError as exc:
-        raise ModelError(f"the hub has no revision {revision!r} of {ref.name}") from exc
-    except RepositoryNotFoundError as exc:
-        raise ModelError(
-            f"the hub has no model {ref.name}{at}, or it is private (run `hf auth login`)"
-        ) from exc
-    except Exception as exc:
-        log.debug("the hub does not respond: %s", exc)
-        return None, False
 
 
 def _check_folder(path: Path) -> None:
@@ -272,28 +263,3 @@ def _why_not_loaded(ref: WeightsRef, revision: str | None, reachable: bool, exc:
         f"cannot load {ref.name}{at}: the hub is out of reach and nothing is cached; connect once, or "
         "download the model folder elsewhere and give its path to --model"
     )
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Suppress progress bars and start-up messages of transformers and the hub while loading."""
-    from huggingface_hub.utils import logging as hub_logging
-    from transformers.utils import logging as hf_logging
-
-    hub_level = hub_logging.get_verbosity()
-    hub_logging.set_verbosity(logging.ERROR)
-
-    level = hf_logging.get_verbosity()
-    bars = hf_logging.is_progress_bar_enabled()
-    hf_logging.set_verbosity_error()
-    hf_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            # from_pretrained warns of the deprecation of its own attribute.
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
-    finally:
-        hub_logging.set_verbosity(hub_level)
-        hf_logging.set_verbosity(level)
-        if bars:
-            hf_logging.enable_progress_bar()

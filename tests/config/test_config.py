@@ -32,7 +32,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 IMPOSSIBLE: list[tuple[type, str, Any]] = [
     (SuperPointConfig, "model", ""),
-    (SuperPointConfig, "device", "gpu"),
+    (SuperPointConfig, "device", "tpu"),
     (SuperPointConfig, "device", "cuda:"),
     (SuperPointConfig, "device", "cuda:x"),
     (SuperPointConfig, "device", "cpu:0"),

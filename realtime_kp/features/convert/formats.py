@@ -125,6 +125,7 @@ def _notes(model: Model, conversion: Conversion, version: str) -> dict[str, str]
         "licence": model.ref.licence,
         "input": "grey: (B, H, W) uint8, H and W multiples of 8",
         "input_size": "dynamic" if size is None else f"{size[0]}x{size[1]}",
+        "precision": "fp16" if conversion.half else "fp32",
         "descriptor_dim": model.descriptor_dim,
         "border_px": model.border_px,
         "coordinates": "pixels of the input, x right and y down; the centre of the top left pixel is (0, 0)",

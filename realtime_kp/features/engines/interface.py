@@ -21,8 +21,9 @@ class EngineChoice:
     """Engine, device and precision with every `auto` resolved.
 
     Attributes:
-        engine: `torch` or `openvino`.
-        device: `cpu`, `cuda:N` or `mps`.
+        engine: `torch`, `openvino` or `onnxruntime`.
+        device: `cpu`, `cuda:N`, `mps`; of OpenVINO `gpu` and `npu`; of ONNX Runtime `tensorrt`, `directml`
+            and `coreml`.
         precision: `fp32`, `bf16`, `fp16` or `int8`.
     """
 

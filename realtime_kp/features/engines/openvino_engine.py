@@ -23,11 +23,11 @@ _STREAMS = 2
 
 
 class OpenVinoEngine:
-    """The network in OpenVINO on the CPU, compiled once per input shape.
+    """The network in OpenVINO, compiled once per input shape: on the CPU, or on Intel's GPUs and NPUs.
 
     Args:
         graph: The network with dynamic shapes.
-        choice: Precision.
+        choice: Device and precision.
         latency: One run at a time on all cores. Else two streams, each on half of the cores: a thread that
             occupies a core then delays one of the streams only, and neither waits for the other in every
             layer.
@@ -82,12 +82,13 @@ class OpenVinoEngine:
         half = self._choice.precision == "bf16" or (
             self._choice.precision == "int8" and "bf16" in cpu_precisions()
         )
-        hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if half else "f32"}
+        precision = "f16" if self._choice.precision == "fp16" else "bf16" if half else "f32"
+        hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision}
         if self._streams == 1:
             hints["PERFORMANCE_HINT"] = "LATENCY"
         else:
             hints["NUM_STREAMS"] = self._streams
-        compiled = self._core.compile_model(graph, "CPU", hints)
+        compiled = self._core.compile_model(graph, self._choice.device.upper(), hints)
         self._requests[shape] = deque(compiled.create_infer_request() for _ in range(self.in_flight))
         while len(self._requests) > MAX_COMPILED_SHAPES:
             self._requests.popitem(last=False)
@@ -131,6 +132,14 @@ def openvino_problem() -> str | None:
     except Exception as exc:
         return first_line(exc)
     return None if "CPU" in devices else "it finds no CPU device"
+
+
+def other_devices() -> tuple[str, ...]:
+    """Devices besides the CPU that OpenVINO finds, by our names: `gpu` and `npu`."""
+    import openvino
+
+    there = {device.partition(".")[0].lower() for device in openvino.Core().available_devices}
+    return tuple(device for device in ("gpu", "npu") if device in there)
 
 
 def cpu_precisions() -> tuple[str, ...]:

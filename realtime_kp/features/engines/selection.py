@@ -8,11 +8,14 @@ from realtime_kp.config import SuperPointConfig
 from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.device_memory import is_out_of_memory
 from realtime_kp.features.engines.interface import Engine, EngineChoice
+from realtime_kp.features.engines.onnx_selection import choose_provider, is_onnx_file
+from realtime_kp.features.engines.onnxruntime_engine import OnnxRuntimeEngine
 from realtime_kp.features.engines.openvino_engine import (
     OpenVinoEngine,
     cpu_precisions,
     openvino_model,
     openvino_problem,
+    other_devices,
 )
 from realtime_kp.features.weights_store import find_weights
 from realtime_kp.machine import may_have_gpu, multiplies_bytes
@@ -21,12 +24,18 @@ if TYPE_CHECKING:
     from realtime_kp.features.weights_store import Model
 
 
+_OF_ONNX = ("tensorrt", "directml", "coreml")
+_OF_OPENVINO = ("gpu", "npu")
+
+
 def choose_engine(config: SuperPointConfig) -> EngineChoice:
     """Resolve every `auto` for this machine.
 
     Raises:
         ModelError: The machine lacks what was requested, or the combination is not supported.
     """
+    if config.engine == "onnxruntime" or config.device in _OF_ONNX or is_onnx_file(config.model):
+        return choose_provider(config)
     device = choose_device(config.device)
     engine = _choose_engine(config.engine, device)
     return EngineChoice(engine, device, _choose_precision(config.precision, engine, device))
@@ -56,6 +65,8 @@ def make_engine(model: Model, choice: EngineChoice, *, latency: bool = True) -> 
             from realtime_kp.features.network import SuperPointNetwork
 
             return TorchEngine(SuperPointNetwork(model.load()), choice)
+        if choice.engine == "onnxruntime":
+            return OnnxRuntimeEngine(_onnx_network(model, choice), choice)
         return OpenVinoEngine(openvino_model(model, int8=choice.precision == "int8"), choice, latency=latency)
     except (RuntimeError, ValueError) as exc:
         if isinstance(exc, RuntimeError) and is_out_of_memory(exc):
@@ -72,6 +83,14 @@ def choose_device(asked: str) -> str:
     # Loading torch takes a second, on an old laptop five.
     if asked == "cpu" or (asked == "auto" and not may_have_gpu()):
         return "cpu"
+    if asked in _OF_ONNX:
+        return asked
+    if asked in _OF_OPENVINO:
+        there = () if openvino_problem() is not None else other_devices()
+        if asked not in there:
+            found = ", ".join(("cpu", *there))
+            raise ModelError(f"OpenVINO finds no {asked} here, only {found}: is its driver installed?")
+        return asked
     import torch
 
     if asked.startswith("cuda"):
@@ -114,10 +133,17 @@ def may_gain_by_8_bits(config: SuperPointConfig) -> bool:
 
 
 def _choose_engine(asked: str, device: str) -> str:
+    if device in _OF_OPENVINO:
+        if asked == "torch":
+            raise ModelError(f"torch does not run on {device}; use --engine openvino")
+        return "openvino"
     if asked == "torch" or (asked == "auto" and device != "cpu"):
         return "torch"
     if device != "cpu":
-        raise ModelError(f"the engine openvino runs on the CPU, not on {device}; use --engine torch")
+        raise ModelError(
+            f"the engine openvino runs on the CPU, and on Intel's gpu and npu, not on {device}; use "
+            "--engine torch"
+        )
     problem = openvino_problem()
     if problem is None:
         return "openvino"
@@ -128,9 +154,11 @@ def _choose_engine(asked: str, device: str) -> str:
 
 def _choose_precision(asked: str, engine: str, device: str) -> str:
     if asked == "int8":
-        if engine != "openvino":
+        if engine != "openvino" or device != "cpu":
             raise ModelError("int8 is for OpenVINO on a CPU; use --device cpu --engine openvino")
         return asked
+    if device in _OF_OPENVINO and asked == "bf16":
+        raise ModelError(f"bf16 is for CPUs and NVIDIA's GPUs; {device} takes --precision fp16 or fp32")
     if device != "cpu":
         return "fp16" if asked == "auto" else asked
     native = cpu_precisions() if engine == "openvino" else ("fp32",)
@@ -141,3 +169,13 @@ def _choose_precision(asked: str, engine: str, device: str) -> str:
     if asked == "bf16" and engine == "openvino" and "bf16" not in native:
         raise ModelError("this CPU has no native bf16; use --precision auto")
     return asked
+
+
+def _onnx_network(model: Model, choice: EngineChoice) -> str | bytes:
+    """A file that was converted before, or the network converted now."""
+    if model.ref.kind == "onnx":
+        return model.ref.location
+    from realtime_kp import __version__
+    from realtime_kp.features.convert import Conversion, convert
+
+    return convert(model, Conversion("onnx", half=choice.precision == "fp16"), __version__)[".onnx"]

@@ -93,8 +93,11 @@ def test_the_border_is_that_of_the_folder(tmp_path: Path) -> None:
 def test_unusual_folders_are_left_to_transformers(tmp_path: Path) -> None:
     folder = copied(tmp_path / "copy")
     weights = load_file(folder / "model.safetensors")
-    save_file({k: v.bfloat16() for k, v in weights.items()}, folder / "model.safetensors", {"format": "pt"})
-    assert plain_weights(folder, config_of(folder)) is None
+    half = {name: values.bfloat16() for name, values in weights.items()}
+    save_file(half, folder / "model.safetensors", {"format": "pt"})
+    # NumPy has no bfloat16, unless a package that brings it was imported before.
+    found = plain_weights(folder, config_of(folder))
+    assert found is None or all(np.array_equal(found[k], v.float().numpy()) for k, v in half.items())
     with SuperPoint(model=str(folder), resize="128", device="cpu", engine="openvino") as superpoint:
         assert len(superpoint(procedural_picture((128, 96), 1))) > 20
 
