@@ -13,18 +13,16 @@ import importlib.util
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.errors import ConfigError, SinkError, SourceError
+from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.exports.base import Clip, TrackPoints, from_top_left
-from realtime_kp.frame import Frame
+from realtime_kp.exports.video_frames import frames_of
 from realtime_kp.lens import Lens
 from realtime_kp.sinks.pictures import write_picture
-from realtime_kp.sources import open_source
 
 log = logging.getLogger(__name__)
 
@@ -120,25 +118,8 @@ def _distortion_of(lens: Lens) -> tuple[str, tuple[float, ...]]:
 
 
 def _write_images(clip: Clip, names: dict[int, str], folder: Path) -> None:
-    assert clip.video is not None
-    missing = set(names)
-    for frame in _frames_until(clip.video, max(missing)):
-        if frame.size_wh != clip.size_wh:
-            had, got = ("x".join(map(str, size)) for size in (clip.size_wh, frame.size_wh))
-            raise SourceError(f"{clip.video} has frames of {got}, the tracks are of frames of {had}")
-        if frame.index in missing:
-            missing.discard(frame.index)
-            write_picture(folder / names[frame.index], frame.image_bgr)
-    if missing:
-        raise SourceError(f"{clip.video} has no frame {min(missing)}: the tracks are of another video")
-
-
-def _frames_until(video: str, last: int) -> Iterator[Frame]:
-    with open_source(video) as source:
-        for frame in source:
-            yield frame
-            if frame.index >= last:
-                return
+    for frame in frames_of(clip, names):
+        write_picture(folder / names[frame.index], frame.image_bgr)
 
 
 def _run_child(data: Path, database: Path) -> None:

@@ -9,6 +9,7 @@ from realtime_kp.exports.base import FileExport, FolderExport
 from realtime_kp.exports.blender import BlenderExport
 from realtime_kp.exports.colmap import ColmapExport
 from realtime_kp.exports.equalizer import EqualizerExport
+from realtime_kp.exports.mcap import McapExport
 from realtime_kp.exports.nuke import NukeExport
 from realtime_kp.exports.tapvid import TapVidExport
 
@@ -19,4 +20,5 @@ FORMATS: Mapping[str, Callable[[], FileExport | FolderExport]] = {
     "blender": BlenderExport,
     "after-effects": AfterEffectsExport,
     "tapvid": TapVidExport,
+    "mcap": McapExport,
 }

@@ -24,7 +24,7 @@ def part(folder: Path, name: str, first: int, count: int, begin_s: float = 0.0) 
         folder / name,
         [numbered_image(first + i) for i in range(count)],
         times_s=times_s,
-        options={"crf": "1"},
+        options={"g": "1"},
     )
     return str(folder / name)
 
@@ -34,7 +34,7 @@ def read(*names: str, start_s: float = 0.0) -> tuple[list[int], list[float], str
     with join_sources(names, start_s=start_s) as source:
         frames = list(source)
         assert [frame.index for frame in frames] == list(range(len(frames)))
-        shown = [round((int(frame.image_bgr[0, 0, 0]) - 20) / 9) for frame in frames]
+        shown = [round((float(frame.image_bgr.mean()) - 17) / 9) for frame in frames]
         return shown, [frame.time_s for frame in frames], source.damage
 
 
