@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from realtime_kp.exports import FORMATS, export_tracks, read_tracks
+from realtime_kp.exports import EXPORTED, FORMATS, export_tracks, read_tracks
 
 _TRACKS_A_FRAME, _LENGTH = 500, 40
 _CHILD = "import sys, benchmarks.exports as b; b.export_one(*sys.argv[1:])"
@@ -55,7 +55,7 @@ def write_table(path: Path, rows: int) -> None:
 def export_one(table: str, name: str, out: str) -> None:
     """Export a table, and print seconds and megabytes as a line of JSON."""
     started_s = time.perf_counter()
-    tracks = export_tracks(read_tracks(table), name, Path(out))
+    tracks = export_tracks(read_tracks(table, EXPORTED), name, Path(out))
     took_s = time.perf_counter() - started_s
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(json.dumps({"tracks": tracks, "took_s": took_s, "peak_mb": peak_mb}) + "\n")

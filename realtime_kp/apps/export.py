@@ -8,7 +8,7 @@ from rich.console import Console
 
 from realtime_kp.apps.exit_codes import DONE
 from realtime_kp.config import ExportConfig
-from realtime_kp.exports import check_export, export_tracks, read_tracks
+from realtime_kp.exports import EXPORTED, check_export, export_tracks, read_tracks
 from realtime_kp.lens import open_lens_file
 from realtime_kp.sinks import OutputLocks
 
@@ -37,7 +37,7 @@ def run_export(
     lens = None if config.camera is None else open_lens_file(config.camera, config.camera_name)
     with OutputLocks([out]):
         count = export_tracks(
-            read_tracks(tracks),
+            read_tracks(tracks, EXPORTED),
             to,
             out,
             size_wh=config.size_wh,

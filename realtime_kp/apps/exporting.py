@@ -11,7 +11,7 @@ from pathlib import Path
 
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import SourceError
-from realtime_kp.exports import export_tracks, read_tracks
+from realtime_kp.exports import EXPORTED, export_tracks, read_tracks
 from realtime_kp.lens import open_lens_file
 from realtime_kp.sources import SourceKind, source_kind
 
@@ -43,7 +43,7 @@ def exporting(config: AppConfig, source: str | None) -> Iterator[AppConfig]:
         yield config
         if not tracks.exists():
             return
-        table, camera = read_tracks(tracks), config.input.camera
+        table, camera = read_tracks(tracks, EXPORTED), config.input.camera
         lens = None if camera is None else open_lens_file(camera, config.input.camera_name)
         # From --start on, frames have other numbers than in the video.
         again = source is not None and source_kind(source) in _READ_AGAIN and config.video.start_s == 0

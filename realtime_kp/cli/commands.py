@@ -195,7 +195,8 @@ class Commands:
 
         Args:
             tracks: The table, as --tracks writes it: .csv, .jsonl or .parquet.
-            to: colmap (a folder), nuke (.nk), 3de (.txt), blender (.py), after-effects (.txt), tapvid (.npz).
+            to: colmap (a folder), nuke (.nk), 3de (.txt), blender (.py), after-effects (.txt), tapvid (.npz),
+                mcap (.mcap), rerun (.rrd).
             out: The file or folder to write.
         """
         self._refuse_to_show("export")

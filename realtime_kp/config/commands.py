@@ -89,6 +89,9 @@ class LiveConfig:
     mirror: Annotated[bool, Parameter(name=["--mirror", "mirror"])] = False
     """Mirror the displayed frames, as selfie cameras do; keypoints and tables are not mirrored."""
 
+    rerun: Annotated[str | None, Parameter(name=["--rerun", "rerun"])] = None
+    """Show it in Rerun too: spawn starts a viewer; rerun+http://HOST:PORT/proxy; or a FILE.rrd."""
+
     def __post_init__(self) -> None:
         check_types(self)
         require(

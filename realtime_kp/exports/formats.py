@@ -11,6 +11,7 @@ from realtime_kp.exports.colmap import ColmapExport
 from realtime_kp.exports.equalizer import EqualizerExport
 from realtime_kp.exports.mcap import McapExport
 from realtime_kp.exports.nuke import NukeExport
+from realtime_kp.exports.rerun import RerunExport
 from realtime_kp.exports.tapvid import TapVidExport
 
 FORMATS: Mapping[str, Callable[[], FileExport | FolderExport]] = {
@@ -21,4 +22,5 @@ FORMATS: Mapping[str, Callable[[], FileExport | FolderExport]] = {
     "after-effects": AfterEffectsExport,
     "tapvid": TapVidExport,
     "mcap": McapExport,
+    "rerun": RerunExport,
 }

@@ -21,6 +21,9 @@ class FrameRows:
         xy: `(N, 2) float64`, pixels; the centre of the top left pixel is at (0, 0).
         before_xy: `(N, 2) float64`, where each was when it was last seen; NaN in its first frame.
         before: `(N,) int64`, the frame in which that was; -1 in its first.
+        lengths: `(N,) int64`, in how many frames each was seen so far.
+        trails: `(N, L, 2) float64`, positions of the last L frames, the newest last; before a track began, or
+            was lost, its first one since then.
     """
 
     frame: int
@@ -28,16 +31,22 @@ class FrameRows:
     xy: NDArray[np.float64]
     before_xy: NDArray[np.float64]
     before: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    trails: NDArray[np.float64]
 
 
 class RowCollector:
     """Collects tracks for formats that are written frame by frame.
 
+    Args:
+        trail_length: Number of positions of a trail.
+
     Attributes:
         names: Names of the points that have one of their own, by id.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trail_length: int = 1) -> None:
+        self._trail_length = trail_length
         self.names: dict[int, str] = {}
         self._ids: list[NDArray[np.int64]] = []
         self._frames: list[NDArray[np.int64]] = []
@@ -51,6 +60,12 @@ class RowCollector:
         self._frames.append(points.frames)
         self._xy.append(points.xy)
 
+    @property
+    def numbers(self) -> list[int]:
+        """The frames with tracks."""
+        numbers: list[int] = np.unique(np.concatenate(self._frames)).tolist()
+        return numbers
+
     def frames(self) -> Iterator[FrameRows]:
         """All frames with tracks, in order; what was collected is given up."""
         ids, frames = np.concatenate(self._ids), np.concatenate(self._frames)
@@ -59,7 +74,12 @@ class RowCollector:
         first = np.append(True, np.diff(ids) != 0)
         before = np.where(first, -1, np.roll(frames, 1))
         before_xy = np.where(first[:, None], np.nan, np.roll(xy, 1, axis=0))
+        place = np.arange(len(ids))
+        lengths = place - np.maximum.accumulate(np.where(first, place, 0)) + 1
+        begins = np.maximum.accumulate(np.where(first | (frames - before > 1), place, 0))
+        steps = np.arange(-self._trail_length + 1, 1)
         order = np.lexsort((ids, frames))
         numbers, starts = np.unique(frames[order], return_index=True)
         for number, rows in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
-            yield FrameRows(number, ids[rows], xy[rows], before_xy[rows], before[rows])
+            trails = xy[np.maximum(rows[:, None] + steps, begins[rows][:, None])]
+            yield FrameRows(number, ids[rows], xy[rows], before_xy[rows], before[rows], lengths[rows], trails)

@@ -66,12 +66,12 @@ class McapExport:
         from mcap.writer import CompressionType, Writer
 
         assert self._clip is not None
-        clip, frames = self._clip, list(self._rows.frames())
+        clip = self._clip
         writer = Writer(out, compression=CompressionType.NONE)
         writer.start("ros2", f"realtime-kp {__version__}")
         try:
-            pictures = frames_of(clip, [rows.frame for rows in frames])
-            for rows in frames:
+            pictures = frames_of(clip, self._rows.numbers)
+            for rows in self._rows.frames():
                 picture = next(pictures) if clip.video is not None else None
                 for topic, data in _messages(clip, rows, picture, self._rows.names):
                     time_ns = int(clip.times_ns[rows.frame])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,11 +134,12 @@ class TrackTable:
         return pd.DataFrame(dict(self.columns))
 
 
-def read_tracks(path: str | Path) -> TrackTable:
+def read_tracks(path: str | Path, only: Collection[str] | None = None) -> TrackTable:
     """Read a tracks table, as `--tracks` writes it or with the columns `frame`, `track_id`, `x` and `y`.
 
     Args:
         path: `.csv`, `.jsonl` or `.parquet`; of the first two, notes come from `PATH.json` beside it.
+        only: Columns to read besides those four, where they are there; None reads all.
 
     Raises:
         SourceError: It cannot be read, or lacks a column.
@@ -150,9 +151,10 @@ def read_tracks(path: str | Path) -> TrackTable:
         raise ConfigError(f"a tracks table ends in {', '.join(TABLE_SUFFIXES)}, got {path.name!r}")
     try:
         if suffix == ".parquet":
-            columns, notes = _parquet(path)
+            columns, notes = _parquet(path, only)
         else:
-            columns, notes = (_csv(path) if suffix == ".csv" else _jsonl(path)), _notes_beside(path)
+            columns, notes = (_csv(path, only) if suffix == ".csv" else _jsonl(path)), _notes_beside(path)
+        columns = {name: columns[name] for name in _wanted(columns, only)}
         table = TrackTable({name: _typed(name, column) for name, column in columns.items()}, notes)
     except OSError as exc:
         raise SourceError(f"cannot read {path}: {exc.strerror or exc}") from exc
@@ -186,7 +188,11 @@ def _typed(name: str, values: Any) -> Values:
     return whole
 
 
-def _csv(path: Path) -> dict[str, Any]:
+def _wanted(names: Iterable[str], only: Collection[str] | None) -> list[str]:
+    return [name for name in names if only is None or name in only or name in NEEDED]
+
+
+def _csv(path: Path, only: Collection[str] | None) -> dict[str, Any]:
     try:
         import pyarrow.csv as pc
     except ImportError:
@@ -195,7 +201,12 @@ def _csv(path: Path) -> dict[str, Any]:
 
     try:
         with open(path, "rb") as file:
-            texts = pc.ConvertOptions(column_types={name: pa.string() for name in _TEXTS})
+            names = next(csv.reader([file.readline().decode("utf-8-sig")]), [])
+            file.seek(0)
+            texts = pc.ConvertOptions(
+                column_types={name: pa.string() for name in _TEXTS},
+                include_columns=[] if only is None else _wanted(names, only),
+            )
             tables = [pc.read_csv(file, convert_options=texts)]
     except pa.ArrowException as exc:
         raise ValueError(" ".join(str(exc).split())) from exc
@@ -219,7 +230,7 @@ def _jsonl(path: Path) -> dict[str, Any]:
     return {name: [row[name] for row in rows] for name in names}
 
 
-def _parquet(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _parquet(path: Path, only: Collection[str] | None) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -227,7 +238,8 @@ def _parquet(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ConfigError("Parquet needs pyarrow: pip install 'realtime-kp[parquet]', or read .csv") from exc
     try:
         with open(path, "rb") as file:
-            table = pq.read_table(file)
+            names = pq.read_schema(file).names
+            table = pq.read_table(file, columns=_wanted(names, only))
     except pa.ArrowException as exc:
         raise ValueError(" ".join(str(exc).split())) from exc
     text = (table.schema.metadata or {}).get(NOTES_KEY.encode(), b"{}")

@@ -16,6 +16,9 @@ from realtime_kp.exports.track_table import NEEDED, USUAL_FPS, TrackTable
 from realtime_kp.lens import LensFile
 from realtime_kp.sinks.base import PartialFile, check_output, write_error
 
+# Columns of a table that exports look at, besides those that every table has.
+EXPORTED = ("time_s", "time_ns", "state", "label")
+
 log = logging.getLogger(__name__)
 
 

@@ -7,6 +7,7 @@ from realtime_kp.sinks.gif import GifSink
 from realtime_kp.sinks.locks import OutputLocks
 from realtime_kp.sinks.pictures import WRITABLE, PicturesSink, picture_targets, write_picture
 from realtime_kp.sinks.poses import PosesSink
+from realtime_kp.sinks.rerun_stream import RerunSink, check_rerun
 from realtime_kp.sinks.sound import Sound
 from realtime_kp.sinks.table_file import check_table_name, notes_file
 from realtime_kp.sinks.tables import TracksTableSink, write_track_rows
@@ -24,6 +25,7 @@ __all__ = [
     "OutputLocks",
     "PicturesSink",
     "PosesSink",
+    "RerunSink",
     "Sound",
     "TracksTableSink",
     "VideoFileSink",
@@ -31,6 +33,7 @@ __all__ = [
     "Window",
     "check_features_name",
     "check_output",
+    "check_rerun",
     "check_table_name",
     "notes_file",
     "picture_targets",

@@ -197,7 +197,14 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "crf": 30,
         "preset": "slow",
     },
-    "live": {"window": False, "duration_s": 2.5, "record": "r.mp4", "loop": True, "mirror": True},
+    "live": {
+        "window": False,
+        "duration_s": 2.5,
+        "record": "r.mp4",
+        "loop": True,
+        "mirror": True,
+        "rerun": "a.rrd",
+    },
     "video": {
         "audio": False,
         "output": "o.mp4",

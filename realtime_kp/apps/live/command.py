@@ -36,7 +36,7 @@ from realtime_kp.render import (
     render,
     waiting_picture,
 )
-from realtime_kp.sinks import OutputLocks, Window, window_problem
+from realtime_kp.sinks import OutputLocks, RerunSink, Window, check_rerun, window_problem
 from realtime_kp.sources import display_name, open_source
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
     if config.live.record is not None and config.live.record.suffix.lower() != ".mp4":
         raise ConfigError(f"recordings are written as .mp4, got {config.live.record}")
     check_files(config, config.live.record, [source])
+    shown = check_rerun(config.live.rerun, overwrite=config.report.overwrite, inputs=[source])
     show = config.live.window
     if show:
         problem = window_problem()
@@ -76,7 +77,8 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
         select_model=config.output.features is None,
     )
     record = config.live.record
-    locks = OutputLocks([*([] if record is None else [record]), *named_files(config)])
+    files = [path for path in (record, shown) if path is not None]
+    locks = OutputLocks([*files, *named_files(config)])
     with locks, StopSignals() as signals, exporting(config, source) as config:
         loop = _LiveLoop(pipeline, config, show)
         with pipeline, loop:
@@ -112,6 +114,7 @@ class _LiveLoop:
         self._show = show
         self._stack = ExitStack()
         self._window: Window | None = None
+        self._rerun: RerunSink | None = None
         self._tables = Tables(config, pipeline)
         self._last: TrackedFrame | None = None
         self._logged_at_s = time.perf_counter()
@@ -129,6 +132,8 @@ class _LiveLoop:
     def __enter__(self) -> Self:
         self._stack.enter_context(self.recorder)
         self._stack.enter_context(self._tables)
+        if self._config.live.rerun is not None:
+            self._rerun = self._stack.enter_context(RerunSink(self._config.live.rerun))
         if self._show:
             self._window = self._stack.enter_context(Window(TITLE))
             self._window.show(waiting_picture("loading the network ..."))
@@ -190,6 +195,8 @@ class _LiveLoop:
             self._window.show(image)
         self.recorder.write(image, tracked, self._pipeline)
         self._tables.write(tracked)
+        if self._rerun is not None:
+            self._rerun.write(None, tracked)
         finished_s = time.perf_counter()
         times = self.meter.done(
             tracked, draw_ms=(drawn_s - started_s) * 1e3, output_ms=(finished_s - drawn_s) * 1e3
