@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from io import IOBase
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast, get_args, get_type_hints
 
 from realtime_kp.config import AppConfig, InputConfig, SuperPointConfig, TrackingConfig, load_config
 from realtime_kp.config.checks import require
@@ -107,6 +107,14 @@ def _with_settings(config: AppConfig, settings: dict[str, Any]) -> AppConfig:
     unknown = sorted(set(settings) - set(owners))
     if unknown:
         raise ConfigError(f"track() has no setting {unknown[0]!r}")
+    # Names of files may be text, as on the command line.
+    files = {
+        key for part in parts.values() for key, kind in get_type_hints(part).items() if Path in get_args(kind)
+    }
+    settings = {
+        key: Path(value) if key in files and isinstance(value, str) else value
+        for key, value in settings.items()
+    }
     changed = {
         name: replace(
             getattr(config, name), **{key: value for key, value in settings.items() if owners[key] == name}
