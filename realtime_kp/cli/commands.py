@@ -196,7 +196,7 @@ class Commands:
         Args:
             tracks: The table, as --tracks writes it: .csv, .jsonl or .parquet.
             to: colmap (a folder), nuke (.nk), 3de (.txt), blender (.py), after-effects (.txt), tapvid (.npz),
-                mcap (.mcap), rerun (.rrd).
+                vot (a folder), mcap (.mcap), rerun (.rrd).
             out: The file or folder to write.
         """
         self._refuse_to_show("export")

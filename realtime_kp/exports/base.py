@@ -80,7 +80,7 @@ class FolderExport(Protocol):
 
     Attributes:
         suffix: Empty: a folder has none.
-        entries: Names of all that it writes.
+        entries: Names of all that it writes, or patterns of them.
         most_frames: Number of frames that it takes where none is asked for.
     """
 

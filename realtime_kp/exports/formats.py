@@ -13,6 +13,7 @@ from realtime_kp.exports.mcap import McapExport
 from realtime_kp.exports.nuke import NukeExport
 from realtime_kp.exports.rerun import RerunExport
 from realtime_kp.exports.tapvid import TapVidExport
+from realtime_kp.exports.vot import VotExport
 
 FORMATS: Mapping[str, Callable[[], FileExport | FolderExport]] = {
     "colmap": ColmapExport,
@@ -21,6 +22,7 @@ FORMATS: Mapping[str, Callable[[], FileExport | FolderExport]] = {
     "blender": BlenderExport,
     "after-effects": AfterEffectsExport,
     "tapvid": TapVidExport,
+    "vot": VotExport,
     "mcap": McapExport,
     "rerun": RerunExport,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,8 @@ def check_export(name: str, path: Path, *, overwrite: bool = True, inputs: Itera
     if not overwrite:
         raise SinkError(f"{path} exists already; add --overwrite to replace it, or choose another name")
     # What COLMAP has made of an export since must not vanish with it.
-    others = sorted(entry.name for entry in path.iterdir() if entry.name not in export.entries)
+    names = [entry.name for entry in path.iterdir()]
+    others = sorted(name for name in names if not any(fnmatchcase(name, one) for one in export.entries))
     if others:
         raise SinkError(f"{path} holds more than an export, such as {others[0]}; choose another name")
 
