@@ -214,4 +214,4 @@ def named_files(config: AppConfig) -> list[Path]:
     named = (output.tracks, output.features, output.poses, report.summary, report.log)
     beside = [notes_file(path) for path in (output.tracks, output.poses) if path is not None]
     exported = [file for _, file in output.exports]
-    return [path for path in (*named, *beside, *exported) if path is not None]
+    return [path for path in (*named, *beside, *exported, config.live.rerun_file) if path is not None]

@@ -70,6 +70,9 @@ class OutputConfig:
         return tuple((name, Path(file)) for name, file in named if name and file)
 
 
+_RERUN_ADDRESSES = ("rerun://", "rerun+http://", "rerun+https://")
+
+
 @dataclass(frozen=True, slots=True)
 class LiveConfig:
     """The live window."""
@@ -90,15 +93,24 @@ class LiveConfig:
     """Mirror the displayed frames, as selfie cameras do; keypoints and tables are not mirrored."""
 
     rerun: Annotated[str | None, Parameter(name=["--rerun", "rerun"])] = None
-    """Show it in Rerun too: spawn starts a viewer; rerun+http://HOST:PORT/proxy; or a FILE.rrd."""
+    """Show it in Rerun too: spawn (a viewer), rerun+http://HOST:PORT/proxy, or FILE.rrd (a recording)."""
 
     def __post_init__(self) -> None:
         check_types(self)
+        known = self.rerun in (None, "spawn") or self.rerun_file is not None
+        known = known or str(self.rerun).startswith(_RERUN_ADDRESSES)
+        require(known, "rerun must be spawn, rerun+http://HOST:PORT/proxy or FILE.rrd", self.rerun)
         require(
             self.duration_s is None or self.duration_s > 0,
             "duration must be above 0 seconds",
             self.duration_s,
         )
+
+    @property
+    def rerun_file(self) -> Path | None:
+        """`rerun` as a file; None where it is none."""
+        is_file = self.rerun is not None and "://" not in self.rerun and self.rerun.lower().endswith(".rrd")
+        return Path(self.rerun) if is_file and self.rerun is not None else None
 
 
 @dataclass(frozen=True, slots=True)

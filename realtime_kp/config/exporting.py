@@ -25,10 +25,10 @@ class ExportConfig:
     """Export every Nth frame only, from the first one with tracks on; default: all, to colmap at most 150."""
 
     video: Annotated[str | None, Parameter(name="--video")] = None
-    """The video of the tracks, for colmap: its frames are written as images."""
+    """The video of the tracks, for colmap, mcap and rerun: its frames are written too."""
 
     camera: Annotated[Path | None, Parameter(name="--camera")] = None
-    """File of the lens, for colmap; without one COLMAP finds the focal length."""
+    """File of the lens, for colmap and mcap; without one COLMAP finds the focal length, mcap has pixels."""
 
     camera_name: Annotated[str | None, Parameter(name="--camera-name")] = None
     """Which camera of the file, where it holds several, such as cam1 or 2."""

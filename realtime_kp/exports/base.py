@@ -24,6 +24,8 @@ class Clip:
         name: Its name or path, as the table tells it; empty where unknown.
         video: The video itself, for formats that keep pictures; None without them.
         lens: Its lens at this size; None where unknown.
+        first: The first frame with a track.
+        every: From there on, every Nth frame counts.
     """
 
     size_wh: tuple[int, int]
@@ -33,6 +35,13 @@ class Clip:
     name: str
     video: str | None = None
     lens: Lens | None = None
+    first: int = 0
+    every: int = 1
+
+    @property
+    def counted(self) -> NDArray[np.int64]:
+        """The frames that count, ascending, those without a track included."""
+        return np.arange(self.first, self.frames, self.every)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,8 +1,14 @@
-"""Messages of ROS 2 as bytes: Common Data Representation, little endian (OMG, DDS-RTPS 2.3, section 10)."""
+"""CDR, the encoding of ROS 2 messages: little-endian values aligned to their own size.
+
+Common Data Representation version 1 (OMG DDSI-RTPS 2.5, chapter 10; CORBA 3.3, part 2, 9.3): four bytes tell
+the byte order, alignment counts from behind them. A sequence is its length as uint32 and its elements, a
+string is a sequence of bytes that ends with a zero.
+"""
 
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,58 +17,49 @@ _HEAD = b"\x00\x01\x00\x00"
 
 
 class CdrWriter:
-    """Builds one message; every value is aligned to its own size, counted from behind the head."""
+    """Encodes one message, field by field."""
 
     def __init__(self) -> None:
-        self._data = bytearray()
+        self._out = bytearray(_HEAD)
 
-    def whole(self, value: int, form: str = "I") -> CdrWriter:
-        """Add a whole number in a form of `struct`: by default 32 bits, without a sign."""
-        self._align(struct.calcsize(f"<{form}"))
-        self._data += struct.pack(f"<{form}", value)
-        return self
+    def whole(self, *values: int) -> None:
+        """Add uint32 values (or int32 ones that are not negative)."""
+        self._align(4)
+        self._out += struct.pack(f"<{len(values)}I", *values)
 
-    def text(self, value: str) -> CdrWriter:
-        """Add a text."""
-        data = value.encode("utf-8", "backslashreplace") + b"\0"
-        self.whole(len(data))
-        self._data += data
-        return self
+    def byte(self, value: int) -> None:
+        """Add a uint8 or bool."""
+        self._out.append(value)
 
-    def data(self, value: bytes) -> CdrWriter:
-        """Add a sequence of bytes."""
-        self.whole(len(value))
-        self._data += value
-        return self
+    def doubles(self, *values: float) -> None:
+        """Add float64 values."""
+        self._align(8)
+        self._out += struct.pack(f"<{len(values)}d", *values)
 
-    def numbers(self, values: NDArray[np.float64] | NDArray[np.float32], kind: str) -> CdrWriter:
-        """Add floating point numbers as they are, without their count, which makes a fixed array.
+    def text(self, text: str) -> None:
+        """Add a string."""
+        self.sequence(np.frombuffer(text.encode() + b"\0", np.uint8))
+
+    def sequence(self, values: NDArray[Any], alignment: int = 1) -> None:
+        """Add a sequence.
 
         Args:
-            values: Of any shape, row by row.
-            kind: `<f4` or `<f8`.
+            values: `(N, ...)`, elements in the layout of the message.
+            alignment: Size of the largest number in an element, bytes.
         """
-        array = np.ascontiguousarray(values, kind)
-        if array.size:
-            self._align(array.itemsize)
-            self._data += array.tobytes()
-        return self
+        self.whole(len(values))
+        self.elements(values, alignment)
 
-    def sequence(self, values: NDArray[np.float64] | NDArray[np.float32], kind: str) -> CdrWriter:
-        """Add a sequence of numbers or structures: the count of rows, then the numbers."""
-        return self.whole(len(values)).numbers(values, kind)
-
-    def time(self, time_ns: int) -> CdrWriter:
-        """Add a time."""
-        return self.whole(time_ns // 1_000_000_000, "i").whole(time_ns % 1_000_000_000)
-
-    def header(self, time_ns: int, frame_id: str) -> CdrWriter:
-        """Add a `std_msgs/Header`."""
-        return self.time(time_ns).text(frame_id)
+    def elements(self, values: NDArray[Any], alignment: int) -> None:
+        """Add elements of a sequence whose length was written."""
+        if len(values) == 0:
+            return  # nothing is aligned either
+        self._align(alignment)
+        self._out += np.ascontiguousarray(values).tobytes()
 
     def message(self) -> bytes:
-        """The whole message."""
-        return _HEAD + bytes(self._data)
+        """The message."""
+        return bytes(self._out)
 
     def _align(self, size: int) -> None:
-        self._data += bytes(-len(self._data) % size)
+        self._out += bytes(-(len(self._out) - len(_HEAD)) % size)

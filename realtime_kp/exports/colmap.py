@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.exports.base import Clip, TrackPoints, from_top_left
-from realtime_kp.exports.video_frames import frames_of
+from realtime_kp.exports.clip_pictures import clip_pictures
 from realtime_kp.lens import Lens
 from realtime_kp.sinks.pictures import write_picture
 
@@ -118,7 +118,7 @@ def _distortion_of(lens: Lens) -> tuple[str, tuple[float, ...]]:
 
 
 def _write_images(clip: Clip, names: dict[int, str], folder: Path) -> None:
-    for frame in frames_of(clip, names):
+    for frame in clip_pictures(clip, np.array(sorted(names))):
         write_picture(folder / names[frame.index], frame.image_bgr)
 
 

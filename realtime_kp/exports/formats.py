@@ -9,9 +9,9 @@ from realtime_kp.exports.base import FileExport, FolderExport
 from realtime_kp.exports.blender import BlenderExport
 from realtime_kp.exports.colmap import ColmapExport
 from realtime_kp.exports.equalizer import EqualizerExport
-from realtime_kp.exports.mcap import McapExport
+from realtime_kp.exports.mcap_bag import McapExport
 from realtime_kp.exports.nuke import NukeExport
-from realtime_kp.exports.rerun import RerunExport
+from realtime_kp.exports.rerun_file import RerunExport
 from realtime_kp.exports.tapvid import TapVidExport
 from realtime_kp.exports.vot import VotExport
 

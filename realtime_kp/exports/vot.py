@@ -1,9 +1,9 @@
 """A sequence of points as the toolkit of the VOT challenges reads it (github.com/votchallenge/toolkit).
 
 A folder with `sequence` (length, size and rate); for each track `groundtruth_ID.txt` (`groundtruth.txt` for a
-single one) with a line for each frame, `x,y` or 0 where it was not seen (code "unknown", and what is missing at
-the end counts as such); with a video the frames as `color/00000001.jpg` and so on. Pixels from the upper left
-one, whose centre is at (0, 0).
+single one) with a line for each frame, `x,y` or 0 where it was not seen (code "unknown", as is what lacks at
+the end); with a video the frames as `color/00000001.jpg` and so on. Pixels from the upper left one, whose
+centre is at (0, 0).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from realtime_kp.exports.base import Clip, TrackPoints
-from realtime_kp.exports.video_frames import frames_of
+from realtime_kp.exports.clip_pictures import clip_pictures
 from realtime_kp.sinks.pictures import write_picture
 
 
@@ -56,5 +56,6 @@ class VotExport:
         text = "".join(f"{key}={value}\n" for key, value in values.items())
         (folder / "sequence").write_text(text, encoding="utf-8", errors="backslashreplace")
         (folder / "color").mkdir()
-        for frame in frames_of(clip, range(clip.frames)):
-            write_picture(folder / "color" / f"{frame.index + 1:08d}.jpg", frame.image_bgr)
+        if clip.video is not None:
+            for frame in clip_pictures(clip, np.arange(clip.frames)):
+                write_picture(folder / "color" / f"{frame.index + 1:08d}.jpg", frame.image_bgr)

@@ -87,9 +87,10 @@ def export_tracks(
         SinkError: The file or folder cannot be written.
     """
     check_export(name, path)
-    export, clip = _made(name), _clip_of(table, size_wh, video, lens)
+    export = _made(name)
     if every is None:
         every = _usual_step(table, export)
+    clip = _clip_of(table, size_wh, video, lens, every)
     tracks = list(_points(table, min_length, every))
     if not tracks:
         raise SourceError(f"no track was seen in {min_length} frames or more: give a smaller --min-length")
@@ -120,7 +121,7 @@ def _usual_step(table: TrackTable, export: FileExport | FolderExport) -> int:
 
 
 def _clip_of(
-    table: TrackTable, size_wh: tuple[int, int] | None, video: str | None, lens: LensFile | None
+    table: TrackTable, size_wh: tuple[int, int] | None, video: str | None, lens: LensFile | None, every: int
 ) -> Clip:
     if len(table) == 0:
         raise SourceError("the table holds no tracks")
@@ -136,6 +137,8 @@ def _clip_of(
         str(table.notes.get("source") or ""),
         video,
         None if lens is None else lens.of_size(size_wh),
+        int(table.frames.min()),
+        every,
     )
 
 

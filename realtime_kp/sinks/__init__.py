@@ -1,4 +1,4 @@
-"""Sinks: window, video file, pictures, tracks table, features file, frame log."""
+"""Sinks: window, video file, pictures, tracks table, features file, frame log, Rerun."""
 
 from realtime_kp.sinks.base import FrameSink, check_output, write_atomically
 from realtime_kp.sinks.features_file import FeaturesSink, check_features_name

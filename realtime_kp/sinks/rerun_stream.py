@@ -1,214 +1,172 @@
-"""Frames and tracks for the viewer of Rerun (rerun.io)."""
+"""A run shown in Rerun while it lasts: in a viewer, or as a growing recording."""
 
 from __future__ import annotations
 
+import importlib.util
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
-from fractions import Fraction
+import shutil
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.errors import ConfigError, SinkError, first_line
+from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.render import id_colours
-from realtime_kp.sinks.base import check_output
+from realtime_kp.pipeline import Channel, ChannelClosedError
+from realtime_kp.sinks.base import PartialFile
+from realtime_kp.sinks.rerun_log import APPLICATION, RerunLog
 
 log = logging.getLogger(__name__)
 
-TRAIL_LENGTH = 20
-_APPLICATION = "realtime-kp"
-_FPS, _CRF, _KEY_FRAMES = 30, 23, 30
-_RADIUS_PX = 2.0
-_FLUSH_S = 5.0
+SPAWN = "spawn"
+
+_WAITING_FRAMES = 4
+_CONNECT_S = 2.0
+_ASK_EVERY_S = 1.0
+_ANSWER_S = 2.0
+_END_S = 15.0
+_PORTS = {"rerun+http": 80}
+_FAULTS = (RuntimeError, OSError, av.FFmpegError)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RerunFrame:
-    """What is shown of one frame.
-
-    Attributes:
-        index: Its number.
-        time_ns: Its time, nanoseconds.
-        ids: `(N,) int64`.
-        xy: `(N, 2)`, pixels; the centre of the top left pixel is at (0, 0).
-        trails: `(N, L, 2)`, past positions, the newest last; the first known one stands for those before.
-        lengths: `(N,)`, in how many frames each was seen so far.
-        names: Names of points that have one, by id.
-        image_bgr: The picture; None without one.
-    """
-
-    index: int
-    time_ns: int
-    ids: NDArray[np.int64]
-    xy: NDArray[np.float64] | NDArray[np.float32]
-    trails: NDArray[Any]
-    lengths: NDArray[Any]
-    names: dict[int, str]
-    image_bgr: NDArray[np.uint8] | None = None
-
-
-class RerunLog:
-    """Logs frames: `video` (H.264), `video/tracks` with `track_id`, `video/trails`, and figures as curves.
-
-    Timelines: `frame`, and `time`, the clock of the source. In Rerun the upper left corner of a picture is at
-    (0, 0), so that half a pixel is added (its documentation of 2D views).
+def check_rerun(target: str) -> None:
+    """Check before any work that the SDK is there, and that a viewer answers where an address is given.
 
     Args:
-        recording: A `rerun.RecordingStream`.
+        target: See `RerunSink`.
+
+    Raises:
+        ConfigError: The SDK is missing.
+        SinkError: Nothing answers at the address.
     """
-
-    def __init__(self, recording: Any) -> None:
-        self._recording = recording
-        self._encoder: av.VideoCodecContext | None = None
-        self._count = 0
-
-    def log(self, frame: RerunFrame) -> None:
-        """Log one frame."""
-        import rerun as rr
-
-        recording = self._recording
-        recording.set_time("frame", sequence=frame.index)
-        recording.set_time("time", timestamp=np.datetime64(frame.time_ns, "ns"))
-        if frame.image_bgr is not None:
-            self._log_picture(frame.image_bgr)
-        colours = np.rint(id_colours(frame.ids) * 255).astype(np.uint8)
-        labels = [frame.names.get(number, "") for number in frame.ids.tolist()] if frame.names else None
-        points = rr.Points2D(frame.xy + 0.5, colors=colours, radii=_RADIUS_PX, labels=labels)
-        recording.log("video/tracks", points, rr.AnyValues(track_id=frame.ids))
-        recording.log("video/trails", rr.LineStrips2D(frame.trails + 0.5, colors=colours))
-        mean_length = float(frame.lengths.mean()) if len(frame.lengths) else 0.0
-        recording.log("figures/tracks", rr.Scalars(float(len(frame.ids))))
-        recording.log("figures/mean_length", rr.Scalars(mean_length))
-
-    def _log_picture(self, image_bgr: NDArray[np.uint8]) -> None:
-        import rerun as rr
-
-        height, width = (side // 2 * 2 for side in image_bgr.shape[:2])
-        if self._encoder is not None and (self._encoder.width, self._encoder.height) != (width, height):
-            self._encoder = None  # another size begins another stream
-        if self._encoder is None:
-            self._encoder = _encoder(width, height)
-            self._count = 0
-            self._recording.log("video", rr.VideoStream(codec=rr.VideoCodec.H264), static=True)
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image_bgr[:height, :width]), format="bgr24")
-        picture.pts, picture.time_base = self._count, Fraction(1, _FPS)
-        self._count += 1
-        sample = b"".join(bytes(packet) for packet in self._encoder.encode(picture))
-        self._recording.log("video", rr.VideoStream.from_fields(sample=sample))
-
-
-def _encoder(width: int, height: int) -> av.VideoCodecContext:
-    """An encoder that answers each picture at once, in Annex B and without B-frames, as Rerun asks for."""
-    encoder = av.CodecContext.create("libx264", "w")
-    assert isinstance(encoder, av.VideoCodecContext)
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-    encoder.time_base, encoder.framerate = Fraction(1, _FPS), Fraction(_FPS)
-    encoder.options = {
-        "tune": "zerolatency",
-        "preset": "veryfast",
-        "crf": str(_CRF),
-        "g": str(_KEY_FRAMES),
-        "bf": "0",
-    }
-    return encoder
+    if importlib.util.find_spec("rerun") is None:
+        raise ConfigError("--rerun needs rerun-sdk: pip install 'realtime-kp[rerun]'")
+    if "://" not in target:
+        return
+    parts = urlsplit(target)
+    try:
+        port = parts.port or _PORTS.get(parts.scheme, 443)
+        with socket.create_connection((parts.hostname or "", port), timeout=_CONNECT_S):
+            pass
+    except (OSError, ValueError) as exc:
+        raise SinkError(f"no Rerun Viewer answers at {target} ({exc}): start one with `rerun`") from exc
 
 
 class RerunSink:
-    """Shows tracked frames in a viewer, or writes them into a file.
+    """Sends frames and tracks to Rerun from a thread of its own.
+
+    Whoever writes never waits: frames that come faster than they are sent are left out. A viewer that has
+    gone is told once, and the run goes on without it.
 
     Args:
-        target: `spawn` starts a viewer, `rerun+http://HOST:PORT/proxy` connects to one that runs, and a file
-            ends in `.rrd`.
-
-    Raises:
-        ConfigError: The target is none of these, or Rerun is not installed.
+        target: `spawn` starts a viewer; `rerun+http://HOST:PORT/proxy` is one that runs; all else is a file,
+            `.rrd`, which gets its name when it is whole.
     """
 
     def __init__(self, target: str) -> None:
-        check_rerun(target)
-        self.target = target
-        self._recording: Any = None
-        self._log: RerunLog | None = None
+        self._target = target
+        is_file = target != SPAWN and "://" not in target
+        self._file = PartialFile(Path(target)) if is_file else None
+        self._frames: Channel[TrackedFrame] = Channel(_WAITING_FRAMES, "drop_oldest")
+        self._over = threading.Event()
+        self._fault: Exception | None = None
+        self._written = 0
 
     def __enter__(self) -> Self:
-        import rerun as rr
-
-        self._recording = rr.RecordingStream(_APPLICATION)
-        try:
-            if self.target == "spawn":
-                self._recording.spawn()
-            elif "://" in self.target:
-                self._recording.connect_grpc(self.target)
-            else:
-                self._recording.save(self.target)
-        except Exception as exc:  # its exceptions have no common base
-            raise SinkError(f"cannot open {self.target}: {first_line(exc)}") from exc
-        self._log = RerunLog(self._recording)
+        threading.Thread(target=self._run, name="realtime-kp rerun", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._recording.flush(timeout_sec=_FLUSH_S)
-        except Exception as exc:  # a viewer that has gone must not keep the run from ending
-            log.warning("not all of it reached %s: %s", self.target, first_line(exc))
-        self._recording.disconnect()
+        self._frames.close()
+        self._wait()
+        if self._file is not None:
+            self._file.finish(self._raise_fault, error, worth_keeping=self._written > 0)
+        if self._frames.dropped:
+            log.info("Rerun was sent %d frames, %d were left out", self._written, self._frames.dropped)
 
     def write(self, image_bgr: NDArray[np.uint8] | None, tracked: TrackedFrame) -> None:
-        """Show one frame; Rerun sends it by a thread of its own."""
-        assert self._log is not None
-        tracks, frame = tracked.tracks.seen_confirmed, tracked.frame
-        trails = _since_gaps(tracks.trails_xy[:, -TRAIL_LENGTH:])
-        names = dict(tracks.labels)
-        shown = RerunFrame(
-            frame.index, frame.time_ns, tracks.ids, tracks.xy, trails, tracks.lengths, names, frame.image_bgr
-        )
-        self._log.log(shown)
+        """Hand over a frame; what is shown is its own picture, and its confirmed tracks that were seen.
 
+        Raises:
+            SinkError: The file cannot be written.
+        """
+        try:
+            self._frames.put(tracked)
+        except ChannelClosedError:
+            self._raise_fault()
 
-def _since_gaps(trails_xy: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Trails `(N, L, 2)` in which the first position after a gap stands for all before it."""
-    known = np.logical_and.accumulate(np.isfinite(trails_xy[:, ::-1, 0]), axis=1).sum(axis=1)
-    length = trails_xy.shape[1]
-    places = np.maximum(np.arange(length), np.minimum(length - known, length - 1)[:, None])
-    return np.asarray(trails_xy[np.arange(len(trails_xy))[:, None], places])
+    def _raise_fault(self) -> None:
+        """A file that fails ends the run, a viewer does not."""
+        if self._file is not None and self._fault is not None:
+            raise SinkError(f"cannot write {self._file.path}: {self._fault}") from self._fault
 
+    def _wait(self) -> None:
+        if not self._over.wait(_END_S):
+            log.warning("Rerun did not take the last frames within %.0f s", _END_S)
 
-def check_rerun(target: str | None, *, overwrite: bool = True, inputs: Iterable[str] = ()) -> Path | None:
-    """Check a target of `--rerun`, and tell the file that it names.
+    def _run(self) -> None:
+        import rerun as rr
 
-    Args:
-        target: The target; None for none.
-        overwrite: Whether an existing file may be replaced.
-        inputs: Sources of the run; they are never overwritten.
+        recording = rr.RecordingStream(APPLICATION, recording_id=str(uuid.uuid4()))
+        try:
+            self._send(recording)
+        except _FAULTS as exc:
+            self._fault = exc
+            if self._file is None:
+                log.warning(
+                    "nothing more is sent to Rerun (%s): %s", self._target, " ".join(str(exc).split())
+                )
+                # With a viewer that hangs the SDK would wait without end, here and when the process ends.
+                rr.unregister_shutdown()
+                self._over.set()
+        finally:
+            self._frames.close()
+            recording.disconnect()
+            self._over.set()
 
-    Returns:
-        The file; None for viewers.
+    def _send(self, recording: Any) -> None:
+        self._connect(recording)
+        sent, asked_at_s = RerunLog(recording), time.perf_counter()
+        for tracked in self._waiting():
+            frame, tracks = tracked.frame, tracked.tracks.seen_confirmed
+            sent.write(frame.index, frame.time_ns, tracks, frame.image_bgr)
+            self._written += 1
+            if self._file is None and time.perf_counter() - asked_at_s > _ASK_EVERY_S:
+                # Without an answer the SDK would keep all that comes in memory.
+                recording.flush(timeout_sec=_ANSWER_S)
+                asked_at_s = time.perf_counter()
+        recording.flush(timeout_sec=_ANSWER_S if self._file is None else _END_S)
 
-    Raises:
-        ConfigError: It is no target, or Rerun is not installed.
-        SinkError: The file exists, or cannot be written.
-    """
-    if target is None:
-        return None
-    is_address = target.startswith(("rerun://", "rerun+http://", "rerun+https://"))
-    path = None if target == "spawn" or is_address else Path(target)
-    if path is not None and path.suffix.lower() != ".rrd":
-        raise ConfigError(
-            f"--rerun takes spawn, an address such as rerun+http://127.0.0.1:9876/proxy, or a file.rrd, got "
-            f"{target!r}"
-        )
-    try:
-        import rerun  # noqa: F401
-    except ImportError as exc:
-        raise ConfigError("Rerun needs its package: pip install 'realtime-kp[rerun]'") from exc
-    if path is not None:
-        check_output(path, overwrite=overwrite, inputs=inputs)
-    return path
+    def _connect(self, recording: Any) -> None:
+        import rerun as rr
+
+        if self._file is not None:
+            recording.save(str(self._file.partial))
+        elif self._target == SPAWN:
+            # Beside the interpreter it is also found where the environment is not activated.
+            viewer = shutil.which("rerun", path=str(Path(sys.executable).parent))
+            rr.spawn(executable_path=viewer, hide_welcome_screen=True, recording=recording)
+        else:
+            recording.connect_grpc(self._target)
+
+    def _waiting(self) -> Iterator[TrackedFrame]:
+        """Frames until the channel is closed and empty."""
+        while True:
+            try:
+                tracked = self._frames.get(_ASK_EVERY_S)
+            except ChannelClosedError:
+                return
+            if tracked is not None:
+                yield tracked

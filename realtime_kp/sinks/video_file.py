@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Self
 
 import av
-import cv2
 import numpy as np
 from av.bitstream import BitStreamFilterContext
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
@@ -21,12 +20,12 @@ from numpy.typing import NDArray
 from realtime_kp.errors import SinkError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.sinks.base import PartialFile, write_error
+from realtime_kp.sinks.h264_packets import BT709, even_picture
 from realtime_kp.sinks.mp4 import TIME_BASE, picture_packets, place, write_mp4
 from realtime_kp.sinks.sound import Sound
 
 log = logging.getLogger(__name__)
 
-_BT709 = 1  # value of FFmpeg's AVCOL_PRI_, AVCOL_TRC_ and AVCOL_SPC_BT709
 _FAULTS = (av.FFmpegError, OSError)
 
 
@@ -175,7 +174,7 @@ class VideoFileSink:
         if self._pixel_aspect is not None:
             stream.codec_context.sample_aspect_ratio = self._pixel_aspect
         for tag in ("color_primaries", "color_trc", "colorspace"):
-            setattr(stream.codec_context, tag, _BT709)
+            setattr(stream.codec_context, tag, BT709)
         stream.codec_context.color_range = ColorRange.MPEG
         self._stream = stream
 
@@ -216,27 +215,22 @@ class VideoFileSink:
 
     def _fit(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         size = (image.shape[1], image.shape[0])
-        if size != self._size_wh:
-            if not self._scaled:
-                log.warning(
-                    "%s: frames of %dx%d are scaled to the first size, %dx%d",
-                    self.path.name,
-                    *size,
-                    *self._size_wh,
-                )
-                self._scaled = True
-            image = np.asarray(cv2.resize(image, self._size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-        right, bottom = self._size_wh[0] % 2, self._size_wh[1] % 2
-        if right or bottom:
-            image = np.asarray(cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.uint8)
-        return image
+        if size != self._size_wh and not self._scaled:
+            log.warning(
+                "%s: frames of %dx%d are scaled to the first size, %dx%d",
+                self.path.name,
+                *size,
+                *self._size_wh,
+            )
+            self._scaled = True
+        return even_picture(image, self._size_wh)
 
     def _encode(self, image: NDArray[np.uint8], time_s: float) -> None:
         assert self._container is not None
         assert self._stream is not None
         # Copying each frame and creating a converter for it would cost as much as the conversion.
         frame = self._converter.reformat(
-            av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="bgr24"),
+            av.VideoFrame.from_numpy_buffer(image, format="bgr24"),
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,

@@ -203,7 +203,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "record": "r.mp4",
         "loop": True,
         "mirror": True,
-        "rerun": "a.rrd",
+        "rerun": "t.rrd",
     },
     "video": {
         "audio": False,

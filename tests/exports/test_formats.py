@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import runpy
 import sys
@@ -30,8 +31,18 @@ TABLE = TrackTable(
     },
     NOTES,
 )
-FILES = [name for name in FORMATS if name != "colmap"]
-SUFFIX = {name: FORMATS[name]().suffix for name in FILES}  # type: ignore[union-attr]
+NEEDS = {"mcap": "mcap", "rerun": "rerun"}
+SUFFIX = {name: made.suffix for name, made in FORMATS.items() if name != "colmap"}  # type: ignore[attr-defined]
+FILES = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            importlib.util.find_spec(NEEDS.get(name, "numpy")) is None,
+            reason=f"needs pip install 'realtime-kp[{name}]'",
+        ),
+    )
+    for name in SUFFIX
+]
 
 
 def written(folder: Path, name: str, table: TrackTable = TABLE, **options: Any) -> Path:

@@ -58,7 +58,8 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
     if config.live.record is not None and config.live.record.suffix.lower() != ".mp4":
         raise ConfigError(f"recordings are written as .mp4, got {config.live.record}")
     check_files(config, config.live.record, [source])
-    shown = check_rerun(config.live.rerun, overwrite=config.report.overwrite, inputs=[source])
+    if config.live.rerun is not None:
+        check_rerun(config.live.rerun)
     show = config.live.window
     if show:
         problem = window_problem()
@@ -77,8 +78,7 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
         select_model=config.output.features is None,
     )
     record = config.live.record
-    files = [path for path in (record, shown) if path is not None]
-    locks = OutputLocks([*files, *named_files(config)])
+    locks = OutputLocks([*([] if record is None else [record]), *named_files(config)])
     with locks, StopSignals() as signals, exporting(config, source) as config:
         loop = _LiveLoop(pipeline, config, show)
         with pipeline, loop:
@@ -114,8 +114,8 @@ class _LiveLoop:
         self._show = show
         self._stack = ExitStack()
         self._window: Window | None = None
-        self._rerun: RerunSink | None = None
         self._tables = Tables(config, pipeline)
+        self._rerun = None if config.live.rerun is None else RerunSink(config.live.rerun)
         self._last: TrackedFrame | None = None
         self._logged_at_s = time.perf_counter()
         self._told_lost_s: int | None = None
@@ -132,8 +132,8 @@ class _LiveLoop:
     def __enter__(self) -> Self:
         self._stack.enter_context(self.recorder)
         self._stack.enter_context(self._tables)
-        if self._config.live.rerun is not None:
-            self._rerun = self._stack.enter_context(RerunSink(self._config.live.rerun))
+        if self._rerun is not None:
+            self._stack.enter_context(self._rerun)
         if self._show:
             self._window = self._stack.enter_context(Window(TITLE))
             self._window.show(waiting_picture("loading the network ..."))
@@ -196,7 +196,7 @@ class _LiveLoop:
         self.recorder.write(image, tracked, self._pipeline)
         self._tables.write(tracked)
         if self._rerun is not None:
-            self._rerun.write(None, tracked)
+            self._rerun.write(image, tracked)
         finished_s = time.perf_counter()
         times = self.meter.done(
             tracked, draw_ms=(drawn_s - started_s) * 1e3, output_ms=(finished_s - drawn_s) * 1e3

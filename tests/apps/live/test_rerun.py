@@ -1,68 +1,61 @@
-"""`live --rerun`: into a file, and to a server that may go away."""
+"""`live --rerun`, through the whole command."""
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
 
 from realtime_kp.cli import main
-from tests.exports.test_rerun import read
+from realtime_kp.exports import read_tracks
+from tests.rerun_files import read_rrd
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytest.importorskip("rerun.chunk", reason="needs pip install 'rerun-sdk>=0.41'")
+
 LIVE = [
     "live",
-    "demo?size=320x240",
+    "demo:room?size=320x240&frames=30",
+    "--no-window",
     "--model",
     "small",
     "--resize",
-    "160",
-    "--no-window",
-    "--duration",
-    "2",
+    "320",
     "-q",
 ]
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-def test_into_a_file() -> None:
-    assert main([*LIVE, "--rerun", "a.rrd"]) == 0
-    found = read(Path("a.rrd"))
-    rows = [row for row in found["/video/tracks"] if row["track_id"]]
-    assert len(rows) > 10
-    assert all(len(row["track_id"]) == len(row["Points2D:positions"]) for row in rows)
-    assert sum(bool(row.get("VideoStream:sample")) for row in found["/video"]) == len(found["/video/tracks"])
-    assert main([*LIVE, "--rerun", "a.rrd"]) == 5
-    assert main([*LIVE, "--rerun", "a.rrd", "--overwrite"]) == 0
+def test_a_run_is_recorded_for_rerun(folder: Path) -> None:
+    assert main([*LIVE, "--rerun", "t.rrd", "--tracks", "t.csv"]) == 0
+    assert not list(folder.glob("*.partial*"))
+    found, table = read_rrd(Path("t.rrd")), read_tracks("t.csv")
+    assert len(found["video VideoStream:sample"]) >= 5
+    told = 0
+    for frame, time_ns, ids in found["video/tracks track_id"]:
+        rows = table.frame(frame)
+        assert ids == rows.ids.tolist()
+        told += len(ids)
+        if len(rows):
+            assert time_ns == pytest.approx(rows.columns["time_s"][0] * 1e9, abs=1e4)
+    assert told > 100
 
 
-def test_a_viewer_that_is_not_there_does_not_stop_it() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    words = [*LIVE, "--rerun", f"rerun+http://127.0.0.1:{port}/proxy", "--summary", "s.json"]
-    assert main(words) == 0
-    assert Path("s.json").exists()
+def test_a_recording_is_not_replaced_by_accident(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "t.rrd").write_text("mine")
+    assert main([*LIVE, "--rerun", "t.rrd"]) == 5
+    assert "--overwrite" in capsys.readouterr().err
+    assert (folder / "t.rrd").read_text() == "mine"
+    assert main([*LIVE, "--rerun", "none/t.rrd"]) == 5
 
 
-def test_a_viewer_that_listens_gets_it() -> None:
-    import rerun as rr
-
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    server = rr.RecordingStream("server")
-    address = server.serve_grpc(grpc_port=port)
-    try:
-        assert main([*LIVE, "--rerun", address]) == 0
-    finally:
-        server.disconnect()
-
-
-@pytest.mark.parametrize("target", ["viewer", "a.mp4", "http://127.0.0.1"])
-def test_other_targets_are_refused(target: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*LIVE, "--rerun", target]) == 2
-    assert "--rerun takes spawn" in capsys.readouterr().err
+def test_what_is_no_target_of_rerun(capsys: pytest.CaptureFixture[str]) -> None:
+    for target in ("t.rr", "http://127.0.0.1:1/proxy", ""):
+        assert main([*LIVE, "--rerun", target]) == 2
+        assert "rerun must be spawn" in capsys.readouterr().err
+    assert main([*LIVE, "--rerun", "rerun+http://127.0.0.1:1/proxy"]) == 5
+    assert "no Rerun Viewer answers" in capsys.readouterr().err
