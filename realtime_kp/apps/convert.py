@@ -8,9 +8,10 @@ from realtime_kp import __version__
 from realtime_kp.apps.exit_codes import DONE
 from realtime_kp.config import ConvertConfig
 from realtime_kp.errors import ArgumentError, ConfigError
+from realtime_kp.features.convert import FORMATS, Conversion, convert
+from realtime_kp.features.decode.settings import DecodeSettings
+from realtime_kp.features.weights_store import find_model
 from realtime_kp.sinks import check_output, write_atomically
-
-_SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".pt"}
 
 
 def run_convert(config: ConvertConfig, console: Console, *, quiet: bool = False) -> int:
@@ -27,15 +28,11 @@ def run_convert(config: ConvertConfig, console: Console, *, quiet: bool = False)
     Raises:
         RealtimeKpError: The error to report to the user.
     """
-    suffix = _SUFFIXES[config.to]
+    suffix = FORMATS[config.to]
     if config.output.suffix.lower() != suffix:
         raise ConfigError(f"{config.to} is written as {suffix}, got {config.output.name!r}")
     for path in {config.output, *([config.output.with_suffix(".bin")] if suffix == ".xml" else [])}:
         check_output(path, overwrite=config.overwrite)
-    from realtime_kp.features.convert import Conversion, convert
-    from realtime_kp.features.decode.settings import DecodeSettings
-    from realtime_kp.features.weights_store import find_model
-
     model = find_model(config.model, config.revision)
     settings = DecodeSettings(
         config.max_keypoints, config.nms_radius, model.border_px, config.subpixel, "exact"

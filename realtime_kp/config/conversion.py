@@ -62,7 +62,7 @@ class ConvertConfig:
         require_choice("precision", _PRECISIONS, self.precision)
         exact = self.resize == "dynamic" or "x" in self.resize
         require(exact, "resize must be dynamic, or a size such as 640x480", self.resize)
-        _ = self.superpoint
+        _ = self.superpoint  # checks what it holds
 
     @property
     def size_wh(self) -> tuple[int, int] | None:
