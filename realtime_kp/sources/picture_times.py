@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 from realtime_kp.errors import SourceError
@@ -19,6 +19,7 @@ _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
 # 1970; shorter ones are seconds.
 _DIGITS = ((17, "ns"), (14, "us"), (12, "ms"))
 _LONGEST = 2**62
+_MOST_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,8 @@ def _nanoseconds(path: Path, number: int, time: str, scale: int) -> int:
         else:
             since = datetime.fromisoformat(date[1]).replace(tzinfo=UTC)
             exact = (Decimal(int(since.timestamp())) + Decimal(date[2] or 0)) * _UNITS_NS["s"]
-        found = int(exact.to_integral_value())
-    except (ValueError, InvalidOperation, OverflowError) as exc:
+        found = int(exact.to_integral_value()) if exact.adjusted() < _MOST_DIGITS else _LONGEST
+    except (ValueError, ArithmeticError) as exc:
         raise SourceError(f"{path} holds no time in line {number}: {time!r}") from exc
     if abs(found) >= _LONGEST:
         raise SourceError(f"{path} holds a time in line {number} that is too large: {time!r}")

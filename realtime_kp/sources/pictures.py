@@ -21,7 +21,7 @@ from realtime_kp.sources.base import SourceInfo
 from realtime_kp.sources.moving_picture import is_moving_picture
 from realtime_kp.sources.natural_order import natural_key
 from realtime_kp.sources.picture_file import PICTURE_SUFFIXES, deep_values, read_picture
-from realtime_kp.sources.timed_pictures import TimedPicture, is_picture_list, timed_pictures
+from realtime_kp.sources.timed_pictures import TimedPictures, is_picture_list, timed_pictures
 from realtime_kp.sources.value_range import ValueRange
 
 log = logging.getLogger(__name__)
@@ -82,8 +82,12 @@ class PicturesSource:
             paths = list_pictures(self.location)
             every = [_Listed(path, index / self.fps, None) for index, path in enumerate(paths)]
         else:
-            zero_ns = timed[0].stamp_ns
-            every = [_Listed(one.path, (one.stamp_ns - zero_ns) / 1e9, one.stamp_ns) for one in timed]
+            for remark in timed.remarks:
+                log.warning("%s", remark)
+            zero_ns = timed.pictures[0].stamp_ns
+            every = [
+                _Listed(one.path, (one.stamp_ns - zero_ns) / 1e9, one.stamp_ns) for one in timed.pictures
+            ]
         first_s = round(self.start_s * self.fps) / self.fps if timed is None else self.start_s
         self._pictures = [picture for picture in every if picture.time_s >= first_s - 1e-9]
         if not self._pictures:
@@ -163,7 +167,7 @@ def list_pictures(location: str | Path) -> list[Path]:
     path = Path(location)
     timed = _timed(location)
     if timed is not None:
-        return [picture.path for picture in timed]
+        return [picture.path for picture in timed.pictures]
     if os.path.isdir(path):
         return _pictures_in(path)
     if os.path.exists(path):
@@ -178,7 +182,7 @@ def list_pictures(location: str | Path) -> list[Path]:
     return _sorted(found)
 
 
-def _timed(location: str | Path) -> list[TimedPicture] | None:
+def _timed(location: str | Path) -> TimedPictures | None:
     path = Path(location)
     if os.path.isdir(path) or (is_picture_list(path) and os.path.isfile(path)):
         return timed_pictures(path, _pictures_in)

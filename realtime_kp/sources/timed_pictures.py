@@ -33,7 +33,20 @@ class TimedPicture:
     stamp_ns: int
 
 
-def timed_pictures(location: Path, pictures_of: Callable[[Path], list[Path]]) -> list[TimedPicture] | None:
+@dataclass(frozen=True, slots=True)
+class TimedPictures:
+    """The pictures of a data set.
+
+    Attributes:
+        pictures: The pictures, in the order of their times, which grow.
+        remarks: What has to be said of them: what is missing, was sorted, or left out.
+    """
+
+    pictures: tuple[TimedPicture, ...]
+    remarks: tuple[str, ...]
+
+
+def timed_pictures(location: Path, pictures_of: Callable[[Path], list[Path]]) -> TimedPictures | None:
     """The pictures of a data set in the order of their times.
 
     These are known, by their files or the folders that hold them:
@@ -61,8 +74,12 @@ def timed_pictures(location: Path, pictures_of: Callable[[Path], list[Path]]) ->
     named = [entry for entry in entries if entry.name]
     if named and len(named) < len(entries):
         raise SourceError(f"{listed} names pictures in some of its lines only")
-    found = _by_name(listed, entries) if named else _in_order(listed, location, entries, pictures_of)
-    return _in_time(listed, found)
+    remarks: list[str] = []
+    if named:
+        found = _by_name(listed, entries, remarks)
+    else:
+        found = _in_order(listed, location, entries, pictures_of, remarks)
+    return TimedPictures(_in_time(listed, found, remarks), tuple(remarks))
 
 
 def is_picture_list(path: Path) -> bool:
@@ -94,7 +111,7 @@ def _list_in(folder: Path) -> Path | None:
     return next((path for path in (*here, *beside) if path.is_file()), None)
 
 
-def _by_name(listed: Path, entries: list[Entry]) -> list[TimedPicture]:
+def _by_name(listed: Path, entries: list[Entry], remarks: list[str]) -> list[TimedPicture]:
     """Pictures by the names in the list, which are relative to it, or to `data` beside it."""
     folders = [listed.parent, listed.parent / "data"]
     found = []
@@ -106,18 +123,18 @@ def _by_name(listed: Path, entries: list[Entry]) -> list[TimedPicture]:
     if len(missing) == len(found):
         raise SourceError(f"none of the {len(found)} pictures of {listed} is there, such as {missing[0]}")
     if missing:
-        log.warning(
-            "%d of the %d pictures of %s are missing, such as %s",
-            len(missing),
-            len(found),
-            listed,
-            missing[0],
+        remarks.append(
+            f"{len(missing)} of the {len(found)} pictures of {listed} are missing, such as {missing[0]}"
         )
     return found
 
 
 def _in_order(
-    listed: Path, location: Path, entries: list[Entry], pictures_of: Callable[[Path], list[Path]]
+    listed: Path,
+    location: Path,
+    entries: list[Entry],
+    pictures_of: Callable[[Path], list[Path]],
+    remarks: list[str],
 ) -> list[TimedPicture]:
     """Pictures in the order of their names, for a list of times alone."""
     folders = [location] if location.is_dir() else []
@@ -132,23 +149,22 @@ def _in_order(
     else:
         raise SourceError(f"{listed} tells times, but there are no pictures beside it")
     if len(pictures) != len(entries):
-        log.warning(
-            "%s holds %d times, %s %d pictures: what has no other is left out",
-            *(listed, len(entries), folder, len(pictures)),
+        remarks.append(
+            f"{listed} holds {len(entries)} times, {folder} {len(pictures)} pictures: what has no other is "
+            "left out"
         )
     return [TimedPicture(path, entry.time_ns) for path, entry in zip(pictures, entries, strict=False)]
 
 
-def _in_time(listed: Path, pictures: list[TimedPicture]) -> list[TimedPicture]:
+def _in_time(listed: Path, pictures: list[TimedPicture], remarks: list[str]) -> tuple[TimedPicture, ...]:
     ordered = sorted(pictures, key=lambda picture: picture.stamp_ns)
     if ordered != pictures:
-        log.warning("%s is not in the order of its times: it is sorted", listed)
+        remarks.append(f"{listed} is not in the order of its times: it is sorted")
     kept = [ordered[0]]
     for picture in ordered[1:]:
         if picture.stamp_ns > kept[-1].stamp_ns:
             kept.append(picture)
     if len(kept) < len(ordered):
-        log.warning(
-            "%s holds %d pictures with the time of another one: left out", listed, len(ordered) - len(kept)
-        )
-    return kept
+        twice = len(ordered) - len(kept)
+        remarks.append(f"{listed} holds {twice} pictures with the time of another one: left out")
+    return tuple(kept)

@@ -173,6 +173,7 @@ def test_start_and_rate(tmp_path: Path) -> None:
         ("0.5,a.png\n0.6\n", "in some of its lines only"),
         ("0.5,none.png\n", "none of the 1 pictures"),
         ("1e300\n", "too large"),
+        ("1e999999999\n", "no time in line 1"),
         ("2011-13-26 13:02:25.9\n", "no time in line 1"),
     ],
 )
@@ -196,6 +197,19 @@ def test_folders_without_lists_are_as_before(tmp_path: Path) -> None:
     assert told(frames(tmp_path)) == [(0, None), (1, None)]
     assert source_kind(str(tmp_path / "notes.txt")) is SourceKind.LIST
     assert [path.name for path in list_pictures(tmp_path)] == ["a.png", "b.png"]
+
+
+@pytest.mark.slow
+def test_the_command_tells_what_is_missing_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = euroc(tmp_path / "MH_01")
+    (root / f"mav0/cam0/data/{STAMPS[1]}.png").unlink()
+    assert main(["video", "MH_01", "--model", "small", "--resize", "64", "-q"]) == 6
+    assert capsys.readouterr().err.count("are missing") == 1
+    names = sorted(path.name for path in (tmp_path / "MH_01_tracks").iterdir())
+    assert names == [f"{STAMPS[0]}_tracks.png", f"{STAMPS[2]}_tracks.png"]
 
 
 @pytest.mark.slow
