@@ -14,7 +14,7 @@ from realtime_kp.render.colours import birth_palette, birth_places, colour_numbe
 _LONG_AGE = 300  # frames, and
 _FAST = 0.015  # of the long side in a frame, and
 _SIGMA_PX = (0.03, 1.0)  # positions as good and as bad as this, are at the ends of the scale of colours
-_CELL, _LEAST_CELL_PX = 0.035, 12.0  # where drawing is thinned: of the long side
+_CELL, _LEAST_CELL_PX = 0.05, 12.0  # where drawing is thinned: of the long side
 _MOST_COLUMNS = 1 << 20
 
 
