@@ -21,9 +21,11 @@ def main(video: str, file: str = "") -> None:
         tracks = result.tracks.seen_confirmed
         rgb = np.ascontiguousarray(result.frame.image_bgr[..., ::-1])
         rr.log("video", rr.Image(rgb).compress(jpeg_quality=80))
-        # In Rerun the corner of a picture is at (0, 0), here the centre of its first pixel.
-        rr.log("video/tracks", rr.Points2D(tracks.xy + 0.5, radii=2.0), rr.AnyValues(track_id=tracks.ids))
         rr.log("number", rr.Scalars(float(len(tracks))))
+        # In Rerun the corner of a picture is at (0, 0), here the centre of its first pixel.
+        if len(tracks) == 0:
+            continue
+        rr.log("video/tracks", rr.Points2D(tracks.xy + 0.5, radii=2.0), rr.AnyValues(track_id=tracks.ids))
 
 
 if __name__ == "__main__":

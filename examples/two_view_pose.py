@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import realtime_kp as rk
 
 
-def main(video: str, focal_px: str, first: str = "0", last: str = "20") -> None:
+def main(video: str, focal_px: str, first: str = "1", last: str = "20") -> None:
     """Print the rotation in degrees and the direction of the movement, x right, y down, z ahead."""
     rotation, direction, inliers = pose(video, float(focal_px), int(first), int(last))
     degrees = float(np.degrees(np.linalg.norm(cv2.Rodrigues(rotation)[0])))
@@ -35,7 +35,12 @@ def pose(
             tracks = result.tracks.seen_confirmed
             places[result.frame.index] = dict(zip(tracks.ids.tolist(), tracks.xy, strict=True))
             size_wh = result.frame.size_wh
+    absent = [index for index in (first, last) if index not in places]
+    if absent:
+        raise SystemExit(f"{video} has no frame {absent[0]}")
     common = sorted(places[first].keys() & places[last].keys())
+    if len(common) < 8:
+        raise SystemExit(f"only {len(common)} tracks are in both frames: 8 at least are needed")
     before, after = (np.array([places[index][number] for number in common]) for index in (first, last))
     centre = (size_wh[0] - 1) / 2, (size_wh[1] - 1) / 2
     essential, mask = cv2.findEssentialMat(before, after, focal_px, centre, cv2.RANSAC, 0.999, 0.5)

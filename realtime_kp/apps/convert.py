@@ -6,6 +6,7 @@ from rich.console import Console
 
 from realtime_kp import __version__
 from realtime_kp.apps.exit_codes import DONE
+from realtime_kp.apps.signals import interrupting
 from realtime_kp.config import ConvertConfig
 from realtime_kp.errors import ArgumentError, ConfigError
 from realtime_kp.features.convert import FORMATS, Conversion, convert
@@ -47,10 +48,11 @@ def run_convert(config: ConvertConfig, console: Console, *, quiet: bool = False)
         )
     except ArgumentError as exc:
         raise ConfigError(str(exc)) from exc
-    files = convert(model, conversion, __version__)
-    # The file that is named comes last: what it needs is there then.
-    for end, data in sorted(files.items(), key=lambda item: item[0] == suffix):
-        write_atomically(config.output.with_suffix(end), data)
+    with interrupting():
+        files = convert(model, conversion, __version__)
+        # The file that is named comes last: what it needs is there then.
+        for end, data in sorted(files.items(), key=lambda item: item[0] == suffix):
+            write_atomically(config.output.with_suffix(end), data)
     if not quiet:
         size = sum(map(len, files.values())) / 1e6
         console.print(f"{model.ref.name}: {config.output}, {size:.1f} MB", highlight=False, soft_wrap=True)

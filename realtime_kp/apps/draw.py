@@ -48,7 +48,10 @@ def run_draw(clip: str, config: DrawConfig, console: Console, *, quiet: bool = F
     if kind or not config.output.is_dir():
         check_output(config.output, overwrite=config.overwrite, inputs=[clip, *map(str, paths)])
     panels = [_Panel(path, config) for path in paths]
-    source = open_source(clip)
+    starts = {panel.start_s for panel in panels}
+    if len(starts) > 1:
+        raise SourceError("the two tables begin at different seconds of the video")
+    source = open_source(clip, start_s=starts.pop())
     with OutputLocks([config.output]), StopSignals() as signals, source:
         with _sink(clip, source, config) as sink, labelled_progress_bars(quiet, counts=False) as bars:
             task = bars.add_task("draw", total=source.info.frame_count, shown="")
@@ -70,6 +73,7 @@ class _Panel:
 
     Attributes:
         last: The last frame with tracks.
+        start_s: Second of the video at which frame 0 of the table is.
     """
 
     def __init__(self, path: Path, config: DrawConfig) -> None:
@@ -78,7 +82,7 @@ class _Panel:
         self._table = _long_enough(read_tracks(path), config.min_length)
         if len(self._table) == 0:
             raise SourceError(f"{path} holds no track of {config.min_length} frames or more")
-        self.last = int(self._table.frames.max())
+        self.last, self.start_s = int(self._table.frames.max()), self._table.start_s
         self._replay = Replay(self._table, config.trail_length)
         self._look = Look(config.colour, config.trails, config.crowded, config.trail_length)
         self._heat: HeatMap | None = None
@@ -111,14 +115,13 @@ def _images(source: FrameSource, panels: list[_Panel]) -> Iterator[tuple[NDArray
         SourceError: A table is of another video.
     """
     count = 0
-    for index, frame in enumerate(source):
-        frame = replace(frame, index=index)
+    for frame in source:
         images = [panel.draw(frame) for panel in panels]
         if len(panels) > 1:
             for panel, image in zip(panels, images, strict=True):
                 draw_panel(image, (panel.path.name,), (0, 0))
         yield (images[0] if len(images) == 1 else np.hstack(images)), frame
-        count = index + 1
+        count = frame.index + 1
     for panel in panels:
         if count <= panel.last:
             told = f"it goes on to frame {panel.last}, which has {count} frames"

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from realtime_kp.apps.exit_codes import DONE
+from realtime_kp.apps.signals import interrupting
 from realtime_kp.config import ExportConfig
 from realtime_kp.exports import EXPORTED, check_export, export_tracks, read_tracks
 from realtime_kp.lens import open_lens_file
@@ -35,7 +36,7 @@ def run_export(
     inputs = [str(tracks), *([] if config.video is None else [config.video])]
     check_export(to, out, overwrite=config.overwrite, inputs=inputs)
     lens = None if config.camera is None else open_lens_file(config.camera, config.camera_name)
-    with OutputLocks([out]):
+    with interrupting(), OutputLocks([out]):
         count = export_tracks(
             read_tracks(tracks, EXPORTED),
             to,

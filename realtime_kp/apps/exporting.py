@@ -45,8 +45,7 @@ def exporting(config: AppConfig, source: str | None) -> Iterator[AppConfig]:
             return
         table, camera = read_tracks(tracks, EXPORTED), config.input.camera
         lens = None if camera is None else open_lens_file(camera, config.input.camera_name)
-        # From --start on, frames have other numbers than in the video.
-        again = source is not None and source_kind(source) in _READ_AGAIN and config.video.start_s == 0
+        again = source is not None and source_kind(source) in _READ_AGAIN
         video = source if again else None
         for name, file in exports:
             try:

@@ -65,7 +65,10 @@ def state_path(job: Job) -> Path | None:
     if job.pictures or job.parts or config.output.features is not None or not _rereadable(job.source):
         return None
     main = job.target or config.output.tracks or config.output.poses
-    return None if main is None else main.with_name(f"{main.stem}.partial.state")
+    if main is None:
+        return None
+    # A table and a video of one stem may be made by two runs.
+    return main.with_name(f"{main.stem if job.target else main.name}.partial.state")
 
 
 def _rereadable(source: str) -> bool:
@@ -166,7 +169,7 @@ def _check_input(source: str, main: Path) -> None:
 def _input_files(source: str) -> list[Path]:
     if is_picture_spec(source):
         try:
-            return list_pictures(source)
+            return [path for path in list_pictures(source) if path.is_file()]
         except SourceError:
             return []
     return [Path(source)] if Path(source).is_file() else []

@@ -31,6 +31,7 @@ def table_notes(config: AppConfig, pipeline: Pipeline, size_wh: tuple[int, int] 
         "width": None if size_wh is None else size_wh[0],
         "height": None if size_wh is None else size_wh[1],
         "fps": None if info is None else info.fps,
+        "start_s": config.video.start_s,
         "begin_s": 0.0 if info is None else info.begin_s,
         "coordinates": _COORDINATES,
         "model": None if model is None else model.model,

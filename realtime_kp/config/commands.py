@@ -118,7 +118,7 @@ class VideoConfig:
     """The annotated output."""
 
     output: Annotated[Path | None, Parameter(name=["--output", "-o", "output"])] = None
-    """Annotated file, or a folder for pictures and for several inputs; default: ./<stem>_tracks.mp4."""
+    """Annotated file, or a folder for pictures and for several inputs; default: ./STEM_tracks.mp4."""
 
     annotate: Annotated[bool, Parameter(name=["annotate"], negative="--no-video")] = True
     """Write the annotated output; --no-video omits it."""

@@ -60,9 +60,23 @@ class ConvertConfig:
         check_types(self)
         require_choice("to", _FORMATS, self.to)
         require_choice("precision", _PRECISIONS, self.precision)
-        exact = self.resize == "dynamic" or "x" in self.resize
-        require(exact, "resize must be dynamic, or a size such as 640x480", self.resize)
+        self._check_keypoints()
+        sides = self.resize.split("x")
+        exact = len(sides) == 2 and all(
+            one.isdecimal() and int(one) % 8 == 0 and int(one) >= 32 for one in sides
+        )
+        require(
+            exact or self.resize == "dynamic",
+            "resize must be dynamic, or a size such as 640x480 in multiples of 8 from 32 on",
+            self.resize,
+        )
         _ = self.superpoint  # checks what it holds
+
+    def _check_keypoints(self) -> None:
+        usual = {"max_keypoints": 1024, "keypoint_threshold": 0.005, "nms_radius": 4, "subpixel": True}
+        for name, value in usual.items():
+            alone = self.with_keypoints or getattr(self, name) == value
+            require(alone, f"{name} goes with --with-keypoints", getattr(self, name))
 
     @property
     def size_wh(self) -> tuple[int, int] | None:

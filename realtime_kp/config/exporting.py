@@ -19,13 +19,13 @@ class ExportConfig:
     """Width and height of the frames, such as 640x480, where the table does not tell them."""
 
     min_length: Annotated[int, Parameter(name="--min-length")] = 2
-    """Leave out tracks that were seen in fewer frames."""
+    """Leave out tracks that were seen in fewer of the frames that --every leaves."""
 
     every: Annotated[int | None, Parameter(name="--every")] = None
     """Export every Nth frame only, from the first one with tracks on; default: all, to colmap at most 150."""
 
     video: Annotated[str | None, Parameter(name="--video")] = None
-    """The video of the tracks, for colmap, mcap and rerun: its frames are written too."""
+    """The video of the tracks, for colmap, vot, mcap and rerun: its frames are written too."""
 
     camera: Annotated[Path | None, Parameter(name="--camera")] = None
     """File of the lens, for colmap and mcap; without one COLMAP finds the focal length, mcap has pixels."""

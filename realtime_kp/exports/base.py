@@ -26,6 +26,7 @@ class Clip:
         lens: Its lens at this size; None where unknown.
         first: The first frame with a track.
         every: From there on, every Nth frame counts.
+        start_s: Second of the video at which its frame 0 is.
     """
 
     size_wh: tuple[int, int]
@@ -37,6 +38,7 @@ class Clip:
     lens: Lens | None = None
     first: int = 0
     every: int = 1
+    start_s: float = 0.0
 
     @property
     def counted(self) -> NDArray[np.int64]:

@@ -26,10 +26,13 @@ def clip_pictures(clip: Clip, numbers: NDArray[np.int64]) -> Iterator[Frame]:
     assert clip.video is not None
     wanted = iter(numbers.tolist())
     missing = next(wanted, None)
-    for frame in _frames_until(clip.video, int(numbers[-1])):
+    for frame in _frames_until(clip, int(numbers[-1])):
         if frame.size_wh != clip.size_wh:
             had, got = ("x".join(map(str, size)) for size in (clip.size_wh, frame.size_wh))
             raise SourceError(f"{clip.video} has frames of {got}, the tracks are of frames of {had}")
+        # Numbers of pictures that are not there stay free.
+        while missing is not None and missing < frame.index:
+            missing = next(wanted, None)
         if frame.index == missing:
             yield frame
             missing = next(wanted, None)
@@ -50,8 +53,9 @@ def counted_pictures(clip: Clip) -> Iterator[tuple[int, NDArray[np.uint8] | None
         yield frame.index, frame.image_bgr
 
 
-def _frames_until(video: str, last: int) -> Iterator[Frame]:
-    with open_source(video) as source:
+def _frames_until(clip: Clip, last: int) -> Iterator[Frame]:
+    assert clip.video is not None
+    with open_source(clip.video, start_s=clip.start_s) as source:
         for frame in source:
             yield frame
             if frame.index >= last:

@@ -18,6 +18,7 @@ from realtime_kp.sinks.table_file import NOTES_KEY, TABLE_SUFFIXES, notes_file
 Values = NDArray[Any]
 
 USUAL_FPS = 25.0
+_LAST_FRAME = 50_000_000  # weeks; what is beyond is a mistake that would fill the memory
 NEEDED = ("frame", "track_id", "x", "y")
 _WHOLE = frozenset({"frame", "track_id", "length", "time_ns"})
 _TEXTS = frozenset({"state", "label", "picture"})
@@ -69,6 +70,11 @@ class TrackTable:
         """Width and height of the frames; None where the table does not tell."""
         width, height = self.notes.get("width"), self.notes.get("height")
         return None if not width or not height else (int(width), int(height))
+
+    @property
+    def start_s(self) -> float:
+        """Second of the video at which its frame 0 is: what `--start` was."""
+        return float(self.notes.get("start_s") or 0.0)
 
     @property
     def fps(self) -> float | None:
@@ -161,7 +167,19 @@ def read_tracks(path: str | Path, only: Collection[str] | None = None) -> TrackT
     except (ValueError, TypeError, csv.Error) as exc:
         raise SourceError(f"{path} is no tracks table: {exc}") from exc
     order = np.lexsort((table.ids, table.frames))
+    _check_rows(path, table, order)
     return table if (np.diff(order) == 1).all() else table.where(order)
+
+
+def _check_rows(path: Path, table: TrackTable, order: NDArray[np.intp]) -> None:
+    frames, ids = table.frames[order], table.ids[order]
+    if len(frames) and not 0 <= frames[0] <= frames[-1] <= _LAST_FRAME:
+        wrong = frames[0] if frames[0] < 0 else frames[-1]
+        raise SourceError(f"{path} is no tracks table: it has a frame {wrong}")
+    twice = np.flatnonzero((np.diff(frames) == 0) & (np.diff(ids) == 0))
+    if len(twice):
+        number, frame = ids[twice[0]], frames[twice[0]]
+        raise SourceError(f"{path} is no tracks table: track {number} is twice in frame {frame}")
 
 
 def _typed(name: str, values: Any) -> Values:

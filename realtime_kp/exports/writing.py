@@ -125,6 +125,9 @@ def _clip_of(
 ) -> Clip:
     if len(table) == 0:
         raise SourceError("the table holds no tracks")
+    if size_wh is not None and table.size_wh not in (None, size_wh):
+        had, got = ("x".join(map(str, size)) for size in (table.size_wh or size_wh, size_wh))
+        raise ConfigError(f"the table tells that its frames are of {had}, --size is {got}")
     size_wh = size_wh or table.size_wh
     if size_wh is None:
         raise SourceError("the table does not tell the size of the frames: give --size WxH")
@@ -139,6 +142,7 @@ def _clip_of(
         None if lens is None else lens.of_size(size_wh),
         int(table.frames.min()),
         every,
+        table.start_s,
     )
 
 

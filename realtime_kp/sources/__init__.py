@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from realtime_kp.config import InputConfig
-from realtime_kp.errors import ConfigError
+from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.sources.base import FrameSource, KnownScene, ReturningSource, SourceInfo, address_of
 from realtime_kp.sources.camera import CameraSource
 from realtime_kp.sources.container import display_name
@@ -145,6 +145,8 @@ def join_sources(
     for spec in specs:
         if source_kind(spec) is not SourceKind.VIDEO:
             raise ConfigError(f"--concat joins video files, {spec} is none")
+        if not Path(spec).exists():
+            raise SourceError(f"there is no file {spec}")
     return JoinedSource([partial(open_source, spec, config) for spec in specs], start_s)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from realtime_kp.errors import SourceError
 from realtime_kp.sources.picture_times import LIST_SUFFIXES, Entry, read_list
 
@@ -17,6 +19,7 @@ log = logging.getLogger(__name__)
 _TIMES = ("timestamps.txt", "timestamps.csv", "times.txt")
 _SHOWN = ("data", "images", "image_2", "image_0")
 _HEAD_BYTES = 4096
+_FAR_APART_S = 600.0
 _CAMERA = re.compile(r"(cam|image_)\d+")
 
 
@@ -107,6 +110,9 @@ def _list_in(folder: Path) -> Path | None:
         beside += [folder.parent / name for name in ("data.csv", *_TIMES)]
     if _CAMERA.fullmatch(folder.name):
         beside.append(folder.parent / "times.txt")
+    if folder.name == "rgb":
+        beside.append(folder.parent / "rgb.txt")
+    beside += sorted(folder.glob("image_0[0-3]/timestamps.txt"), reverse=True)[-1:]
     here = [folder / "rgb.txt", *(folder / name for name in _TIMES)]
     return next((path for path in (*here, *beside) if path.is_file()), None)
 
@@ -118,7 +124,8 @@ def _by_name(listed: Path, entries: list[Entry], remarks: list[str]) -> list[Tim
     for entry in entries:
         assert entry.name is not None
         places = [folder / entry.name for folder in folders]
-        found.append(TimedPicture(next(filter(os.path.isfile, places), places[0]), entry.time_ns))
+        usual = places[-1] if folders[-1].is_dir() else places[0]
+        found.append(TimedPicture(next(filter(os.path.isfile, places), usual), entry.time_ns))
     missing = [picture.path for picture in found if not picture.path.is_file()]
     if len(missing) == len(found):
         raise SourceError(f"none of the {len(found)} pictures of {listed} is there, such as {missing[0]}")
@@ -167,4 +174,11 @@ def _in_time(listed: Path, pictures: list[TimedPicture], remarks: list[str]) -> 
     if len(kept) < len(ordered):
         twice = len(ordered) - len(kept)
         remarks.append(f"{listed} holds {twice} pictures with the time of another one: left out")
+    stamps_ns = [picture.stamp_ns for picture in kept]
+    step_s = float(np.median(np.diff(stamps_ns))) / 1e9 if len(kept) > 1 else 0.0
+    if step_s > _FAR_APART_S:
+        remarks.append(
+            f"the pictures of {listed} are {step_s:.0f} s apart: if that is wrong, name the unit of its "
+            "times in a heading such as timestamp [ns]"
+        )
     return tuple(kept)

@@ -36,6 +36,7 @@ def test_files_that_are_written(kind: str, names: list[str], capsys: pytest.Capt
         (["--to", "tflite", "-o", "n.tflite"], 2, "tflite"),
         (["--to", "onnx", "-o", "n.onnx", "--resize", "640"], 2, "dynamic, or a size"),
         (["--to", "onnx", "-o", "n.onnx", "--resize", "641x480"], 2, "multiples of 8"),
+        (["--to", "onnx", "-o", "n.onnx", "--max-keypoints", "500"], 2, "goes with --with-keypoints"),
         (["--to", "onnx", "-o", "n.onnx", "--precision", "int8"], 2, "int8"),
         (["--to", "onnx", "-o", "n.onnx", "--model", "none/"], 4, "unknown model"),
         (["--to", "onnx", "-o", "none/n.onnx"], 5, "none"),

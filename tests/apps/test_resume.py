@@ -128,6 +128,18 @@ def cut_off(whole: Path, folder: Path) -> list[str]:
     return words
 
 
+def test_a_table_and_a_video_of_one_stem_have_states_of_their_own(whole: Path, tmp_path: Path) -> None:
+    folder = begun(whole, tmp_path)
+    words = ["video", "long.mp4", "--model", "small", "--resize", "160", "-q", "--max-frames", "3"]
+    with Command(folder, *VIDEO, "--log", "l.jsonl", *OFTEN) as command:
+        command.wait_for(10)
+        with Command(folder, *words, "--no-video", "--tracks", "out.csv", "--log", "k.jsonl") as other:
+            assert other.ended(60)[0] == 0
+        assert (folder / "out.partial.state").exists()
+        command.send(signal.SIGTERM)
+        assert command.ended(10)[0] == 130
+
+
 def test_it_is_not_begun_anew_unasked(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ import av
 import numpy as np
 import pytest
 
+from realtime_kp.apps.signals import interrupting
 from tests.apps.command import Command
 from tests.conftest import child_environment, within
 
@@ -169,3 +170,17 @@ def test_the_module_runs_as_a_command(tmp_path: Path) -> None:
     )
     assert found.returncode == 3
     assert found.stderr.strip() == "realtime-kp: there is no file nothing.mp4"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_may_stop_at_once_is_interrupted_by_every_signal(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+
+    def wait() -> None:
+        with interrupting():
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+
+    with pytest.raises(KeyboardInterrupt):
+        wait()
+    assert signal.getsignal(number) is before

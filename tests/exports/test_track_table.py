@@ -129,6 +129,20 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_tracks(tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("-5,1,1,5\n0,1,6,6\n", "it has a frame -5"),
+        ("0,1,6,6\n1000000000,1,7,7\n", "it has a frame 1000000000"),
+        ("0,1,6,6\n2,1,7,7\n0,1,8,8\n", "track 1 is twice in frame 0"),
+    ],
+)
+def test_impossible_rows(tmp_path: Path, rows: str, message: str) -> None:
+    (tmp_path / "t.csv").write_text("frame,track_id,x,y\n" + rows)
+    with pytest.raises(SourceError, match=message):
+        read_tracks(tmp_path / "t.csv")
+
+
 def test_impossible_tables() -> None:
     with pytest.raises(ArgumentError, match="needs the column frame"):
         TrackTable({}, {})

@@ -152,6 +152,22 @@ def test_more_times_than_pictures(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert "3 times" in caplog.text
 
 
+def test_times_far_apart_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pictures(tmp_path, ["a.png", "b.png"])
+    (tmp_path / "timestamps.txt").write_text("123456000000\n123506000000\n")
+    assert [frame.stamp_ns for frame in frames(tmp_path)] == [123456000000000000, 123506000000000000]
+    assert "50000 s apart" in caplog.text
+
+
+def test_the_drive_of_kitti_raw_and_the_folder_of_tum(tmp_path: Path) -> None:
+    pictures(tmp_path / "drive/image_02/data", ["0.png", "1.png"])
+    (tmp_path / "drive/image_02/timestamps.txt").write_text("2011-09-26 13:02:25.5\n2011-09-26 13:02:25.6\n")
+    assert [frame.time_s for frame in frames(tmp_path / "drive")] == pytest.approx([0, 0.1])
+    pictures(tmp_path / "tum/rgb", ["1.5.png", "1.6.png"])
+    (tmp_path / "tum/rgb.txt").write_text("1.5 rgb/1.5.png\n1.6 rgb/1.6.png\n")
+    assert [frame.stamp_ns for frame in frames(tmp_path / "tum/rgb")] == [1_500_000_000, 1_600_000_000]
+
+
 def test_start_and_rate(tmp_path: Path) -> None:
     root = euroc(tmp_path)
     found = frames(root, start_s=0.04)
