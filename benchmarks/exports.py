@@ -26,13 +26,19 @@ _TIMEOUT_S = 900.0
 
 
 def write_table(path: Path, rows: int) -> None:
-    """Write a table like those of long videos: 500 tracks in each frame, each 40 frames long."""
+    """Write a table like those of long videos: 500 tracks in each frame, each 40 frames long.
+
+    The points are those of a scene with depth before which a camera moves sideways.
+    """
     number = np.arange(rows)
     frame = number // _TRACKS_A_FRAME
     place = number % _TRACKS_A_FRAME
     ids = 1 + place + _TRACKS_A_FRAME * ((frame + place) // _LENGTH)
     rng = np.random.default_rng(0)
-    x, y = rng.uniform(0, 1900, rows), rng.uniform(0, 1060, rows)
+    age, count = (frame + place) % _LENGTH, int(ids.max()) + 1
+    nearness = rng.uniform(0.5, 2, count)[ids]
+    x = rng.uniform(0, 1800, count)[ids] + 2.0 * nearness * age + rng.normal(0, 0.1, rows)
+    y = rng.uniform(0, 1000, count)[ids] + 0.5 * nearness * age + rng.normal(0, 0.1, rows)
     columns = (
         frame,
         frame / 30,

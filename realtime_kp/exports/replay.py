@@ -26,7 +26,7 @@ class Replay:
         self._trail_length = trail_length
         self._past: deque[tuple[NDArray[np.int64], NDArray[np.float32]]] = deque(maxlen=trail_length)
         self._born_ids, first = np.unique(table.ids, return_index=True)
-        self._born_xy = table.xy[first].astype(np.float32)
+        self._born_xy = np.stack([table.columns[axis][first] for axis in "xy"], axis=1).astype(np.float32)
         self._labels: dict[int, str] = {}
         if "label" in table.columns:
             named = np.flatnonzero(table.columns["label"] != "")

@@ -92,6 +92,7 @@ def export_tracks(
         every = _usual_step(table, export)
     clip = _clip_of(table, size_wh, video, lens, every)
     tracks = list(_points(table, min_length, every))
+    del table  # of a million rows it is large, and nobody may need it any more
     if not tracks:
         raise SourceError(f"no track was seen in {min_length} frames or more: give a smaller --min-length")
     try:
