@@ -81,6 +81,8 @@ def _top(peaks: torch.Tensor, count: int, block: int) -> tuple[torch.Tensor, tor
     values, inside = blocks.max(dim=2)
     scores, ranked = values.topk(count, dim=1)
     within = inside.gather(1, ranked)
-    x = ranked % columns * block + within % block
-    y = ranked.div(columns, rounding_mode="floor") * block + within.div(block, rounding_mode="floor")
-    return torch.stack([x, y], dim=2).float(), scores
+    # In floating point, exact up to 2^22 blocks: not every runtime has remainders of whole numbers.
+    ranked, within = ranked.float(), within.float()
+    row, down = ((ranked + 0.5) / columns).floor(), ((within + 0.5) / block).floor()
+    x = (ranked - row * columns) * block + within - down * block
+    return torch.stack([x, row * block + down], dim=2), scores

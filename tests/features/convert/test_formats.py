@@ -161,7 +161,7 @@ def test_no_operation_that_tensorrt_lacks() -> None:
     import onnx
 
     graph = onnx.load_from_string(converted("onnx", SIZE_WH, False, True)[".onnx"]).graph
-    assert not {"ScatterND", "ScatterElements", "NonZero", "Loop", "If"} & {
+    assert not {"ScatterND", "ScatterElements", "NonZero", "Loop", "If", "Mod"} & {
         node.op_type for node in graph.node
     }
     assert all(len(node.output) == 1 for node in graph.node if node.op_type == "MaxPool")
