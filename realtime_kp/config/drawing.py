@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from realtime_kp.config.checks import check_types, require
-from realtime_kp.config.rendering import Colouring, Crowded, Trails, require_choice
+from realtime_kp.config.rendering import Colouring, Crowded, Trails, check_look
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,8 @@ class DrawConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        require(1 <= self.trail_length <= 1000, "trail_length must be 1 to 1000", self.trail_length)
         require(self.background in ("video", "black"), "background must be video or black", self.background)
-        for name, kind in (("colour", Colouring), ("trails", Trails), ("crowded", Crowded)):
-            require_choice(name, kind, getattr(self, name))
+        check_look(self.trail_length, self.colour, self.trails, self.crowded)
         require(self.min_length >= 1, "min_length must be at least 1", self.min_length)
         require(0.01 <= self.speed <= 100, "speed must be 0.01 to 100", self.speed)
         require(0 <= self.crf <= 51, "crf must be 0 to 51", self.crf)

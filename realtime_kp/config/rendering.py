@@ -49,9 +49,7 @@ class RenderConfig:
         check_types(self)
         unknown = self.layers - set(LAYERS)
         require(not unknown, f"draw takes {', '.join(LAYERS)} or none", self.draw)
-        require(1 <= self.trail_length <= 1000, "trail_length must be 1 to 1000", self.trail_length)
-        for name, kind in (("colour", Colouring), ("trails", Trails), ("crowded", Crowded)):
-            require_choice(name, kind, getattr(self, name))
+        check_look(self.trail_length, self.colour, self.trails, self.crowded)
         require_choice("hud", HudLines, self.hud)
         require_choice("hud_at", HudCorner, self.hud_at)
 
@@ -60,6 +58,18 @@ class RenderConfig:
         """The layers to draw."""
         names = frozenset(name.strip() for name in self.draw.split(","))
         return names - {"none", ""}
+
+
+def check_look(trail_length: int, colour: str, trails: str, crowded: str) -> None:
+    """Check how tracks are to be drawn.
+
+    Raises:
+        ConfigError: A value is impossible.
+    """
+    require(1 <= trail_length <= 1000, "trail_length must be 1 to 1000", trail_length)
+    require_choice("colour", Colouring, colour)
+    require_choice("trails", Trails, trails)
+    require_choice("crowded", Crowded, crowded)
 
 
 def require_choice(name: str, kind: Any, value: object) -> None:

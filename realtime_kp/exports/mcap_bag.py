@@ -38,7 +38,7 @@ from realtime_kp.exports.ros_messages import (
     point_cloud,
 )
 from realtime_kp.exports.sightings import Sightings
-from realtime_kp.render.colours import colour_numbers, id_palette
+from realtime_kp.render import id_rgb
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ class _Frames:
 
     def drawn(self, number: int, time_ns: int) -> bytes:
         rows = self._seen.rows(number)
-        rgb = id_palette()[colour_numbers(self._seen.ids[rows])][:, ::-1] / 255
+        rgb = id_rgb(self._seen.ids[rows]) / 255
         names = self._names[self._seen.numbers[rows]]
         return image_annotations(time_ns, from_top_left(self._seen.xy[rows]), names, rgb)
 

@@ -1,7 +1,7 @@
 """Drawing of keypoints, tracks and HUD onto a frame."""
 
 from realtime_kp.render.board import draw_board, draw_coverage
-from realtime_kp.render.colours import id_colours
+from realtime_kp.render.colours import id_rgb
 from realtime_kp.render.heat import HeatMap
 from realtime_kp.render.hud import HELP_LINES, HudInfo, draw_banner, draw_help, draw_panel, waiting_picture
 from realtime_kp.render.look import Look
@@ -21,7 +21,7 @@ __all__ = [
     "draw_help",
     "draw_panel",
     "draw_regions",
-    "id_colours",
+    "id_rgb",
     "render",
     "waiting_picture",
 ]

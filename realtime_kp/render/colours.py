@@ -43,10 +43,9 @@ def id_palette() -> NDArray[np.uint8]:
     return np.asarray(np.rint(np.array(rgb)[:, ::-1] * 255), np.uint8)
 
 
-def id_colours(ids: NDArray[np.int64]) -> NDArray[np.float64]:
-    """`(N, 4)`: red, green, blue and opacity, 0 to 1, of each track by its id."""
-    bgr = id_palette()[colour_numbers(ids)] / 255
-    return np.column_stack([bgr[:, ::-1], np.ones(len(ids))])
+def id_rgb(ids: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """`(N, 3)`: red, green and blue of each track by its id."""
+    return np.ascontiguousarray(id_palette()[colour_numbers(ids)][:, ::-1])
 
 
 def birth_places(born_xy: NDArray[np.float32], size_wh: tuple[int, int]) -> NDArray[np.intp]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.keypoints import Tracks
-from realtime_kp.render.colours import colour_numbers, id_palette
+from realtime_kp.render import id_rgb
 from realtime_kp.sinks.h264_packets import H264Packets
 
 TRAIL_LENGTH = 20
@@ -91,7 +91,7 @@ class RerunLog:
 
         points = rr.Points2D.from_fields(
             positions=tracks.xy + np.float32(0.5),
-            colors=_rgb(tracks.ids),
+            colors=id_rgb(tracks.ids),
             labels=[tracks.labels.get(number) or str(number) for number in tracks.ids.tolist()],
         )
         # Class and keypoint ids of Rerun end at 65535. No type could be told from an empty array.
@@ -107,7 +107,7 @@ class RerunLog:
         flat = pa.array((points + np.float32(0.5)).ravel(), pa.float32())
         pairs = pa.FixedSizeListArray.from_arrays(flat, type=kind.value_type)
         strips = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pairs, type=kind)
-        colours = _rgb(tracks.ids[owners])
+        colours = id_rgb(tracks.ids[owners])
         self._recording.log(_TRAILS, rr.LineStrips2D.from_fields(strips=strips, colors=colours))
 
 
@@ -131,7 +131,3 @@ def trail_strips(
     kept = known.ravel() & long[np.maximum(lines, 0)] if len(counts) else known.ravel()
     offsets = np.concatenate([[0], np.cumsum(counts[long])]).astype(np.intp)
     return trails_xy.reshape(-1, 2)[kept], offsets, np.nonzero(begins)[0][long]
-
-
-def _rgb(ids: NDArray[np.int64]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(id_palette()[colour_numbers(ids)][:, ::-1])

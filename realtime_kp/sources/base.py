@@ -59,6 +59,17 @@ class SourceInfo:
     begin_s: float = 0.0
 
 
+def while_open(info: SourceInfo | None) -> SourceInfo:
+    """The properties of a source that has them only while it is open.
+
+    Raises:
+        RuntimeError: It is not open.
+    """
+    if info is None:
+        raise RuntimeError("info is available only while the source is open")
+    return info
+
+
 class FrameSource(Protocol):
     """Frames in order. `__enter__` opens, iterating reads, `__exit__` releases; all on one thread.
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from realtime_kp.config import InputConfig, parse_size
 from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
-from realtime_kp.sources.base import SourceInfo
+from realtime_kp.sources.base import SourceInfo, while_open
 from realtime_kp.sources.captured_image import captured_bgr
 from realtime_kp.sources.value_range import ValueRange
 
@@ -75,9 +75,7 @@ class CameraSource:
     @property
     def info(self) -> SourceInfo:
         """Properties that the camera chose; valid while it is open."""
-        if self._info is None:
-            raise RuntimeError("info is available only while the source is open")
-        return self._info
+        return while_open(self._info)
 
     def __enter__(self) -> Self:
         if self._open_with is open_capture:

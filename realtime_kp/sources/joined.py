@@ -9,7 +9,7 @@ from typing import Self
 
 from realtime_kp.errors import ArgumentError, SourceError
 from realtime_kp.frame import Frame
-from realtime_kp.sources.base import FrameSource, SourceInfo
+from realtime_kp.sources.base import FrameSource, SourceInfo, while_open
 from realtime_kp.sources.natural_order import natural_key
 
 _USUAL_INTERVAL_S = 1 / 30
@@ -41,9 +41,7 @@ class JoinedSource:
     @property
     def info(self) -> SourceInfo:
         """Properties of the first part; how many frames there are in all is not known."""
-        if self._info is None:
-            raise RuntimeError("info is available only while the source is open")
-        return self._info
+        return while_open(self._info)
 
     def __enter__(self) -> Self:
         with self._parts[0]() as first:

@@ -13,7 +13,7 @@ import numpy as np
 from realtime_kp.config import InputConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
-from realtime_kp.sources.base import SourceInfo
+from realtime_kp.sources.base import SourceInfo, while_open
 from realtime_kp.sources.picture_file import is_deep, opened_picture, to_bgr
 from realtime_kp.sources.value_range import ValueRange
 
@@ -65,9 +65,7 @@ class MovingPictureSource:
     @property
     def info(self) -> SourceInfo:
         """Properties of the source; valid while it is open."""
-        if self._info is None:
-            raise RuntimeError("info is available only while the source is open")
-        return self._info
+        return while_open(self._info)
 
     def __enter__(self) -> Self:
         with opened_picture(self.path, self.max_pixels) as picture:

@@ -12,7 +12,7 @@ from typing import Self
 
 from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
-from realtime_kp.sources.base import FrameSource, SourceInfo
+from realtime_kp.sources.base import FrameSource, SourceInfo, while_open
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +48,7 @@ class ReconnectingSource:
     @property
     def info(self) -> SourceInfo:
         """Properties of the source when it was last opened."""
-        if self._info is None:
-            raise RuntimeError("info is available only while the source is open")
-        return self._info
+        return while_open(self._info)
 
     def __enter__(self) -> Self:
         self._open()

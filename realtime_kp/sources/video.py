@@ -14,7 +14,7 @@ import av
 from realtime_kp.config import InputConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.frame import Frame
-from realtime_kp.sources.base import SourceInfo
+from realtime_kp.sources.base import SourceInfo, while_open
 from realtime_kp.sources.container import Container, Limits, display_name, reason
 from realtime_kp.sources.container_times import end_s
 from realtime_kp.sources.cut_files import missing_bytes
@@ -67,9 +67,7 @@ class VideoSource:
     @property
     def info(self) -> SourceInfo:
         """Properties of the source; valid while it is open."""
-        if self._info is None:
-            raise RuntimeError("info is available only while the source is open")
-        return self._info
+        return while_open(self._info)
 
     def __enter__(self) -> Self:
         self._container = self._opened()
