@@ -29,6 +29,7 @@ ROOMS = (
     "render",
     "sinks",
     "exports",
+    "serve",
     "evaluation",
     "bench",
     "training",

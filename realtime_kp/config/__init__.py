@@ -15,11 +15,13 @@ from realtime_kp.config.drawing import DrawConfig
 from realtime_kp.config.exporting import ExportConfig
 from realtime_kp.config.input import Box, InputConfig
 from realtime_kp.config.rendering import LAYERS, Colouring, Crowded, HudCorner, HudLines, RenderConfig, Trails
+from realtime_kp.config.serving import AUTO_TOKEN, ServeConfig, is_loopback
 from realtime_kp.config.stages import PipelineConfig, SuperPointConfig, TrackingConfig
 from realtime_kp.config.training import EvaluateConfig, TrainConfig
 from realtime_kp.config.yaml_file import dump_yaml, load_config, read_yaml
 
 __all__ = [
+    "AUTO_TOKEN",
     "LAYERS",
     "SECTIONS",
     "AppConfig",
@@ -40,6 +42,7 @@ __all__ = [
     "PipelineConfig",
     "RenderConfig",
     "ReportConfig",
+    "ServeConfig",
     "SuperPointConfig",
     "TrackingConfig",
     "Trails",
@@ -47,6 +50,7 @@ __all__ = [
     "VideoConfig",
     "config_or_keywords",
     "dump_yaml",
+    "is_loopback",
     "load_config",
     "parse_size",
     "read_yaml",

@@ -17,6 +17,7 @@ from realtime_kp.config.commands import (
 )
 from realtime_kp.config.input import InputConfig
 from realtime_kp.config.rendering import RenderConfig
+from realtime_kp.config.serving import ServeConfig
 from realtime_kp.config.stages import PipelineConfig, SuperPointConfig, TrackingConfig
 
 
@@ -32,6 +33,7 @@ class AppConfig:
     report: ReportConfig = field(default_factory=ReportConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     live: LiveConfig = field(default_factory=LiveConfig)
+    serve: ServeConfig = field(default_factory=ServeConfig)
     video: VideoConfig = field(default_factory=VideoConfig)
     bench: BenchConfig = field(default_factory=BenchConfig)
 
@@ -53,7 +55,7 @@ class AppConfig:
 
 COMMON_SECTIONS = ("superpoint", "tracking", "pipeline", "render", "input", "report")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "live": (*COMMON_SECTIONS, "output", "live"),
+    "live": (*COMMON_SECTIONS, "output", "live", "serve"),
     "video": (*COMMON_SECTIONS, "output", "video"),
     "bench": (*COMMON_SECTIONS, "bench"),
 }

@@ -21,6 +21,7 @@ class Controls:
         points: All points that the user has asked for so far while running, in this order.
         removed: Ids of the tracks of points that the user has given up so far.
         reference: The reference picture to look for; None for none.
+        max_keypoints: Of each detection the best so many count; None leaves it to the network's own limit.
     """
 
     paused: bool = False
@@ -30,3 +31,4 @@ class Controls:
     points: tuple[QueryPoint, ...] = ()
     removed: frozenset[int] = frozenset()
     reference: ReferencePicture | None = None
+    max_keypoints: int | None = None

@@ -129,18 +129,21 @@ class InferenceWorker:
     def _collect(self, batch: _Batch) -> None:
         found = iter([] if batch.results is None else batch.results())
         for captured, is_detected in batch.frames:
-            self._frames.detected.put(
-                _detected(captured, batch.started_s, next(found) if is_detected else None)
-            )
+            result = next(found) if is_detected else None
+            most = self._shared.controls.max_keypoints
+            self._frames.detected.put(_detected(captured, batch.started_s, result, most))
 
 
-def _detected(captured: Captured, started_s: float, found: Extraction | None) -> Detected:
+def _detected(
+    captured: Captured, started_s: float, found: Extraction | None, max_keypoints: int | None
+) -> Detected:
     frame = captured.frame
     times = StageTimes(grab=captured.grab_ms, queue=(started_s - captured.put_at_s) * 1e3)
     if found is None:
         return Detected(frame, None, times, StageStarts(grab=captured.grab_at_s), time.perf_counter())
     times = replace(times, resize=found.resize_ms, network=found.network_ms, keypoints=found.keypoints_ms)
-    keypoints = replace(found.keypoints, frame_index=frame.index)
+    # They come in descending order of score.
+    keypoints = replace(found.keypoints.top(max_keypoints or len(found.keypoints)), frame_index=frame.index)
     starts = StageStarts(grab=captured.grab_at_s, detect=started_s)
     return Detected(frame, keypoints, times, starts, time.perf_counter())
 

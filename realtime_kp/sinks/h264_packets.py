@@ -5,6 +5,7 @@ from __future__ import annotations
 import av
 import cv2
 import numpy as np
+from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
@@ -25,17 +26,30 @@ class H264Packets:
     Args:
         crf: Constant rate factor, 0 to 51.
         preset: Preset of the encoder.
+        key_frame_every: Most pictures from one key frame to the next.
+
+    Attributes:
+        key: Whether the last picture is a key frame.
     """
 
-    def __init__(self, *, crf: int = 23, preset: str = "veryfast") -> None:
-        self._options = {"crf": str(crf), "preset": preset, "tune": "zerolatency"}
+    def __init__(
+        self, *, crf: int = 23, preset: str = "veryfast", key_frame_every: int = _KEY_FRAME_EVERY
+    ) -> None:
+        self._key_frame_every = key_frame_every
+        # Key frames that are asked for are such that nothing after them needs what was before.
+        self._options = {"crf": str(crf), "preset": preset, "tune": "zerolatency", "forced-idr": "1"}
         self._size_wh: tuple[int, int] | None = None
         self._encoder: av.VideoCodecContext | None = None
         self._converter = VideoReformatter()
         self._count = 0
+        self.key = False
 
-    def packet(self, image_bgr: NDArray[np.uint8]) -> bytes:
+    def packet(self, image_bgr: NDArray[np.uint8], *, key: bool = False) -> bytes:
         """The packet of the next picture.
+
+        Args:
+            image_bgr: `(H, W, 3)`.
+            key: Whether it has to be a key frame; others are where the encoder wants them.
 
         Raises:
             av.FFmpegError: The encoder fails.
@@ -53,7 +67,11 @@ class H264Packets:
         # Times are those of the packets where they are kept.
         frame.pts, frame.time_base = self._count * round(1 / (30 * TIME_BASE)), TIME_BASE
         self._count += 1
-        return b"".join(bytes(packet) for packet in self._encoder.encode(frame))
+        if key:
+            frame.pict_type = PictureType.I
+        packets = self._encoder.encode(frame)
+        self.key = any(packet.is_keyframe for packet in packets)
+        return b"".join(bytes(packet) for packet in packets)
 
     def _opened(self, size_wh: tuple[int, int]) -> av.VideoCodecContext:
         encoder = av.CodecContext.create("libx264", "w")
@@ -61,7 +79,7 @@ class H264Packets:
         encoder.width, encoder.height = (side + side % 2 for side in size_wh)
         encoder.pix_fmt = "yuv420p"
         encoder.time_base = TIME_BASE
-        encoder.gop_size, encoder.max_b_frames = _KEY_FRAME_EVERY, 0
+        encoder.gop_size, encoder.max_b_frames = self._key_frame_every, 0
         encoder.options = self._options
         for tag in ("color_primaries", "color_trc", "colorspace"):
             setattr(encoder, tag, BT709)

@@ -25,7 +25,7 @@ _FONT_DIRS = ("/usr/share/fonts/truetype/dejavu", "/usr/share/fonts/TTF", "/usr/
 _LEAST_DRAG_PX = 8
 _LARGEST_WH = (1600, 900)
 
-Click = tuple[int, int, bool]  # x, y in pixels of the image, and whether it was the right button
+Click = tuple[float, float, bool]  # x, y in pixels of the image, and whether it was the right button
 Drag = tuple[int, int, int, int]  # from x, y to x, y, in pixels of the image
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from realtime_kp.config import InputConfig
 from realtime_kp.errors import ConfigError, SourceError
 from realtime_kp.sources.base import FrameSource, KnownScene, ReturningSource, SourceInfo, address_of
+from realtime_kp.sources.browser_camera import BrowserCamera, BrowserSource
 from realtime_kp.sources.camera import CameraSource
 from realtime_kp.sources.container import display_name
 from realtime_kp.sources.demo import DEMO_FRAMES, DemoSource, DemoSpec, is_demo_spec
@@ -38,6 +39,8 @@ __all__ = [
     "DEMO_FRAMES",
     "PICTURE_SUFFIXES",
     "STANDARD_INPUT",
+    "BrowserCamera",
+    "BrowserSource",
     "CameraSource",
     "DemoSource",
     "DemoSpec",
@@ -98,6 +101,8 @@ def open_source(
     tell_of_hidden_file(text, kind)
     if kind is SourceKind.DEMO:
         return DemoSource(DemoSpec.parse(text), demo_frames, start_s)
+    if kind is SourceKind.BROWSER:
+        raise ConfigError("browser is the camera of a visitor: realtime-kp live browser --serve PORT")
     if kind is SourceKind.CAMERA:
         device = int(text) if text.isdecimal() else text
         return _returning(lambda: CameraSource(device, config), config)

@@ -17,6 +17,7 @@ from realtime_kp.sources.timed_pictures import is_picture_list
 
 log = logging.getLogger(__name__)
 
+BROWSER = "browser"
 STREAM_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https")
 _GLOB_CHARACTERS = re.compile(r"[*?\[]")
 
@@ -34,6 +35,7 @@ class SourceKind(Enum):
     MOVING_PICTURE = "moving picture"
     VIDEO = "video file"
     PIPE = "pipe"
+    BROWSER = "camera of a visitor"
 
     @property
     def pictures(self) -> bool:
@@ -44,8 +46,8 @@ class SourceKind(Enum):
 def source_kind(spec: str) -> SourceKind:
     """The kind of source that a specification names.
 
-    What exists is a file or a folder, whatever characters its name holds. Only `demo`, numbers and
-    `/dev/videoN` keep their meaning beside a file of that name; `./demo` names the file.
+    What exists is a file or a folder, whatever characters its name holds. Only `demo`, `browser`, numbers
+    and `/dev/videoN` keep their meaning beside a file of that name; `./demo` names the file.
 
     Args:
         spec: Specification as for `open_source`.
@@ -55,6 +57,8 @@ def source_kind(spec: str) -> SourceKind:
     """
     if is_demo_spec(spec):
         return SourceKind.DEMO
+    if spec == BROWSER:
+        return SourceKind.BROWSER
     if spec.isdecimal() or re.fullmatch(r"/dev/video\d+", spec):
         return SourceKind.CAMERA
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", spec)
@@ -83,8 +87,8 @@ def source_kind(spec: str) -> SourceKind:
 
 
 def tell_of_hidden_file(spec: str, kind: SourceKind) -> None:
-    """Say where a file or folder bears the name of the demo or the number of a camera."""
-    named = kind in (SourceKind.DEMO, SourceKind.CAMERA) and not os.path.isabs(spec)
+    """Say where a file or folder bears the name of the demo, or the name or number of a camera."""
+    named = kind in (SourceKind.DEMO, SourceKind.CAMERA, SourceKind.BROWSER) and not os.path.isabs(spec)
     if named and os.path.lexists(spec):
         log.warning("%s is the %s here; ./%s is the file of that name", spec, kind.value, spec)
 

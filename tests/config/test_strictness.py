@@ -14,7 +14,7 @@ from realtime_kp.config import AppConfig, EvaluateConfig, TrainConfig, dump_yaml
 from realtime_kp.errors import ConfigError
 
 SECTIONS = get_type_hints(AppConfig)
-NUMBERS_TOO = ("resize", "detect_every", "reconnect", "camera_name")
+NUMBERS_TOO = ("resize", "detect_every", "reconnect", "camera_name", "address")
 
 # Of each kind of field: what is refused, as YAML text.
 REFUSED: dict[type, list[str]] = {

@@ -1,49 +1,37 @@
-"""`live`: draws the newest frame as soon as it is tracked, in a window or headless."""
+"""`live`: draws the newest frame as soon as it is tracked, in a window, in browsers, or headless."""
 
 from __future__ import annotations
 
 import logging
-import time
-from contextlib import ExitStack
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED
 from realtime_kp.apps.exporting import exporting
-from realtime_kp.apps.hud_lines import hud_info
 from realtime_kp.apps.jobs import check_files, named_files
-from realtime_kp.apps.live.keys import LiveState, Recorder, add_region, click, make_reference, press, snapshot
-from realtime_kp.apps.result_files import Tables
+from realtime_kp.apps.live.loop import LiveLoop
 from realtime_kp.apps.signals import StopSignals
-from realtime_kp.apps.summary import StoppedBy, print_summary, summarise, write_json
+from realtime_kp.apps.summary import print_summary, summarise, write_json
 from realtime_kp.config import AppConfig
-from realtime_kp.errors import ConfigError, SourceError
-from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.lens import StraightView
-from realtime_kp.pipeline import Pacer, Pipeline, RunMeter, build_pipeline
-from realtime_kp.render import (
-    Look,
-    Straightener,
-    draw_banner,
-    draw_drag,
-    draw_help,
-    draw_regions,
-    render,
-    waiting_picture,
+from realtime_kp.errors import ConfigError
+from realtime_kp.pipeline import Pacer, build_pipeline
+from realtime_kp.sinks import OutputLocks, check_rerun, window_problem
+from realtime_kp.sources import (
+    BrowserCamera,
+    BrowserSource,
+    FrameSource,
+    SourceKind,
+    display_name,
+    open_source,
+    source_kind,
 )
-from realtime_kp.sinks import OutputLocks, RerunSink, Window, check_rerun, window_problem
-from realtime_kp.sources import display_name, open_source
+
+if TYPE_CHECKING:
+    from realtime_kp.apps.live.viewers import Viewers
 
 log = logging.getLogger(__name__)
-
-_WAKE_S = 0.02
-_LOG_EVERY_S = 1.0
-TITLE = "realtime-kp"
 
 
 def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = False) -> int:
@@ -60,6 +48,7 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
     check_files(config, config.live.record, [source])
     if config.live.rerun is not None:
         check_rerun(config.live.rerun)
+    opened, viewers = _opened(source, config)
     show = config.live.window
     if show:
         problem = window_problem()
@@ -69,7 +58,7 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
     if config.input.reconnect == "auto":
         config = replace(config, input=replace(config.input, reconnect="forever"))
     pipeline = build_pipeline(
-        open_source(source, config.input, demo_frames=None),
+        opened,
         config,
         policy="drop_oldest",
         pacer=Pacer(),
@@ -80,7 +69,7 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
     record = config.live.record
     locks = OutputLocks([*([] if record is None else [record]), *named_files(config)])
     with locks, StopSignals() as signals, exporting(config, source) as config:
-        loop = _LiveLoop(pipeline, config, show)
+        loop = LiveLoop(pipeline, config, show, viewers, console)
         with pipeline, loop:
             stopped_by = loop.run(signals)
     name = pipeline.source_info.name if pipeline.source_info else display_name(source)
@@ -99,193 +88,28 @@ def run_live(source: str, config: AppConfig, console: Console, *, quiet: bool = 
     return INTERRUPTED if stopped_by == "signal" else DONE
 
 
-class _LiveLoop:
-    """The render loop and its outputs; runs on the main thread.
+def _opened(source: str, config: AppConfig) -> tuple[FrameSource, Viewers | None]:
+    """The source, not yet entered, and the server for browsers, where there is to be one.
 
-    Attributes:
-        meter: Measurements of the loop.
-        recorder: The recording.
-        lost: Why the source ended prematurely; frames so far are kept.
+    Raises:
+        ConfigError: The source is a browser's camera, and there is no server, or one that is read only.
     """
-
-    def __init__(self, pipeline: Pipeline, config: AppConfig, show: bool) -> None:
-        self._pipeline = pipeline
-        self._config = config
-        self._show = show
-        self._stack = ExitStack()
-        self._window: Window | None = None
-        self._tables = Tables(config, pipeline)
-        self._rerun = None if config.live.rerun is None else RerunSink(config.live.rerun)
-        self._last: TrackedFrame | None = None
-        self._logged_at_s = time.perf_counter()
-        self._told_lost_s: int | None = None
-        self._straightener = Straightener()
-        self.meter = RunMeter()
-        self.recorder = Recorder(config)
-        self.lost: SourceError | None = None
-        self.state = LiveState(
-            layers=config.render.layers,
-            threshold=config.superpoint.keypoint_threshold,
-            reference=pipeline.reference,
+    if source_kind(source) is not SourceKind.BROWSER:
+        return open_source(source, config.input, demo_frames=None), _viewers(source, config, None)
+    if config.serve.address is None or config.serve.read_only:
+        raise ConfigError(
+            "live browser takes the camera of a visitor: it needs --serve PORT, not --read-only"
         )
+    camera = BrowserCamera()
+    return BrowserSource(camera, config.input), _viewers(source, config, camera)
 
-    def __enter__(self) -> Self:
-        self._stack.enter_context(self.recorder)
-        self._stack.enter_context(self._tables)
-        if self._rerun is not None:
-            self._stack.enter_context(self._rerun)
-        if self._show:
-            self._window = self._stack.enter_context(Window(TITLE))
-            self._window.show(waiting_picture("loading the network ..."))
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+def _viewers(source: str, config: AppConfig, camera: BrowserCamera | None) -> Viewers | None:
+    if config.serve.address is None:
+        return None
+    from realtime_kp.serve import check_web
 
-    def run(self, signals: StopSignals) -> StoppedBy:
-        """Draw frames until the source ends, the user quits, the duration is over or a signal arrives."""
-        duration_s = self._config.live.duration_s
-        ends_at_s: float | None = None
-        while True:
-            if signals.received:
-                return "signal"
-            if self._window is not None and self._user_quits(self._window):
-                return "user"
-            try:
-                tracked = self._pipeline.poll(_WAKE_S)
-            except SourceError as exc:
-                if self._last is None:
-                    raise
-                self.lost = exc
-                return "source_lost"
-            if tracked is not None:
-                self._take(tracked)
-                # Loading does not count towards the duration.
-                if ends_at_s is None and duration_s is not None:
-                    ends_at_s = time.perf_counter() + duration_s
-            elif self._pipeline.finished and not self._held_by_still_picture():
-                return "end"
-            else:
-                self._tell_of_loss()
-            if ends_at_s is not None and time.perf_counter() >= ends_at_s:
-                return "limit"
-            self._log_line()
+    check_web()
+    from realtime_kp.apps.live.viewers import Viewers
 
-    def _held_by_still_picture(self) -> bool:
-        info = self._pipeline.source_info
-        return self._window is not None and info is not None and info.still and self._last is not None
-
-    def _tell_of_loss(self) -> None:
-        """Show a message on the last frame, updated once a second, while the source is lost."""
-        lost_s = self._pipeline.source_lost_s
-        told_s, self._told_lost_s = self._told_lost_s, None if lost_s is None else int(lost_s)
-        if self._told_lost_s not in (None, told_s):
-            self._show_again()
-
-    def _take(self, tracked: TrackedFrame) -> None:
-        self._last = tracked
-        for refusal in tracked.refusals:
-            self.state = self.state.noting(refusal)
-        started_s = time.perf_counter()
-        image = self._draw(tracked)
-        drawn_s = time.perf_counter()
-        if self._window is not None:
-            self._window.show(image)
-        self.recorder.write(image, tracked, self._pipeline)
-        self._tables.write(tracked)
-        if self._rerun is not None:
-            self._rerun.write(image, tracked)
-        finished_s = time.perf_counter()
-        times = self.meter.done(
-            tracked, draw_ms=(drawn_s - started_s) * 1e3, output_ms=(finished_s - drawn_s) * 1e3
-        )
-        self._tables.log(tracked, times)
-
-    def _draw(self, tracked: TrackedFrame) -> NDArray[np.uint8]:
-        hud = None
-        if "hud" in self.state.layers:
-            hud = hud_info(tracked, self._pipeline, self.meter, self.state.notes(self.recorder.on))
-        shown = tracked
-        if self._config.render.undistort:
-            shown = self._straightener.straightened(tracked, self._config.render.trail_length)
-        image = render(
-            shown,
-            self.state.layers,
-            look=Look.of(self._config.render),
-            hud=hud,
-            mirror=self._config.live.mirror,
-        )
-        if not self.state.everywhere:
-            draw_regions(image, self.state.regions, mirror=self._config.live.mirror, view=self._view(tracked))
-        if self._window is not None and self._window.dragging is not None:
-            draw_drag(image, self._window.dragging)
-        if self.state.help_shown:
-            draw_help(image)
-        return image
-
-    def _view(self, tracked: TrackedFrame) -> StraightView | None:
-        lens = tracked.frame.lens
-        return self._straightener.view(lens) if self._config.render.undistort and lens is not None else None
-
-    def _show_again(self) -> None:
-        """Draw the last frame again with the current settings."""
-        if self._window is None or self._last is None:
-            return
-        image = self._draw(self._last)
-        lost_s = self._pipeline.source_lost_s
-        if lost_s is not None:
-            draw_banner(image, f"source lost {lost_s:.0f} s ago, trying again")
-        self._window.show(image)
-
-    def _user_quits(self, window: Window) -> bool:
-        # After the last frame the window alone sets the pace.
-        key = window.key(wait_ms=20 if self._pipeline.finished else 1)
-        if window.closed:
-            return True
-        drag, before = window.drag(), self.state.controls
-        if drag is not None and self._last is not None:
-            size_wh, view = self._last.frame.size_wh, self._view(self._last)
-            self.state = add_region(self.state, drag, size_wh, mirror=self._config.live.mirror, view=view)
-        clicked = window.click()
-        if clicked is not None and self._last is not None:
-            view = self._view(self._last)
-            self.state = click(self.state, clicked, self._last, mirror=self._config.live.mirror, view=view)
-        if key is not None:
-            self._press(key)
-        if self.state.controls != before:
-            self._pipeline.apply(self.state.controls)
-        if key is not None or drag is not None or clicked is not None:
-            self._show_again()
-        return self.state.quitting
-
-    def _press(self, key: str) -> None:
-        if key == "v":
-            self.recorder.toggle()
-        elif key == "s" and self._last is not None:
-            self.state = self.state.noting(snapshot(self._draw(self._last), self._last))
-        elif key == "n" and self._last is not None:
-            self.state = make_reference(self.state, self._last)
-        elif key == "." and self.state.paused:
-            self._pipeline.step()
-        self.state = press(self.state, key)
-
-    def _log_line(self) -> None:
-        now_s = time.perf_counter()
-        if now_s - self._logged_at_s < _LOG_EVERY_S or self._last is None:
-            return
-        self._logged_at_s = now_s
-        latency = self.meter.recent.percentiles()
-        log.info(
-            "%5.1f FPS  latency p50 %.0f ms p95 %.0f ms  dropped %d  "
-            "detections %.1f/s  keypoints %s  tracks %d%s",
-            self.meter.rate.recent(now_s),
-            latency.p50 if latency else 0.0,
-            latency.p95 if latency else 0.0,
-            self._pipeline.counts.dropped,
-            self.meter.detections.recent(now_s),
-            "-" if self.meter.keypoints is None else self.meter.keypoints,
-            len(self._last.tracks.confirmed),
-            "  paused" if self.state.paused else "",
-        )
+    return Viewers(display_name(source), config, camera)

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime
-from itertools import count
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from realtime_kp.config import AppConfig, Box
-from realtime_kp.errors import ArgumentError, SinkError
+from realtime_kp.config import Box
+from realtime_kp.errors import ArgumentError
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.lens import StraightView
-from realtime_kp.pipeline import Controls, Pipeline
+from realtime_kp.pipeline import Controls
 from realtime_kp.reference import ReferencePicture
-from realtime_kp.sinks import Click, Drag, VideoFileSink, write_picture, write_track_rows
+from realtime_kp.sinks import Click, Drag
 from realtime_kp.tracking import QueryPoint
-
-log = logging.getLogger(__name__)
 
 _NOTE_S = 2.0
 _THRESHOLD_STEP = 1.25
 _LEAST_SIDE_PX = 8
 _REACH_PX = 15.0
-_THRESHOLD_RANGE = (0.0005, 0.9)
+THRESHOLD_RANGE = (0.0005, 0.9)
 _LAYER_KEYS = {"k": "keypoints", "t": "tracks", "i": "hud"}
 
 
@@ -49,6 +39,7 @@ class LiveState:
         points: Points that the user clicked.
         removed: Ids of the points that the user gave up.
         reference: The reference picture.
+        max_keypoints: Of each detection the best so many count; None leaves it to the network's own limit.
         note: A short message for the HUD.
         note_until_s: Until when it is shown.
     """
@@ -63,6 +54,7 @@ class LiveState:
     points: tuple[QueryPoint, ...] = ()
     removed: frozenset[int] = frozenset()
     reference: ReferencePicture | None = None
+    max_keypoints: int | None = None
     note: str = ""
     note_until_s: float = 0.0
 
@@ -72,6 +64,7 @@ class LiveState:
         return Controls(
             *(self.paused, self.threshold, self.regions, self.everywhere, self.points, self.removed),
             reference=self.reference,
+            max_keypoints=self.max_keypoints,
         )
 
     def noting(self, note: str) -> LiveState:
@@ -105,7 +98,7 @@ def press(state: LiveState, key: str) -> LiveState:
         return replace(state, reference=None).noting("no reference")
     if key in ("e", "r"):
         factor = 1 / _THRESHOLD_STEP if key == "e" else _THRESHOLD_STEP
-        threshold = float(np.clip(state.threshold * factor, *_THRESHOLD_RANGE))
+        threshold = float(np.clip(state.threshold * factor, *THRESHOLD_RANGE))
         return replace(state, threshold=threshold).noting(f"threshold {threshold:.4f}")
     return state
 
@@ -155,6 +148,7 @@ def click(
     *,
     mirror: bool = False,
     view: StraightView | None = None,
+    frame: int | None = None,
 ) -> LiveState:
     """The state after a click: the left button adds a point there, the right one gives up the nearest.
 
@@ -164,14 +158,15 @@ def click(
         tracked: The frame that is shown.
         mirror: Whether it is shown flipped left to right.
         view: How it was straightened; None where it was not.
+        frame: Index of the frame that was clicked on, where it is an earlier one.
     """
     x, y, right = clicked
     x = tracked.frame.size_wh[0] - 1 - x if mirror else x
     if view is not None:
-        x, y = np.rint(view.to_source(np.array([[x, y]], np.float64))[0]).astype(int).tolist()
+        x, y = np.rint(view.to_source(np.array([[x, y]], np.float64))[0]).tolist()
     if not right:
-        point = QueryPoint(0, "", (float(x), float(y)), tracked.frame.index)
-        return replace(state, points=(*state.points, point)).noting(f"point at {x}, {y}")
+        point = QueryPoint(0, "", (float(x), float(y)), tracked.frame.index if frame is None else frame)
+        return replace(state, points=(*state.points, point)).noting(f"point at {x:.0f}, {y:.0f}")
     tracks = tracked.tracks
     gaps = {
         track_id: float(np.hypot(*(xy - (x, y))))
@@ -197,93 +192,3 @@ def make_reference(state: LiveState, tracked: TrackedFrame) -> LiveState:
     # Where only the region counted, the reference could not be found elsewhere.
     everywhere = state.everywhere or bool(state.regions)
     return replace(state, reference=picture, everywhere=everywhere).noting(f"reference: {picture.name}")
-
-
-def snapshot(image_bgr: NDArray[np.uint8], tracked: TrackedFrame) -> str:
-    """Save the drawn frame and a table of its tracks in the working folder.
-
-    Returns:
-        A message for the HUD: the name of the file, or the reason of the failure.
-    """
-    stem = f"snapshot_{_stamp()}_f{tracked.frame.index}"
-    try:
-        write_picture(Path(f"{stem}.png"), image_bgr)
-        write_track_rows(Path(f"{stem}.csv"), tracked)
-    except SinkError as exc:
-        log.error("%s", exc)
-        return "snapshot failed"
-    log.info("saved %s.png and %s.csv", stem, stem)
-    return f"saved {stem}.png"
-
-
-class Recorder:
-    """Recording of the displayed frames, switched on and off; each section is a file of its own.
-
-    Args:
-        config: `live.record` names the first file; without it recording starts switched off.
-
-    Attributes:
-        frames: Total number of recorded frames.
-    """
-
-    def __init__(self, config: AppConfig) -> None:
-        self._config = config
-        self._wanted = config.live.record is not None
-        self._stack = ExitStack()
-        self._sink: VideoFileSink | None = None
-        self._files = 0
-        self.frames = 0
-
-    @property
-    def on(self) -> bool:
-        """Whether recording is on."""
-        return self._wanted
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
-
-    def toggle(self) -> None:
-        """Switch recording on or off; switching off closes the file."""
-        self._wanted = not self._wanted
-        if not self._wanted:
-            self._stack.close()
-            self._sink = None
-
-    def write(self, image_bgr: NDArray[np.uint8], tracked: TrackedFrame, pipeline: Pipeline) -> None:
-        """Record a frame if recording is on."""
-        if not self._wanted:
-            return
-        if self._sink is None:
-            info, output = pipeline.source_info, self._config.output
-            sink = VideoFileSink(
-                self._next_path(),
-                fps=info.fps if info else None,
-                crf=output.crf,
-                preset=output.preset,
-                from_zero=True,
-                pixel_aspect=info.pixel_aspect if info else None,
-            )
-            self._sink = self._stack.enter_context(sink)
-            log.info("recording to %s", sink.path)
-        self._sink.write(image_bgr, tracked)
-        self.frames += 1
-
-    def _next_path(self) -> Path:
-        first = self._config.live.record
-        self._files += 1
-        if first is None:
-            return Path(f"recording_{_stamp()}_{self._files}.mp4")
-        if self._files == 1:
-            return first
-        # Later sections never replace files, since their names were not chosen by the user.
-        names = (first.with_name(f"{first.stem}_{number}{first.suffix}") for number in count(self._files))
-        return next(name for name in names if not name.exists())
-
-
-def _stamp() -> str:
-    return datetime.now().strftime("%Y%m%d_%H%M%S")

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtime_kp.apps.live.keys import LiveState, add_region, click, make_reference, press, snapshot
+from realtime_kp.apps.live.keys import LiveState, add_region, click, make_reference, press
+from realtime_kp.apps.live.recorder import snapshot
 from realtime_kp.keypoints import TrackedFrame, Tracks
 from realtime_kp.lens import Lens, StraightView
 from realtime_kp.tracking import QueryPoint
@@ -126,11 +127,12 @@ def test_other_keys_change_nothing() -> None:
 def test_a_snapshot_is_a_picture_and_its_tracks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     frame = make_frame(7)
-    note = snapshot(frame.image_bgr, TrackedFrame(frame, None, Tracks.empty()))
+    note, files = snapshot(frame.image_bgr, TrackedFrame(frame, None, Tracks.empty()))
     names = sorted(p.name for p in tmp_path.iterdir())
     assert [Path(name).suffix for name in names] == [".csv", ".png"]
     assert "f7" in names[0]
     assert names[1] in note
+    assert sorted(str(file) for file in files) == names
     with open(names[0], newline="") as table:
         assert next(csv.reader(table))[0] == "frame"
 
