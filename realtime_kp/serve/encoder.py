@@ -24,11 +24,11 @@ Image = NDArray[np.uint8]
 
 MARK_BITS, MARK_PX = 16, 16
 _LONGEST_SIDE_PX = 1920
-_KEY_FRAME_EVERY = 60
 _BETWEEN_KEYS_S = 0.5
 _WAIT_S = 1.0
 _JPEG_QUALITY = 80
 _CRF = 23
+_PIXELS_OF_ONE_THREAD = 1280 * 720
 
 
 class PictureEncoder:
@@ -145,7 +145,9 @@ class PictureEncoder:
         size_wh = (image.shape[1], image.shape[0])
         known = self._h264.get(kind.variant)
         if known is None or known[0] != size_wh:
-            known = (size_wh, H264Packets(crf=_CRF, key_frame_every=_KEY_FRAME_EVERY))
+            # Several threads wait for each other on busy cores.
+            threads = 1 if size_wh[0] * size_wh[1] <= _PIXELS_OF_ONE_THREAD else 0
+            known = (size_wh, H264Packets(crf=_CRF, preset="superfast", key_frame_every=60, threads=threads))
             self._h264[kind.variant] = known
         data = known[1].packet(image, key=key)
         if known[1].key:

@@ -27,14 +27,22 @@ class H264Packets:
         crf: Constant rate factor, 0 to 51.
         preset: Preset of the encoder.
         key_frame_every: Most pictures from one key frame to the next.
+        threads: Number of threads of the encoder; 0 leaves it to x264. One alone has a short latency where
+            other work keeps the cores busy.
 
     Attributes:
         key: Whether the last picture is a key frame.
     """
 
     def __init__(
-        self, *, crf: int = 23, preset: str = "veryfast", key_frame_every: int = _KEY_FRAME_EVERY
+        self,
+        *,
+        crf: int = 23,
+        preset: str = "veryfast",
+        key_frame_every: int = _KEY_FRAME_EVERY,
+        threads: int = 0,
     ) -> None:
+        self._threads = threads
         self._key_frame_every = key_frame_every
         # Key frames that are asked for are such that nothing after them needs what was before.
         self._options = {"crf": str(crf), "preset": preset, "tune": "zerolatency", "forced-idr": "1"}
@@ -81,6 +89,7 @@ class H264Packets:
         encoder.time_base = TIME_BASE
         encoder.gop_size, encoder.max_b_frames = self._key_frame_every, 0
         encoder.options = self._options
+        encoder.thread_count = self._threads
         for tag in ("color_primaries", "color_trc", "colorspace"):
             setattr(encoder, tag, BT709)
         encoder.color_range = ColorRange.MPEG

@@ -4,7 +4,12 @@ const KEPT = 20;
 
 export class ServerClock {
   constructor() {
+    this.reset();
+  }
+
+  reset() {
     this.samples = [];
+    this.aheadMs = undefined;
   }
 
   /** Take an answer: when it was asked (ms of performance.now), and the server's time in it (s). */

@@ -1,6 +1,7 @@
 // Figures of the run, and a plot of the last minute.
 
 const MINUTE_MS = 60_000;
+const MOST_PAINTS = 300;
 const LINES = [
   ["fps", "#4fd1a5"],
   ["latency_p95_ms", "#ffd166"],
@@ -9,18 +10,24 @@ const LINES = [
 
 export class Paints {
   constructor() {
-    this.recentMs = [];
+    this.recent = [];
   }
 
   /** Take how long it took from the capture of a frame until it was painted. */
   take(latencyMs) {
-    this.recentMs.push(latencyMs);
-    if (this.recentMs.length > 300) this.recentMs.shift();
+    this.recent.push({ latencyMs, atMs: performance.now() });
+    if (this.recent.length > MOST_PAINTS) this.recent.shift();
+  }
+
+  /** Paints per second in the last two seconds. */
+  get rate() {
+    const sinceMs = performance.now() - 2000;
+    return this.recent.filter(({ atMs }) => atMs > sinceMs).length / 2;
   }
 
   percentile(share) {
-    if (this.recentMs.length === 0) return null;
-    const sorted = [...this.recentMs].sort((a, b) => a - b);
+    if (this.recent.length === 0) return null;
+    const sorted = this.recent.map(({ latencyMs }) => latencyMs).sort((a, b) => a - b);
     return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
   }
 }
@@ -36,15 +43,15 @@ export function hudText(status) {
   return words.filter((word) => word !== null).join("   ");
 }
 
-export function showFigures(list, status, paints, painted) {
+export function showFigures(list, status, paints) {
   const { figures } = status;
   const ms = (value) => (value === null ? "–" : `${value.toFixed(0)} ms`);
   const number = (value, digits = 0) => (value === null ? "–" : value.toFixed(digits));
   const rows = [
     ["FPS", number(figures.fps, 1)],
-    ["latency p50 / p95", `${ms(figures.latency_p50_ms)} / ${ms(figures.latency_p95_ms)}`],
-    ["grab to paint p50 / p95", `${ms(paints.percentile(0.5))} / ${ms(paints.percentile(0.95))}`],
-    ["shown here", `${painted.toFixed(1)} FPS`],
+    ["latency p50, p95", `${ms(figures.latency_p50_ms)}, ${ms(figures.latency_p95_ms)}`],
+    ["grab to paint p50, p95", `${ms(paints.percentile(0.5))}, ${ms(paints.percentile(0.95))}`],
+    ["shown here", `${number(paints.rate, 1)} FPS`],
     ["dropped", `${figures.dropped} of ${figures.read}`],
     ["detections", `${number(figures.detections_per_s, 1)}/s`],
     ["keypoints", number(figures.keypoints)],

@@ -1,12 +1,14 @@
 // Drawing of tracks over the picture, at the resolution of the screen.
 
-// Shares of a trail, the oldest first, and how much of their colour is seen; as in the window.
+// Up to which part of a trail, from its oldest end, how much of its colour is seen; as in the window.
 const FADING = [
   [0.4, 0.3],
-  [0.3, 0.55],
-  [0.3, 1.0],
+  [0.7, 0.55],
+  [1.0, 1.0],
 ];
 const PLAIN = [[1.0, 1.0]];
+const LEAST_SCORE = 0.003;
+const SCORE_COLOURS = 12;
 
 /** From pixels of the source to pixels of the canvas, and back; pixel centres are whole numbers. */
 export class Mapping {
@@ -50,64 +52,88 @@ export function drawOverlay(canvas, mapping, scene) {
 }
 
 function drawKeypoints(context, mapping, tracks, unit) {
-  context.lineWidth = unit;
-  const scores = tracks.keypoint_score;
-  for (let i = 0; i < scores.length; i++) {
+  // A path for each colour: strokes are what costs.
+  const paths = new Map();
+  const radius = 2.5 * unit;
+  for (let i = 0; i < tracks.keypoint_score.length; i++) {
     // From blue (weak) over green to red (strong), on a logarithmic scale.
-    const level = Math.min(1, Math.max(0, Math.log(Math.max(scores[i], 0.003) / 0.003) / Math.log(1 / 0.003)));
-    context.strokeStyle = `hsl(${240 - 240 * level} 90% 55%)`;
-    context.beginPath();
-    const [x, y] = [tracks.keypoint_xy[2 * i], tracks.keypoint_xy[2 * i + 1]];
-    context.arc(mapping.x(x), mapping.y(y), 2.5 * unit, 0, 2 * Math.PI);
-    context.stroke();
+    const level = Math.log(Math.max(tracks.keypoint_score[i], LEAST_SCORE) / LEAST_SCORE) / Math.log(1 / LEAST_SCORE);
+    const path = pathOf(paths, Math.round(SCORE_COLOURS * Math.min(1, level)));
+    const [x, y] = [mapping.x(tracks.keypoint_xy[2 * i]), mapping.y(tracks.keypoint_xy[2 * i + 1])];
+    path.moveTo(x + radius, y);
+    path.arc(x, y, radius, 0, 2 * Math.PI);
+  }
+  context.lineWidth = unit;
+  for (const [level, path] of paths) {
+    context.strokeStyle = `hsl(${240 - (240 * level) / SCORE_COLOURS} 90% 55%)`;
+    context.stroke(path);
   }
 }
 
 function drawTracks(context, mapping, scene, unit) {
   const { tracks } = scene;
   if (scene.trails !== "none" && scene.trailLength > 1) drawTrails(context, mapping, scene, unit);
+  drawDots(context, mapping, tracks, unit);
   for (let i = 0; i < tracks.ids.length; i++) {
     const own = tracks.labels[tracks.ids[i]];
-    const [x, y] = [mapping.x(tracks.xy[2 * i]), mapping.y(tracks.xy[2 * i + 1])];
-    context.fillStyle = colour(tracks, i);
-    context.globalAlpha = tracks.seen[i] ? 1 : 0.45;
-    dot(context, x, y, (own !== undefined ? 4 : tracks.clear[i] ? 2 : 1) * unit);
-    context.globalAlpha = 1;
-    if (own !== undefined) label(context, x, y, own, unit);
+    if (own !== undefined) label(context, mapping.x(tracks.xy[2 * i]), mapping.y(tracks.xy[2 * i + 1]), own, unit);
   }
   if (tracks.reference) drawReference(context, mapping, tracks.reference, unit);
 }
 
+function drawDots(context, mapping, tracks, unit) {
+  const paths = new Map();
+  for (let i = 0; i < tracks.ids.length; i++) {
+    const path = pathOf(paths, `${tracks.seen[i] ? 1 : 0.45} ${colour(tracks, i)}`);
+    const [x, y] = [mapping.x(tracks.xy[2 * i]), mapping.y(tracks.xy[2 * i + 1])];
+    const own = tracks.labels[tracks.ids[i]] !== undefined;
+    const radius = (own ? 4 : tracks.clear[i] ? 2 : 1) * unit;
+    if (radius < 2) path.rect(x - radius, y - radius, 2 * radius, 2 * radius);
+    else {
+      path.moveTo(x + radius, y);
+      path.arc(x, y, radius, 0, 2 * Math.PI);
+    }
+  }
+  withStyles(context, paths, (path) => context.fill(path));
+}
+
 function drawTrails(context, mapping, scene, unit) {
   const { tracks, history, trailLength } = scene;
-  // One path for each colour and share: strokes are what costs.
+  const { longestGap } = history;
   const paths = new Map();
+  const first = tracks.frame - trailLength;
   const shares = scene.trails === "fade" ? FADING : PLAIN;
   for (let i = 0; i < tracks.ids.length; i++) {
-    if (!tracks.clear[i]) continue;
-    const trail = history.trail(tracks.ids[i], tracks.frame, trailLength);
-    let share = 0;
-    for (const [part, strength] of shares) {
-      const [from, to] = [share, share + part].map((end) => tracks.frame - trailLength + end * trailLength);
-      share += part;
-      let path;
-      for (let k = 1; k < trail.length; k++) {
-        if (trail[k].frame <= from || trail[k].frame > to + 0.5) continue;
-        // A gap means that the track was lost there.
-        if (trail[k].frame - trail[k - 1].frame > scene.longestGap) continue;
-        const key = `${strength} ${colour(tracks, i)}`;
-        if (path === undefined && (path = paths.get(key)) === undefined) paths.set(key, (path = new Path2D()));
-        path.moveTo(mapping.x(trail[k - 1].x), mapping.y(trail[k - 1].y));
-        path.lineTo(mapping.x(trail[k].x), mapping.y(trail[k].y));
-      }
+    const trail = tracks.clear[i] ? history.trail(tracks.ids[i]) : [];
+    const style = colour(tracks, i);
+    for (let k = trail.length - 1; k > 0 && trail[k - 1].frame >= first; k--) {
+      const [from, to] = [trail[k - 1], trail[k]];
+      // A gap means that the track was lost there.
+      if (to.frame > tracks.frame || to.frame - from.frame > longestGap) continue;
+      const age = (to.frame - first) / trailLength;
+      const path = pathOf(paths, `${shares.find(([end]) => age <= end)[1]} ${style}`);
+      path.moveTo(mapping.x(from.x), mapping.y(from.y));
+      path.lineTo(mapping.x(to.x), mapping.y(to.y));
     }
   }
   context.lineWidth = 1.2 * unit;
+  withStyles(context, paths, (path) => context.stroke(path));
+}
+
+/** The path of a key, a new one where there is none. */
+function pathOf(paths, key) {
+  let path = paths.get(key);
+  if (path === undefined) paths.set(key, (path = new Path2D()));
+  return path;
+}
+
+/** Draw paths whose keys are an opacity and a colour. */
+function withStyles(context, paths, draw) {
   for (const [key, path] of paths) {
     const space = key.indexOf(" ");
     context.globalAlpha = Number(key.slice(0, space));
-    context.strokeStyle = key.slice(space + 1);
-    context.stroke(path);
+    context.strokeStyle = context.fillStyle = key.slice(space + 1);
+    draw(path);
   }
   context.globalAlpha = 1;
 }
@@ -155,12 +181,6 @@ function label(context, x, y, text, unit) {
   context.strokeText(text, x + 8 * unit, y - 8 * unit);
   context.fillStyle = "#fff";
   context.fillText(text, x + 8 * unit, y - 8 * unit);
-}
-
-function dot(context, x, y, radius) {
-  context.beginPath();
-  context.arc(x, y, radius, 0, 2 * Math.PI);
-  context.fill();
 }
 
 function colour(tracks, i) {

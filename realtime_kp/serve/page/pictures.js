@@ -60,7 +60,7 @@ export class PictureStream {
     this.headers = new Map();
     this.decodingJpeg = false;
     this.socket = new Socket(`picture?codec=${codec}&variant=${variant}&acks=1`, {
-      onMessage: (data) => this.take({ ...parsePicture(data), arrivedMs: performance.now() }),
+      onMessage: (data) => this.take(parsePicture(data)),
       onOpen: () => this.reset(),
     });
   }

@@ -6,12 +6,12 @@ const REACH_PX = 12;
 export class Pointer {
   /**
    * @param {HTMLElement} stage
+   * @param {HTMLOutputElement} hover Where a track under the pointer is told.
    * @param {{toSource: (x: number, y: number) => [number, number], tracks: () => object | undefined,
    *          mayControl: () => boolean, onClick: (xy: [number, number], right: boolean) => void,
-   *          onDrag: (bounds: number[]) => void, onChange: () => void}} hooks
-   * @param {HTMLOutputElement} hover
+   *          onDrag: (bounds: number[]) => void, onChange: (drag: number[] | null) => void}} hooks
    */
-  constructor(stage, hooks, hover) {
+  constructor(stage, hover, hooks) {
     this.stage = stage;
     this.hooks = hooks;
     this.hover = hover;
@@ -45,7 +45,7 @@ export class Pointer {
     if (this.pressed === null) return this.tell(place);
     if (Math.hypot(place[0] - this.pressed[0], place[1] - this.pressed[1]) < LEAST_DRAG_PX && !this.drag) return;
     this.drag = [...this.hooks.toSource(...this.pressed), ...this.hooks.toSource(...place)];
-    this.hooks.onChange();
+    this.hooks.onChange(this.drag);
   }
 
   up() {
@@ -57,7 +57,7 @@ export class Pointer {
 
   cancel() {
     this.pressed = this.drag = null;
-    this.hooks.onChange();
+    this.hooks.onChange(this.drag);
   }
 
   tell(place) {

@@ -7,6 +7,7 @@ const TYPES = {
   uint8: Uint8Array,
 };
 const KEPT_FRAMES = 150;
+const NONE = [];
 
 export function parseTracks(buffer) {
   const headerLength = new DataView(buffer).getUint32(0, true);
@@ -62,9 +63,14 @@ export class TrackHistory {
     return this.frames[0];
   }
 
-  /** Places of a track in the last frames up to one, the newest last. */
-  trail(id, frame, length) {
-    const trail = this.trails.get(id) ?? [];
-    return trail.filter((place) => place.frame <= frame && place.frame > frame - length);
+  /** Frames between two places above which a track was lost in between: viewers that are slow skip some. */
+  get longestGap() {
+    const steps = this.frames.slice(-10).map(({ frame }, i, all) => (i === 0 ? 1 : frame - all[i - 1].frame));
+    return Math.max(2, ...steps);
+  }
+
+  /** Places of a track so far, the newest last. */
+  trail(id) {
+    return this.trails.get(id) ?? NONE;
   }
 }
