@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 _START_S = 10.0
 _STOP_S = 5.0
 _HANDLERS_S = 2.0
+_REFUSE_S = 0.02
 
 
 def check_web() -> None:
@@ -222,8 +224,6 @@ class ViewServer:
             await runner.cleanup()
 
     async def _measure(self) -> None:
-        import time
-
         while True:
             self.loop_s = time.thread_time()
             await asyncio.sleep(0.1)
@@ -242,7 +242,8 @@ class _ConnectionWatch:
         assert self._runner.server is not None
         protocol: Any = self._runner.server()
         if len(self._runner.server.connections) >= MAX_CONNECTIONS:
-            self._loop.call_soon(self._end, protocol)
+            # It has no transport before this returns.
+            self._loop.call_later(_REFUSE_S, self._end, protocol)
         else:
             self._loop.call_later(SILENT_S, self._end_if_silent, protocol)
         return protocol  # type: ignore[no-any-return]

@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from aiohttp import ClientSession, ClientTimeout, CookieJar
+from aiohttp import ClientSession, ClientTimeout, ClientWebSocketResponse, CookieJar
 
 from realtime_kp.config import ServeConfig
 from realtime_kp.frame import Frame
@@ -83,18 +83,45 @@ def showing(server: ViewServer, *, fps: float = 30.0, size_wh: tuple[int, int] =
         thread.join()
 
 
-def talk(
-    server: ViewServer,
-    body: Callable[[ClientSession], Awaitable[T]],
-    timeout_s: float = 60,
-    **session: object,
-) -> T:
-    """Run a client that knows the server's address as its base."""
+class Client:
+    """A client that knows the server's address, and closes all that it opened.
+
+    Args:
+        session: Does the work.
+    """
+
+    def __init__(self, session: ClientSession) -> None:
+        self._session = session
+        self._sockets: list[ClientWebSocketResponse] = []
+
+    def get(self, path: str, **options: Any) -> Any:
+        """An answer, to be used as a context."""
+        return self._session.get(path, **options)
+
+    async def ws_connect(self, path: str, **options: Any) -> ClientWebSocketResponse:
+        """A WebSocket."""
+        self._sockets.append(await self._session.ws_connect(path, **options))
+        return self._sockets[-1]
+
+    async def close(self) -> None:
+        """Close all WebSockets."""
+        for one in self._sockets:
+            await one.close()
+
+
+def talk(view: ViewServer, body: Callable[[Client], Awaitable[T]], timeout_s: float = 60) -> T:
+    """Run a client."""
 
     async def run() -> T:
         # Cookies of addresses that are numbers are kept only where that is asked for.
-        options = {"cookie_jar": CookieJar(unsafe=True), "timeout": ClientTimeout(total=timeout_s), **session}
-        async with ClientSession(server.address, **options) as client:  # type: ignore[arg-type]
-            return await asyncio.wait_for(body(client), timeout_s)
+        session = ClientSession(
+            view.address, cookie_jar=CookieJar(unsafe=True), timeout=ClientTimeout(total=timeout_s)
+        )
+        async with session:
+            client = Client(session)
+            try:
+                return await asyncio.wait_for(body(client), timeout_s)
+            finally:
+                await client.close()
 
     return asyncio.run(run())
