@@ -77,7 +77,7 @@ class Commands:
         report: Report = ReportConfig(),  # noqa: B008
         output: Output = OutputConfig(),  # noqa: B008
         live: Annotated[LiveConfig, Parameter(group="Live")] = LiveConfig(),  # noqa: B008
-        serve: Annotated[ServeConfig, Parameter(group="Browser")] = ServeConfig(),  # noqa: B008
+        browser: Annotated[ServeConfig, Parameter(group="Browser")] = ServeConfig(),  # noqa: B008
     ) -> int:
         """Track keypoints in a live window, and in browsers with --serve.
 
@@ -85,7 +85,7 @@ class Commands:
             source: Camera index or /dev/videoN, video file, picture, folder or glob of pictures,
                 rtsp:// rtmp:// http(s):// address, demo, or browser: the camera of a visitor (--serve).
         """
-        config = processing.with_sections(report=report, output=output, live=live, serve=serve)
+        config = processing.with_sections(report=report, output=output, live=live, browser=browser)
         if self._shown("live", config):
             return 0
         from realtime_kp.apps.live.command import run_live

@@ -33,7 +33,7 @@ class AppConfig:
     report: ReportConfig = field(default_factory=ReportConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     live: LiveConfig = field(default_factory=LiveConfig)
-    serve: ServeConfig = field(default_factory=ServeConfig)
+    browser: ServeConfig = field(default_factory=ServeConfig)
     video: VideoConfig = field(default_factory=VideoConfig)
     bench: BenchConfig = field(default_factory=BenchConfig)
 
@@ -55,7 +55,7 @@ class AppConfig:
 
 COMMON_SECTIONS = ("superpoint", "tracking", "pipeline", "render", "input", "report")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "live": (*COMMON_SECTIONS, "output", "live", "serve"),
+    "live": (*COMMON_SECTIONS, "output", "live", "browser"),
     "video": (*COMMON_SECTIONS, "output", "video"),
     "bench": (*COMMON_SECTIONS, "bench"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -13,6 +14,9 @@ T = TypeVar("T")
 
 # Frames on their way without an answer: more would only wait in buffers of the network, and grow old.
 WINDOW = 8
+# Answers that take longer make them fewer, those that are faster make them more, up to the limit.
+_FIRST_WINDOW = 2
+_SLOW_S, _FAST_S = 0.4, 0.2
 _LONGEST_CHAIN = 8
 
 
@@ -26,7 +30,8 @@ class Outbox(Generic[T]):
     All methods belong on the thread of the event loop.
 
     Args:
-        window: How many items with a number may be on their way without an answer; None for any number.
+        window: How many items with a number may be on their way without an answer, fewer where answers are
+            slow; None for any number.
 
     Attributes:
         sent: Number of items that were sent.
@@ -37,8 +42,10 @@ class Outbox(Generic[T]):
         self.sent = 0
         self.skipped = 0
         self._window = window
+        # Nobody knows yet how fast the way is.
+        self._limit = min(window or 0, _FIRST_WINDOW)
         self._waiting: dict[str, tuple[T, int | None]] = {}
-        self._unanswered: deque[int] = deque()
+        self._unanswered: deque[tuple[int, float]] = deque()  # number, and when it was sent
         self._changed = asyncio.Event()
         self._closed = False
 
@@ -64,8 +71,7 @@ class Outbox(Generic[T]):
         while not self._closed:
             if self._waiting and not self._full:
                 item, number = self._waiting.pop(next(iter(self._waiting)))
-                if number is not None and self._window is not None:
-                    self._unanswered.append(number)
+                self._expect_answer(number)
                 self.sent += 1
                 return item
             self._changed.clear()
@@ -74,8 +80,13 @@ class Outbox(Generic[T]):
 
     def answered(self, number: int) -> None:
         """Everything up to a number has arrived."""
-        while self._unanswered and self._unanswered[0] <= number:
-            self._unanswered.popleft()
+        while self._unanswered and self._unanswered[0][0] <= number:
+            _, sent_at_s = self._unanswered.popleft()
+            took_s = time.monotonic() - sent_at_s
+            if took_s > _SLOW_S:
+                self._limit = max(1, self._limit // 2)
+            elif took_s < _FAST_S:
+                self._limit = min(self._limit + 1, self._window or 0)
         self._changed.set()
 
     def close(self) -> None:
@@ -83,9 +94,13 @@ class Outbox(Generic[T]):
         self._closed = True
         self._changed.set()
 
+    def _expect_answer(self, number: int | None) -> None:
+        if number is not None and self._window is not None:
+            self._unanswered.append((number, time.monotonic()))
+
     @property
     def _full(self) -> bool:
-        return self._window is not None and len(self._unanswered) >= self._window
+        return self._window is not None and len(self._unanswered) >= self._limit
 
 
 class VideoOutbox(Outbox[Picture]):
@@ -128,8 +143,7 @@ class VideoOutbox(Outbox[Picture]):
         while not self._closed:
             if self._chain and not self._full:
                 picture = self._chain.popleft()
-                if self._window is not None:
-                    self._unanswered.append(picture.frame)
+                self._expect_answer(picture.frame)
                 self.sent += 1
                 return picture
             self._changed.clear()

@@ -212,7 +212,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "mirror": True,
         "rerun": "t.rrd",
     },
-    "serve": {"address": "localhost:8000", "token": "correct-horse", "read_only": True},
+    "browser": {"address": "localhost:8000", "token": "correct-horse", "read_only": True},
     "video": {
         "audio": False,
         "output": "o.mp4",

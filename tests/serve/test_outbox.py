@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -69,6 +70,48 @@ def test_only_so_many_are_on_their_way_without_an_answer() -> None:
         outbox.answered(0)
         assert await outbox.get() == 3
         assert outbox.skipped == 1
+
+    run(body)
+
+
+def test_a_viewer_whose_answers_are_slow_gets_fewer_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+    # The module's own clock, and not the event loop's.
+    monkeypatch.setattr("realtime_kp.serve.outbox.time", SimpleNamespace(monotonic=lambda: now_s))
+
+    async def on_their_way(outbox: Outbox[int], first: int) -> int:
+        """How many can be taken without an answer."""
+        count = 0
+        try:
+            while True:
+                outbox.put(first + count, number=first + count)
+                await asyncio.wait_for(outbox.get(), 0.02)
+                count += 1
+        except TimeoutError:
+            return count
+
+    async def answer_one_by_one(outbox: Outbox[int], first: int) -> None:
+        nonlocal now_s
+        for number in range(first, first + 20):
+            outbox.put(number, number=number)
+            await outbox.get()
+            now_s += 0.1
+            outbox.answered(number)
+
+    async def body() -> None:
+        nonlocal now_s
+        outbox: Outbox[int] = Outbox(window=8)
+        assert await on_their_way(outbox, 0) == 2
+        outbox.answered(1)
+        await answer_one_by_one(outbox, 10)
+        assert await on_their_way(outbox, 50) == 8
+        now_s += 2.0
+        outbox.answered(51)
+        outbox.answered(57)
+        assert await on_their_way(outbox, 60) == 1
+        outbox.answered(60)
+        await answer_one_by_one(outbox, 70)
+        assert await on_their_way(outbox, 100) == 8
 
     run(body)
 

@@ -96,7 +96,7 @@ def _opened(source: str, config: AppConfig) -> tuple[FrameSource, Viewers | None
     """
     if source_kind(source) is not SourceKind.BROWSER:
         return open_source(source, config.input, demo_frames=None), _viewers(source, config, None)
-    if config.serve.address is None or config.serve.read_only:
+    if config.browser.address is None or config.browser.read_only:
         raise ConfigError(
             "live browser takes the camera of a visitor: it needs --serve PORT, not --read-only"
         )
@@ -105,7 +105,7 @@ def _opened(source: str, config: AppConfig) -> tuple[FrameSource, Viewers | None
 
 
 def _viewers(source: str, config: AppConfig, camera: BrowserCamera | None) -> Viewers | None:
-    if config.serve.address is None:
+    if config.browser.address is None:
         return None
     from realtime_kp.serve import check_web
 

@@ -47,7 +47,7 @@ class Viewers:
     def __init__(self, name: str, config: AppConfig, camera: BrowserCamera | None = None) -> None:
         self._config = config
         self._camera = camera
-        self._server = ViewServer(config.serve, _page_settings(name, config), camera)
+        self._server = ViewServer(config.browser, _page_settings(name, config), camera)
         self._told_at_s = 0.0
         self._offered = 0
 
@@ -62,7 +62,7 @@ class Viewers:
 
     def print_link(self, console: Console) -> None:
         """Say where the page is; a token only where it was made here."""
-        made = self._config.serve.token == AUTO_TOKEN
+        made = self._config.browser.token == AUTO_TOKEN
         link = self._server.link if made else self._server.address
         console.print(f"open {link} in a browser", soft_wrap=True, highlight=False, markup=False)
 
