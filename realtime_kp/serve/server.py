@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 _START_S = 10.0
 _STOP_S = 5.0
 _HANDLERS_S = 2.0
-_REFUSE_S = 0.02
+_REFUSE_S = 0.2
 
 
 def check_web() -> None:
@@ -236,15 +236,23 @@ class _ConnectionWatch:
         self._runner = runner
         self._heard = heard
         self._loop = loop
+        self._open: list[tuple[Any, float]] = []  # protocols, and when they were made
 
     def connection(self) -> asyncio.Protocol:
         """The protocol of a new connection."""
         assert self._runner.server is not None
         protocol: Any = self._runner.server()
-        if len(self._runner.server.connections) >= MAX_CONNECTIONS:
-            # It has no transport before this returns.
+        now_s = self._loop.time()
+        # It gets its transport soon after this returns, and has none again when the connection is over.
+        self._open = [
+            (one, made_s)
+            for one, made_s in self._open
+            if one.transport is not None or now_s - made_s < _REFUSE_S
+        ]
+        if len(self._open) >= MAX_CONNECTIONS:
             self._loop.call_later(_REFUSE_S, self._end, protocol)
         else:
+            self._open.append((protocol, now_s))
             self._loop.call_later(SILENT_S, self._end_if_silent, protocol)
         return protocol  # type: ignore[no-any-return]
 
