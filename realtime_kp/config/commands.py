@@ -150,7 +150,7 @@ class VideoConfig:
         require(self.start_s >= 0, "start must be at least 0 seconds", self.start_s)
 
 
-_LOOP_ONLY_FIELDS = ("rate", "encode", "compare", "sweep", "pieces", "html", "profile", "baseline")
+_LOOP_ONLY_FIELDS = ("rate", "encode", "compare", "sweep", "pieces", "serve", "html", "profile", "baseline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +182,9 @@ class BenchConfig:
 
     pieces: Annotated[bool, Parameter(name=["--pieces", "pieces"])] = False
     """Also measure each stage separately: wall time, and CPU time summed over all cores, in milliseconds."""
+
+    serve: Annotated[bool, Parameter(name=["--serve", "serve"])] = False
+    """Also measure what it costs to show a live run to one browser, at --rate or 30 frames per second."""
 
     html: Annotated[Path | None, Parameter(name=["--report", "html"])] = None
     """Write a self-contained HTML page with plots to this file."""

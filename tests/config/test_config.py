@@ -235,6 +235,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "sweep": "model=base,small",
         "rounds": 3,
         "pieces": True,
+        "serve": True,
         "html": "report.html",
         "profile": "trace.json",
         "baseline": "old.json",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from realtime_kp.apps.bench.summary import bench_dict, print_bench
+from realtime_kp.apps.bench.summary import bench_dict, print_bench, print_serving
 from realtime_kp.apps.console import progress_bars
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED, SLOWER
 from realtime_kp.apps.signals import StopSignals
@@ -22,6 +22,9 @@ from realtime_kp.bench.trace import trace
 from realtime_kp.config import AppConfig
 from realtime_kp.machine import peak_memory_mb
 from realtime_kp.sinks import check_output, write_atomically
+
+if TYPE_CHECKING:
+    from realtime_kp.bench.serving import ServingResult
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +43,10 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
             check_output(file, overwrite=config.report.overwrite, inputs=[source])
     if config.bench.html is not None:
         check_plotly()
+    if config.bench.serve:
+        from realtime_kp.serve import check_web
+
+        check_web()
     before = None if config.bench.baseline is None else read_baseline(config.bench.baseline)
     further = planned(config)
     with StopSignals() as signals:
@@ -54,6 +61,9 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
             pieces = measure_stage_costs(
                 source, config, config.bench.compare_frames, stopped=lambda: bool(signals.received)
             )
+        served = None
+        if config.bench.serve and not signals.received:
+            served = _serve(source, config, signals, quiet)
         compared = None
         if further and not signals.received:
             compared = _compare(source, config, further, signals, quiet)
@@ -63,9 +73,13 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
     values = bench_dict(
         config, closed, opened, pieces, compared, memory_mb=memory_mb, interrupted=bool(signals.received)
     )
+    if served is not None:
+        values["serving"] = served.to_dict()
     _write(config, values, {"closed loop": closed, "open loop": opened})
     if not quiet:
         print_bench(console, closed, opened, pieces, compared, values)
+        if served is not None:
+            print_serving(console, served)
     if signals.received:
         return INTERRUPTED
     return DONE if before is None else _judge(before, values, config.bench.tolerance, console)
@@ -104,6 +118,16 @@ def _measure(
             rate=rate,
             stopped=lambda: signals.received,
             progress=lambda: bars.advance(task),
+        )
+
+
+def _serve(source: str, config: AppConfig, signals: StopSignals, quiet: bool) -> ServingResult | None:
+    from realtime_kp.bench.serving import measure_serving
+
+    with progress_bars(quiet) as bars:
+        task = bars.add_task("one viewer", total=config.bench.warmup + config.bench.frames)
+        return measure_serving(
+            source, config, stopped=lambda: bool(signals.received), progress=lambda: bars.advance(task)
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +20,9 @@ from realtime_kp.bench.latency import LoopResult
 from realtime_kp.bench.stage_costs import StageCost
 from realtime_kp.config import AppConfig
 from realtime_kp.machine import describe_machine
+
+if TYPE_CHECKING:
+    from realtime_kp.bench.serving import ServingResult
 
 
 def bench_dict(
@@ -124,6 +127,23 @@ def print_bench(
         highlight=False,
         style="dim",
     )
+
+
+def print_serving(console: Console, served: ServingResult) -> None:
+    """Print what serving one viewer took."""
+    console.print(
+        f"one viewer: {served.sent} of {served.frames} frames in {served.seconds:.1f} s, "
+        f"{served.kbit_per_s:.0f} kbit/s; encoding {served.encoder_share:.1%} of a core, "
+        f"all else {served.other_share:.1%}",
+        highlight=False,
+    )
+    if served.run_ms is not None and served.arrival_ms is not None:
+        console.print(
+            f"from capture until handed over p50 {served.run_ms.p50:.1f} ms, p95 {served.run_ms.p95:.1f} ms; "
+            f"until the picture has arrived p50 {served.arrival_ms.p50:.1f} ms, "
+            f"p95 {served.arrival_ms.p95:.1f} ms",
+            highlight=False,
+        )
 
 
 def _heading(closed: LoopResult, values: Mapping[str, Any]) -> Iterator[str]:
