@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.live_page import LivePage
 from realtime_kp.sources.demo import DemoSpec
-from tests.browser import Browser, LivePage, a_browser
+from tests.browser import Browser, a_browser, live
 from tests.conftest import write_clip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -34,10 +35,10 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, tmp_path: Path) -> Iterator[LivePage]:
     """The page of a live run, open in the browser, with frames coming."""
-    with LivePage(tmp_path, SOURCE, "--serve", "0") as live:
-        browser.open(live.link)
+    with live(tmp_path, SOURCE, "--serve", "0") as running:
+        browser.open(running.link)
         browser.wait_for_frames()
-        yield live
+        yield running
         assert not browser.complaints
         browser.open("about:blank")
 
@@ -249,14 +250,14 @@ def test_a_restarted_server_is_found_again(browser: Browser, tmp_path: Path) -> 
         free.bind(("127.0.0.1", 0))
         number = free.getsockname()[1]
     words = (SOURCE, "--serve", str(number), "--token", "correct-horse-battery")
-    with LivePage(tmp_path, *words) as live:
-        browser.open(f"{live.address}?token=correct-horse-battery")
+    with live(tmp_path, *words) as running:
+        browser.open(f"{running.address}?token=correct-horse-battery")
         browser.wait_for_frames()
-        assert browser.ask("location.href") == live.address
-        assert live.stop() == 130
+        assert browser.ask("location.href") == running.address
+        assert running.stop() == 130
         browser.wait("!page.online")
         assert "no connection" in browser.ask("document.getElementById('banner').textContent")
-    with LivePage(tmp_path, *words):
+    with live(tmp_path, *words):
         browser.wait("page.online", 60)
         browser.ask("(screen.shown = null, 0)")
         browser.wait_for_frames()
@@ -266,15 +267,15 @@ def test_a_restarted_server_is_found_again(browser: Browser, tmp_path: Path) -> 
 
 
 def test_the_wrong_token_shows_nothing(browser: Browser, tmp_path: Path) -> None:
-    with LivePage(tmp_path, SOURCE, "--serve", "0", "--token", "auto") as live:
-        assert len(live.link) > len(live.address) + 30
+    with live(tmp_path, SOURCE, "--serve", "0", "--token", "auto") as running:
+        assert len(running.link) > len(running.address) + 30
         browser.driver.delete_all_cookies()
-        for address in (live.address, f"{live.address}?token=wrong-token-wrong"):
+        for address in (running.address, f"{running.address}?token=wrong-token-wrong"):
             browser.open(address)
             assert "locked" in browser.ask("document.body.textContent")
             assert browser.ask("window.realtimeKp") is None
             assert browser.ask("document.querySelectorAll('canvas, img').length") == 0
-        browser.open(live.link)
+        browser.open(running.link)
         browser.wait_for_frames()
 
 
@@ -391,10 +392,10 @@ def test_a_browser_is_the_camera(tmp_path: Path) -> None:
         f"--use-file-for-fake-video-capture={clip}",
     )
     with (
-        LivePage(tmp_path, "browser", "--serve", "0", "--tracks", "t.csv") as live,
+        live(tmp_path, "browser", "--serve", "0", "--tracks", "t.csv") as running,
         a_browser(*flags) as visitor,
     ):
-        visitor.open(live.link)
+        visitor.open(running.link)
         visitor.wait("page.holder === 'you'")
         assert "camera" in visitor.ask("document.getElementById('banner').textContent")
         visitor.press_button("#camera")
@@ -407,7 +408,7 @@ def test_a_browser_is_the_camera(tmp_path: Path) -> None:
         visitor.press_button("#camera")
         visitor.wait("page.status.phase === 'running'")
         visitor.wait_for_frames(10)
-        assert live.stop() == 130
+        assert running.stop() == 130
     with open(tmp_path / "t.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) > 500
