@@ -1,6 +1,6 @@
 """How long a frame takes from its capture until a browser has painted it, beside the run's own latency.
 
-python -m benchmarks.browser [SOURCE] [--seconds 20] [-- FLAGS OF LIVE …]
+python -m benchmarks.browser [SOURCE] [--seconds 20] [--flags='--model small']
 
 Each frame carries its number in its picture, in black and white squares; the page reads it back from its
 canvas, so that what is timed is the frame that is seen. Needs Chromium, its driver and Selenium (`pip install
@@ -10,6 +10,7 @@ canvas, so that what is timed is the frame that is seen. Needs Chromium, its dri
 from __future__ import annotations
 
 import argparse
+import shlex
 import tempfile
 import time
 from dataclasses import dataclass
@@ -94,17 +95,19 @@ def main() -> None:
     )
     parser.add_argument("source", nargs="?", default="demo")
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("words", nargs="*", help="flags of live, behind --")
+    parser.add_argument(
+        "--flags", default="", help="further flags of live, as one text: --flags='--model small'"
+    )
     given = parser.parse_args()
     console, machine = Console(), describe_machine()
     table = Table("pictures", "run p50", "p95", "grab to paint p50", "p95", "FPS", "painted", "numbers right")
     for codec in ("h264", "jpeg"):
-        found = measure(given.source, given.words, given.seconds, codec)
+        found = measure(given.source, shlex.split(given.flags), given.seconds, codec)
         latencies = (found.run_p50_ms, found.run_p95_ms, found.paint_p50_ms, found.paint_p95_ms)
         rates = (found.fps, found.painted_fps)
         cells = [f"{value:.0f} ms" for value in latencies] + [f"{value:.1f}" for value in rates]
         table.add_row(found.codec, *cells, f"{found.read_back:.1%}")
-    console.print(f"{machine['cpu']}, {machine['cores']} cores: {given.source} {' '.join(given.words)}")
+    console.print(f"{machine['cpu']}, {machine['cores']} cores: {given.source} {given.flags}")
     console.print(table)
 
 

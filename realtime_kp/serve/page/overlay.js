@@ -38,7 +38,7 @@ export function drawOverlay(canvas, mapping, scene) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
   const unit = Math.max(1, Math.min(canvas.width, canvas.height) / 480);
-  context.lineJoin = context.lineCap = "round";
+  context.lineJoin = "bevel";
   const { tracks, layers } = scene;
   if (tracks !== undefined) {
     if (layers.has("keypoints") && tracks.keypoint_xy) drawKeypoints(context, mapping, tracks, unit);
@@ -106,14 +106,23 @@ function drawTrails(context, mapping, scene, unit) {
   for (let i = 0; i < tracks.ids.length; i++) {
     const trail = tracks.clear[i] ? history.trail(tracks.ids[i]) : [];
     const style = colour(tracks, i);
+    let [path, strength] = [null, 0];
     for (let k = trail.length - 1; k > 0 && trail[k - 1].frame >= first; k--) {
       const [from, to] = [trail[k - 1], trail[k]];
       // A gap means that the track was lost there.
-      if (to.frame > tracks.frame || to.frame - from.frame > longestGap) continue;
+      if (to.frame > tracks.frame || to.frame - from.frame > longestGap) {
+        path = null;
+        continue;
+      }
       const age = (to.frame - first) / trailLength;
-      const path = pathOf(paths, `${shares.find(([end]) => age <= end)[1]} ${style}`);
-      path.moveTo(mapping.x(from.x), mapping.y(from.y));
-      path.lineTo(mapping.x(to.x), mapping.y(to.y));
+      const wanted = shares.find(([end]) => age <= end)[1];
+      // One line as long as it looks the same.
+      if (path === null || wanted !== strength) {
+        strength = wanted;
+        path = pathOf(paths, `${strength} ${style}`);
+        path.moveTo(mapping.x(to.x), mapping.y(to.y));
+      }
+      path.lineTo(mapping.x(from.x), mapping.y(from.y));
     }
   }
   context.lineWidth = 1.2 * unit;

@@ -63,7 +63,7 @@ export class Screen {
       [canvas.width, canvas.height] = [width, height];
       element("stage").style.setProperty("--aspect", width / height);
     }
-    return canvas.getContext("2d", { willReadFrequently: page.marked });
+    return canvas.getContext("2d", { alpha: false, willReadFrequently: page.marked });
   }
 
   /** The number in the picture itself, read back from the canvas; see the server's marked. */
