@@ -93,6 +93,11 @@ class LivePage:
                 if pipe is not None:
                     pipe.close()
 
+    def wait(self, timeout_s: float) -> int:
+        """Wait until it has ended by itself; its exit code."""
+        assert self._process is not None
+        return self._process.wait(timeout_s)
+
     def _listen(self) -> None:
         assert self._process is not None
         assert self._process.stderr is not None

@@ -110,12 +110,17 @@ class Client:
 
 
 def talk(view: ViewServer, body: Callable[[Client], Awaitable[T]], timeout_s: float = 60) -> T:
-    """Run a client."""
+    """Run a client of a server."""
+    return talk_to(view.address, body, timeout_s)
+
+
+def talk_to(address: str, body: Callable[[Client], Awaitable[T]], timeout_s: float = 60) -> T:
+    """Run a client of the server at an address."""
 
     async def run() -> T:
         # Cookies of addresses that are numbers are kept only where that is asked for.
         session = ClientSession(
-            view.address, cookie_jar=CookieJar(unsafe=True), timeout=ClientTimeout(total=timeout_s)
+            address, cookie_jar=CookieJar(unsafe=True), timeout=ClientTimeout(total=timeout_s)
         )
         async with session:
             client = Client(session)
