@@ -44,11 +44,11 @@ def test_what_cannot_be_is_told(words: list[str], told: str, capsys: pytest.Capt
 
 
 def test_nothing_of_it_is_loaded_where_nothing_is_served(tmp_path: Path) -> None:
+    rooms = ("aiohttp", "prometheus_client", "realtime_kp.serve", "realtime_kp.apps.live.viewers")
+    words = ["live", "demo?size=64x48&frames=3", "--no-window", "--model", "small", "--resize", "64", "-q"]
     code = (
-        "import sys; from realtime_kp.cli import main; "
-        "words = ['live', 'demo?size=64x48&frames=3', '--no-window', '--model', 'small', '--resize', '64']; "
-        "main([*words, '-q']); sys.exit(', '.join(n for n in sys.modules if n.startswith(('aiohttp', 'prometheus_client', "
-        "'realtime_kp.serve', 'realtime_kp.apps.live.viewers'))) or 0)"
+        f"import sys; from realtime_kp.cli import main; main({words}); "
+        f"sys.exit(', '.join(name for name in sys.modules if name.startswith({rooms})) or 0)"
     )
     found = subprocess.run(
         [sys.executable, "-c", code],
