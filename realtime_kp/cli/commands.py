@@ -19,6 +19,7 @@ from realtime_kp.config import (
     DrawConfig,
     EvaluateConfig,
     ExportConfig,
+    FleetConfig,
     InputConfig,
     LiveConfig,
     OutputConfig,
@@ -100,13 +101,14 @@ class Commands:
         # Before the section `output`, which would take --output for itself.
         video: Annotated[VideoConfig, Parameter(group="Video")] = VideoConfig(),  # noqa: B008
         output: Output = OutputConfig(),  # noqa: B008
+        fleet: Annotated[FleetConfig, Parameter(group="Fleet")] = FleetConfig(),  # noqa: B008
     ) -> int:
         """Track keypoints through every frame of videos or pictures and write annotated ones.
 
         Args:
             inputs: Video files, pictures, folders or globs of pictures, addresses, or demo.
         """
-        config = processing.with_sections(report=report, output=output, video=video)
+        config = processing.with_sections(report=report, output=output, video=video, fleet=fleet)
         if self._shown("video", config):
             return 0
         if not inputs:

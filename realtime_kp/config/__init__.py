@@ -13,6 +13,7 @@ from realtime_kp.config.commands import (
 from realtime_kp.config.conversion import ConvertConfig
 from realtime_kp.config.drawing import DrawConfig
 from realtime_kp.config.exporting import ExportConfig
+from realtime_kp.config.fleet import FleetConfig
 from realtime_kp.config.input import Box, InputConfig
 from realtime_kp.config.rendering import LAYERS, Colouring, Crowded, HudCorner, HudLines, RenderConfig, Trails
 from realtime_kp.config.serving import AUTO_TOKEN, ServeConfig, is_loopback
@@ -34,6 +35,7 @@ __all__ = [
     "DrawConfig",
     "EvaluateConfig",
     "ExportConfig",
+    "FleetConfig",
     "HudCorner",
     "HudLines",
     "InputConfig",

@@ -15,6 +15,7 @@ from realtime_kp.config.commands import (
     ReportConfig,
     VideoConfig,
 )
+from realtime_kp.config.fleet import FleetConfig
 from realtime_kp.config.input import InputConfig
 from realtime_kp.config.rendering import RenderConfig
 from realtime_kp.config.serving import ServeConfig
@@ -35,6 +36,7 @@ class AppConfig:
     live: LiveConfig = field(default_factory=LiveConfig)
     browser: ServeConfig = field(default_factory=ServeConfig)
     video: VideoConfig = field(default_factory=VideoConfig)
+    fleet: FleetConfig = field(default_factory=FleetConfig)
     bench: BenchConfig = field(default_factory=BenchConfig)
 
     def __post_init__(self) -> None:
@@ -56,7 +58,7 @@ class AppConfig:
 COMMON_SECTIONS = ("superpoint", "tracking", "pipeline", "render", "input", "report")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "live": (*COMMON_SECTIONS, "output", "live", "browser"),
-    "video": (*COMMON_SECTIONS, "output", "video"),
+    "video": (*COMMON_SECTIONS, "output", "video", "fleet"),
     "bench": (*COMMON_SECTIONS, "bench"),
 }
 

@@ -1,6 +1,6 @@
 """The threads between source and render loop, and their measurements."""
 
-from realtime_kp.pipeline.build import build_pipeline
+from realtime_kp.pipeline.build import build_pipeline, make_extractor
 from realtime_kp.pipeline.channel import Channel, ChannelClosedError, Policy
 from realtime_kp.pipeline.controls import Controls
 from realtime_kp.pipeline.meter import RunMeter
@@ -22,4 +22,5 @@ __all__ = [
     "RunMeter",
     "StageStatistics",
     "build_pipeline",
+    "make_extractor",
 ]

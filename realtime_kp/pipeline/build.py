@@ -34,6 +34,7 @@ def build_pipeline(
     tracker: Tracker | None = None,
     keep_state_s: float | None = None,
     select_model: bool = False,
+    superpoint: Extractor | None = None,
 ) -> Pipeline:
     """Build a pipeline from the settings; entering it starts the threads.
 
@@ -49,6 +50,7 @@ def build_pipeline(
         tracker: Tracker restored from that run; None creates one from the settings.
         keep_state_s: Interval in seconds at which frames carry the serialised tracker state; None never.
         select_model: Replace `auto` of model, input size and precision by what is fast enough for live.
+        superpoint: The network; None makes one from the settings.
 
     Returns:
         The pipeline, not yet started.
@@ -63,10 +65,8 @@ def build_pipeline(
         # flight.
         return SuperPoint(superpoint, latency=policy != "block")
 
-    superpoint = extractor(config.superpoint)
-    if config.superpoint.device != "cpu":
-        on_cpu = replace(config.superpoint, device="cpu", engine="auto", precision="auto")
-        superpoint = MemoryFallbackExtractor(superpoint, lambda: extractor(on_cpu))
+    if superpoint is None:
+        superpoint = _falling_back(config.superpoint, extractor)
     tracking = config.tracking
     if tracking.corners == "auto" and policy == "drop_oldest":
         tracking = replace(tracking, corners="always")
@@ -93,6 +93,19 @@ def build_pipeline(
         reference=_reference(config.input),
         prepare=_preparation(config),
     )
+
+
+def make_extractor(config: SuperPointConfig) -> Extractor:
+    """The network of a run that loses no frame, to be given to several runs in turn."""
+    return _falling_back(config, lambda superpoint: SuperPoint(superpoint, latency=False))
+
+
+def _falling_back(config: SuperPointConfig, extractor: Callable[[SuperPointConfig], Extractor]) -> Extractor:
+    """An extractor that goes on on the CPU where a GPU has too little memory."""
+    if config.device == "cpu":
+        return extractor(config)
+    on_cpu = replace(config, device="cpu", engine="auto", precision="auto")
+    return MemoryFallbackExtractor(extractor(config), lambda: extractor(on_cpu))
 
 
 def _preparation(config: AppConfig) -> list[Callable[[Frame], Frame]]:

@@ -1,0 +1,1 @@
+"""`video --ray`: many videos on several cores or machines."""
