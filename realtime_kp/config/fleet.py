@@ -17,6 +17,9 @@ class FleetConfig:
     ray: Annotated[str | None, Parameter(name=["--ray", "ray"])] = None
     """Share the inputs out to workers: local (this machine), auto (the cluster here), or HOST:PORT."""
 
+    workers: Annotated[int | None, Parameter(name=["--workers", "workers"])] = None
+    """Most workers; null takes as many as there is room for."""
+
     cpus_per_worker: Annotated[int, Parameter(name=["--cpus-per-worker", "cpus-per-worker"])] = 1
     """CPU cores of each worker, which processes one video at a time."""
 
@@ -30,6 +33,7 @@ class FleetConfig:
         check_types(self)
         known = self.ray is None or self.ray in ("local", "auto") or ":" in self.ray
         require(known, "ray must be local, auto or HOST:PORT", self.ray)
+        require(self.workers is None or self.workers >= 1, "workers must be at least 1", self.workers)
         require(1 <= self.cpus_per_worker <= 1024, "cpus_per_worker must be 1 to 1024", self.cpus_per_worker)
         require(0 <= self.gpus_per_worker <= 64, "gpus_per_worker must be from 0 to 64", self.gpus_per_worker)
         require(1 <= self.attempts <= 100, "attempts must be 1 to 100", self.attempts)

@@ -129,6 +129,7 @@ IMPOSSIBLE: list[tuple[type, str, Any]] = [
     (VideoConfig, "start_s", math.nan),
     (VideoConfig, "start_s", math.inf),
     (FleetConfig, "ray", "everywhere"),
+    (FleetConfig, "workers", 0),
     (FleetConfig, "cpus_per_worker", 0),
     (FleetConfig, "gpus_per_worker", -1),
     (FleetConfig, "attempts", 0),
@@ -228,7 +229,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "start_s": 1.5,
         "concat": True,
     },
-    "fleet": {"ray": "auto", "cpus_per_worker": 2, "gpus_per_worker": 0.25, "attempts": 1},
+    "fleet": {"ray": "auto", "workers": 4, "cpus_per_worker": 2, "gpus_per_worker": 0.25, "attempts": 1},
     "bench": {
         "frames": 50,
         "warmup": 3,

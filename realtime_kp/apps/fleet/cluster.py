@@ -17,6 +17,8 @@ from realtime_kp.apps.fleet.worker import Progress, VideoWorker
 from realtime_kp.apps.jobs import Job
 from realtime_kp.config import FleetConfig
 from realtime_kp.errors import ConfigError
+from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.pipeline import Pipeline, RunMeter
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,29 @@ def check_ray() -> None:
     """
     if importlib.util.find_spec("ray") is None:
         raise ConfigError("--ray needs Ray: pip install 'realtime-kp[ray]'")
+
+
+class MeasuredWorker(VideoWorker):
+    """A worker that counts in Ray's metrics: frames, and videos that failed."""
+
+    def __init__(self, folder: str, slot: int, cores: int) -> None:
+        from ray.util.metrics import Counter
+
+        super().__init__(folder, slot, cores)
+        self._frames = Counter("realtime_kp_frames", "Frames that were processed")
+        self._failed = Counter("realtime_kp_failed_videos", "Videos that failed")
+
+    def run(self, job: Job, inputs: list[str]) -> VideoResult:
+        """As of any worker."""
+        result = super().run(job, inputs)
+        if result.outcome == "failed":
+            self._failed.inc()
+        return result
+
+    def watch(self, tracked: TrackedFrame, pipeline: Pipeline, meter: RunMeter) -> None:
+        """As of any worker."""
+        super().watch(tracked, pipeline, meter)
+        self._frames.inc()
 
 
 class WorkerDiedError(Exception):
@@ -160,7 +185,7 @@ class Worker:
         self.job: Job | None = None
         self.running: Any = None
         self._actor = (
-            ray.remote(VideoWorker)
+            ray.remote(MeasuredWorker)
             .options(
                 num_cpus=config.cpus_per_worker,
                 num_gpus=config.gpus_per_worker,

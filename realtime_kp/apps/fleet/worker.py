@@ -55,7 +55,7 @@ class VideoWorker:
         try:
             with OutputLocks(job.outputs):
                 done = process(
-                    job, inputs, stopped=self._stopped.is_set, watch=self._watch, superpoint=self._superpoint
+                    job, inputs, stopped=self._stopped.is_set, watch=self.watch, superpoint=self._superpoint
                 )
             result = _result(job.source, done, stopped=self._stopped.is_set())
         except RealtimeKpError as exc:
@@ -74,7 +74,8 @@ class VideoWorker:
         """End the video in work; what is finished is kept, to be resumed."""
         self._stopped.set()
 
-    def _watch(self, tracked: TrackedFrame, pipeline: Pipeline, meter: RunMeter) -> None:
+    def watch(self, tracked: TrackedFrame, pipeline: Pipeline, meter: RunMeter) -> None:
+        """Take in that a frame is done."""
         info = pipeline.source_info
         total = None if info is None else info.frame_count
         self._progress = Progress(self._progress.source, tracked.frame.index + 1, total)
