@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from io import IOBase
 from pathlib import Path
@@ -16,6 +16,7 @@ from realtime_kp.features import SuperPoint
 from realtime_kp.frame import Frame
 from realtime_kp.keypoints import Keypoints, Track, TrackedFrame, Tracks, TrackState
 from realtime_kp.lens import Lens, read_lens
+from realtime_kp.many import dataset_of
 from realtime_kp.pipeline import Pipeline, Policy, build_pipeline
 from realtime_kp.sources import FrameSource, open_source
 from realtime_kp.tracking import Tracker
@@ -46,6 +47,7 @@ __all__ = [
     "read_tracks",
     "to_supervision",
     "track",
+    "track_many",
 ]
 
 
@@ -86,6 +88,44 @@ def track(
     # The rule for a number of frames, and its message, are those of the command.
     max_frames = replace(config.video, max_frames=max_frames).max_frames
     return _run(build_pipeline(_source(source, config), config, policy=policy, max_frames=max_frames))
+
+
+def track_many(
+    inputs: Sequence[str | Path],
+    *,
+    config: AppConfig | None = None,
+    max_frames: int | None = None,
+    workers: int | None = None,
+    cpus_per_worker: float = 1,
+    gpus_per_worker: float = 0,
+    **settings: Any,
+) -> Any:
+    """Track keypoints through many videos, on the workers of a Ray cluster.
+
+    Each video is tracked as a whole by one worker. Without a cluster, Ray starts one on this machine.
+
+    Args:
+        inputs: Videos, or whatever else `open_source` takes, which every machine sees.
+        config: All settings; default settings without it.
+        max_frames: Stop after this many frames of each.
+        workers: Most workers; None takes as many as there is room for.
+        cpus_per_worker: CPU cores of each.
+        gpus_per_worker: GPUs of each; 0.25 lets four share one.
+        **settings: As for `track`.
+
+    Returns:
+        A `ray.data.Dataset` with the columns of the tracks table, and `video` and `error` beside: the rows of
+        a video come together. One that cannot be read is one row whose `error` says why. It is computed when
+        it is read: `track_many(…).write_parquet(folder)`, `.to_pandas()`, `.iter_batches()`.
+
+    Raises:
+        ConfigError: Ray is missing, or a setting is unknown or invalid.
+    """
+    config = _with_settings(AppConfig() if config is None else config, settings)
+    config = replace(config, video=replace(config.video, max_frames=max_frames))
+    names = [str(name) for name in inputs]
+    require(workers is None or workers >= 1, "workers must be at least 1", workers)
+    return dataset_of(names, config, workers=workers, cpus=cpus_per_worker, gpus=gpus_per_worker)
 
 
 def _source(source: str | int | Path | FrameSource, config: AppConfig) -> FrameSource:

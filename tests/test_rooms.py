@@ -33,6 +33,7 @@ ROOMS = (
     "evaluation",
     "bench",
     "training",
+    "many",
     "api",
     "apps",
     "cli",

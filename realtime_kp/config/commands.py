@@ -150,7 +150,18 @@ class VideoConfig:
         require(self.start_s >= 0, "start must be at least 0 seconds", self.start_s)
 
 
-_LOOP_ONLY_FIELDS = ("rate", "encode", "compare", "sweep", "pieces", "serve", "html", "profile", "baseline")
+_LOOP_ONLY_FIELDS = (
+    "rate",
+    "encode",
+    "compare",
+    "sweep",
+    "pieces",
+    "serve",
+    "ray",
+    "html",
+    "profile",
+    "baseline",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +196,9 @@ class BenchConfig:
 
     serve: Annotated[bool, Parameter(name=["--serve", "serve"])] = False
     """Also measure what it costs to show a live run to one browser, at --rate or 30 frames per second."""
+
+    ray: Annotated[bool, Parameter(name=["--ray", "ray"])] = False
+    """Also measure the throughput of one worker, two and so on of `video --ray`, with a core each."""
 
     html: Annotated[Path | None, Parameter(name=["--report", "html"])] = None
     """Write a self-contained HTML page with plots to this file."""

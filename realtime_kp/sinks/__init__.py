@@ -10,11 +10,13 @@ from realtime_kp.sinks.poses import PosesSink
 from realtime_kp.sinks.rerun_stream import RerunSink, check_rerun
 from realtime_kp.sinks.sound import Sound
 from realtime_kp.sinks.table_file import check_table_name, notes_file
-from realtime_kp.sinks.tables import TracksTableSink, write_track_rows
+from realtime_kp.sinks.tables import COLUMNS as TRACK_COLUMNS
+from realtime_kp.sinks.tables import TracksTableSink, track_rows, write_track_rows
 from realtime_kp.sinks.video_file import VideoFileSink, VideoMark
 from realtime_kp.sinks.window import Click, Drag, Window, window_problem
 
 __all__ = [
+    "TRACK_COLUMNS",
     "WRITABLE",
     "Click",
     "Drag",
@@ -37,6 +39,7 @@ __all__ = [
     "check_table_name",
     "notes_file",
     "picture_targets",
+    "track_rows",
     "window_problem",
     "write_atomically",
     "write_picture",

@@ -243,6 +243,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "rounds": 3,
         "pieces": True,
         "serve": True,
+        "ray": True,
         "html": "report.html",
         "profile": "trace.json",
         "baseline": "old.json",

@@ -24,6 +24,7 @@ from realtime_kp.machine import peak_memory_mb
 from realtime_kp.sinks import check_output, write_atomically
 
 if TYPE_CHECKING:
+    from realtime_kp.apps.bench.fleet import FleetRate
     from realtime_kp.bench.serving import ServingResult
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,10 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
         from realtime_kp.serve import check_web
 
         check_web()
+    if config.bench.ray:
+        from realtime_kp.apps.fleet.cluster import check_ray
+
+        check_ray()
     before = None if config.bench.baseline is None else read_baseline(config.bench.baseline)
     further = planned(config)
     with StopSignals() as signals:
@@ -64,6 +69,11 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
         served = None
         if config.bench.serve and not signals.received:
             served = _serve(source, config, signals, quiet)
+        rates: list[FleetRate] = []
+        if config.bench.ray and not signals.received:
+            from realtime_kp.apps.bench.fleet import measure_fleet
+
+            rates = measure_fleet(source, config, signals)
         compared = None
         if further and not signals.received:
             compared = _compare(source, config, further, signals, quiet)
@@ -75,11 +85,17 @@ def run_bench(source: str, config: AppConfig, console: Console, *, quiet: bool =
     )
     if served is not None:
         values["serving"] = served.to_dict()
+    if rates:
+        values["fleet"] = [rate.to_dict() for rate in rates]
     _write(config, values, {"closed loop": closed, "open loop": opened})
     if not quiet:
         print_bench(console, closed, opened, pieces, compared, values)
         if served is not None:
             print_serving(console, served)
+        if rates:
+            from realtime_kp.apps.bench.fleet import print_fleet
+
+            print_fleet(console, rates)
     if signals.received:
         return INTERRUPTED
     return DONE if before is None else _judge(before, values, config.bench.tolerance, console)
