@@ -49,7 +49,7 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[str] = ()) -> 
     # The file is written under its partial name, so that an existing partial file is protected like a
     # finished one.
     for name in (path, PartialFile(path).partial):
-        if any(name.exists() and Path(source).exists() and name.samefile(source) for source in inputs):
+        if name.exists() and any(Path(one).exists() and name.samefile(one) for one in inputs):
             raise SinkError(f"writing {path} would destroy the input itself, {name}; choose another output")
         if name.exists() and not overwrite:
             raise SinkError(f"{name} exists already; add --overwrite to replace it, or choose another name")

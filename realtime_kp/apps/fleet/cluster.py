@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import signal
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -103,6 +104,7 @@ class Cluster:
         if address == "local":
             options = {"num_cpus": len(os.sched_getaffinity(0))} if hasattr(os, "sched_getaffinity") else {}
             options |= {"include_dashboard": False, "_node_name": socket.gethostname()}
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
         except (ConnectionError, OSError, RuntimeError, ValueError, TimeoutError) as exc:
@@ -110,6 +112,9 @@ class Cluster:
             raise ConfigError(
                 f"no Ray cluster answers at {address} ({reason}): start one with `ray start`"
             ) from exc
+        # Ray has replaced them by its own.
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         return self
 
     def __exit__(

@@ -135,11 +135,12 @@ def test_what_was_stopped_goes_on(tmp_path: Path) -> None:
     command = Command(tmp_path, *words)
     assert within(120, lambda: any((tmp_path / "out").glob("*.partial*")))
     time.sleep(1)
-    command.process.send_signal(signal.SIGINT)
+    command.process.send_signal(signal.SIGTERM)
     started_s = time.perf_counter()
     code, errors = command.ended()
     assert code == 130, errors
     assert "Traceback" not in errors
+    assert "SIGTERM" not in errors
     assert time.perf_counter() - started_s < 40
     outcomes = {one["outcome"] for one in report_of(tmp_path / "out")["inputs"]}
     assert outcomes & {"stopped", "waiting"}
