@@ -20,6 +20,7 @@ from realtime_kp.serve.limits import CAMERA_BYTES, CONTROL_BYTES, MAX_VIEWERS, T
 from realtime_kp.serve.outbox import WINDOW, Outbox, OutboxClosedError
 from realtime_kp.serve.picture import CODECS, VARIANTS, Picture, PictureKind
 from realtime_kp.serve.requests import message_of, number_in, request_of
+from realtime_kp.sources import BrowserCamera
 
 T = TypeVar("T")
 
@@ -110,22 +111,27 @@ async def _camera(request: web.Request) -> web.StreamResponse:
         raise web.HTTPForbidden(text="viewers control nothing here\n")
     if hub.camera_taken:
         raise web.HTTPConflict(text="another browser's camera is in use\n")
-    connection = await _opened(request, CAMERA_BYTES)
-    bucket = TokenBucket(_PICTURES_PER_S, _PICTURES_PER_S)
+    # Before anything is waited for: another one may ask meanwhile.
     hub.camera_taken = True
     try:
-        async for message in connection:
-            if message.type is not WSMsgType.BINARY or len(message.data) <= _CAMERA_HEADER.size:
-                hub.camera.refuse()
-                await connection.close(code=_POLICY, message=b"not a picture")
-            elif bucket.take():
-                (captured_at_s,) = _CAMERA_HEADER.unpack_from(message.data)
-                hub.camera.push(message.data[_CAMERA_HEADER.size :], captured_at_s)
-            else:
-                hub.camera.refuse()
+        connection = await _opened(request, CAMERA_BYTES)
+        await _take_pictures(connection, hub.camera)
     finally:
         hub.camera_taken = False
     return connection
+
+
+async def _take_pictures(connection: web.WebSocketResponse, camera: BrowserCamera) -> None:
+    bucket = TokenBucket(_PICTURES_PER_S, _PICTURES_PER_S)
+    async for message in connection:
+        if message.type is not WSMsgType.BINARY or len(message.data) <= _CAMERA_HEADER.size:
+            camera.refuse()
+            await connection.close(code=_POLICY, message=b"not a picture")
+        elif bucket.take():
+            (captured_at_s,) = _CAMERA_HEADER.unpack_from(message.data)
+            camera.push(message.data[_CAMERA_HEADER.size :], captured_at_s)
+        else:
+            camera.refuse()
 
 
 class _Answers:

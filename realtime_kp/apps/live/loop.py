@@ -212,30 +212,32 @@ class LiveLoop:
             self._viewers.show(self._last, image)
 
     def _user_quits(self) -> bool:
+        given: list[UserInput] = []
         if self._window is not None:
             # After the last frame the window alone sets the pace.
-            given = window_input(self._window, 20 if self._pipeline.finished else 1)
+            given.append(window_input(self._window, 20 if self._pipeline.finished else 1))
             if self._window.closed:
                 return True
-            self._answer(given)
         if self._viewers is not None:
             if self._window is None and self._pipeline.finished:
                 self._viewers.wait(_WAKE_S)
-            for given in self._viewers.inputs():
-                self._answer(given)
-            self._tell_viewers()
+            given += self._viewers.inputs()
+        self._answer([one for one in given if not one.nothing])
+        self._tell_viewers()
         return self.state.quitting
 
-    def _answer(self, given: UserInput) -> None:
-        if given.nothing:
+    def _answer(self, given: list[UserInput]) -> None:
+        """Do what the user asks for, and show the last frame as it is now; of a slider that moves, once."""
+        if not given:
             return
         before = self.state.controls
-        if self._last is not None:
-            mirror, view = self._config.live.mirror, self._view(self._last)
-            self.state = point_at(self.state, given, self._last, mirror=mirror, view=view)
-        self.state = with_settings(self.state, given, self._config.superpoint.max_keypoints)
-        if given.key is not None:
-            self._press(given.key)
+        for one in given:
+            if self._last is not None:
+                mirror, view = self._config.live.mirror, self._view(self._last)
+                self.state = point_at(self.state, one, self._last, mirror=mirror, view=view)
+            self.state = with_settings(self.state, one, self._config.superpoint.max_keypoints)
+            if one.key is not None:
+                self._press(one.key)
         if self.state.controls != before:
             self._pipeline.apply(self.state.controls)
         self._show_again()

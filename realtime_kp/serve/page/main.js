@@ -120,6 +120,7 @@ function ping() {
 
 function press(key) {
   if (key in LAYER_KEYS) toggleLayer(key);
+  else if (key === "h") element("keys").open = !element("keys").open;
   else if (mayControl()) control.sendMessage({ type: "key", key });
 }
 
