@@ -289,5 +289,8 @@ class Commands:
 
     def _shown(self, command: str, config: AppConfig) -> bool:
         if self.print_config:
-            sys.stdout.write(dump_yaml(config.to_dict(SECTIONS[command])))
+            values = config.to_dict(SECTIONS[command])
+            if "browser" in values:
+                values["browser"]["token"] = None  # it may come from the environment
+            sys.stdout.write(dump_yaml(values))
         return self.print_config

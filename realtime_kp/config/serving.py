@@ -14,7 +14,7 @@ from realtime_kp.config.checks import check_types, number_as_text, require
 AUTO_TOKEN = "auto"
 
 _ADDRESS = re.compile(r"(?:(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]/@\s]*):)?(?P<port>\d{1,5})")
-_LEAST_TOKEN = 8
+_LEAST_TOKEN = 12
 _TOKEN = re.compile(r"[!-~]+")
 
 
@@ -38,13 +38,14 @@ class ServeConfig:
         require(
             good, "the address to serve at must be [HOST:]PORT, such as 8000 or 0.0.0.0:8000", self.address
         )
-        if self.token not in (None, AUTO_TOKEN):
+        if self.address is not None and self.token not in (None, AUTO_TOKEN):
             text = str(self.token)
             fits = len(text) >= _LEAST_TOKEN and _TOKEN.fullmatch(text) is not None
             # A message that quotes it would put it into logs.
-            require(
-                fits, f"token must be {_LEAST_TOKEN} or more printable characters", f"{len(text)} of them"
+            what = (
+                f"the token (--token, REALTIME_KP_TOKEN) must be {_LEAST_TOKEN} or more printable characters"
             )
+            require(fits, f"{what} without spaces", f"{len(text)} characters")
         require(
             self.token is not None or self.is_private,
             "others can reach the address to serve at: give --token SECRET, or --token auto to make one",

@@ -2,7 +2,7 @@
 
 from realtime_kp.serve.requests import Clicked, Dragged, KeyPressed, SettingChanged, ViewerRequest
 from realtime_kp.serve.server import ViewServer, check_web
-from realtime_kp.serve.view import Figures, LiveStatus, LiveView, PageSettings
+from realtime_kp.serve.view import Figures, LiveStatus, LiveView, PageSettings, Phase
 
 __all__ = [
     "Clicked",
@@ -12,6 +12,7 @@ __all__ = [
     "LiveStatus",
     "LiveView",
     "PageSettings",
+    "Phase",
     "SettingChanged",
     "ViewServer",
     "ViewerRequest",

@@ -38,19 +38,18 @@ class Access:
         """Whether a text is the token, in a time that does not depend on where they differ."""
         return self.token is not None and hmac.compare_digest(_bytes(given), _bytes(self.token))
 
-    def admits(self, *, host: str, authorization: str, cookie: str) -> bool:
-        """Whether a request may pass.
+    def knows_cookie(self, given: str) -> bool:
+        """Whether a text is the value of the cookie."""
+        return self.token is not None and hmac.compare_digest(_bytes(given), _bytes(self.cookie))
 
-        Args:
-            host: Header `Host`.
-            authorization: Header `Authorization`.
-            cookie: Value of the cookie.
-        """
-        if self.token is None:
-            return is_loopback(host_name(host))
+    def bearer(self, authorization: str) -> str:
+        """The secret in a header `Authorization`; empty where there is none."""
         scheme, _, given = authorization.partition(" ")
-        bearer = scheme.lower() == "bearer" and self.is_token(given.strip())
-        return bearer or hmac.compare_digest(_bytes(cookie), _bytes(self.cookie))
+        return given.strip() if scheme.lower() == "bearer" else ""
+
+    def serves(self, host: str) -> bool:
+        """Whether a server without a token answers to a header `Host`."""
+        return is_loopback(host_name(host))
 
 
 def host_name(host: str) -> str:

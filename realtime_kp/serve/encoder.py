@@ -80,6 +80,7 @@ class PictureEncoder:
         """Tell which pictures somebody watches; may be called from any thread."""
         with self._changed:
             self._wanted = frozenset(kinds)
+            self._keys_wanted &= self._wanted
             self._changed.notify_all()
 
     def ask_for_key(self, kind: PictureKind) -> None:
@@ -163,7 +164,7 @@ class PictureEncoder:
         shrink = _LONGEST_SIDE_PX / max(image.shape[:2])
         if shrink >= 1:
             return image
-        size_wh = (round(image.shape[1] * shrink), round(image.shape[0] * shrink))
+        size_wh = (max(1, round(image.shape[1] * shrink)), max(1, round(image.shape[0] * shrink)))
         return np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
 

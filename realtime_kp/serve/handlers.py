@@ -5,25 +5,32 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from importlib import resources
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from aiohttp import ClientConnectionResetError, web
 
 from realtime_kp.serve.access import Access
 from realtime_kp.serve.hub import Hub
-from realtime_kp.serve.limits import MAX_VIEWERS, FailedAttempts
+from realtime_kp.serve.limits import REQUESTS_AT_ONCE, REQUESTS_PER_S, FailedAttempts, TokenBucket
 from realtime_kp.serve.metrics import metrics_text
 from realtime_kp.serve.outbox import OutboxClosedError
-from realtime_kp.serve.picture import VARIANTS, PictureKind
-from realtime_kp.serve.sockets import HUB, add_sockets, choice, limit_send_buffer
+from realtime_kp.serve.picture import PictureKind
+from realtime_kp.serve.sockets import (
+    HUB,
+    add_sockets,
+    choice,
+    hub_with_room,
+    limit_send_buffer,
+    limit_untaken,
+)
 
 log = logging.getLogger(__name__)
 
 ACCESS = web.AppKey("access", Access)
 FAILED = web.AppKey("failed", FailedAttempts)
-HEARD: web.AppKey[WeakSet[asyncio.BaseTransport]] = web.AppKey("heard", WeakSet)
+HEARD: web.AppKey[MutableMapping[asyncio.BaseTransport, TokenBucket]] = web.AppKey("heard", WeakKeyDictionary)
 PAGE: web.AppKey[Mapping[str, tuple[bytes, str]]] = web.AppKey("page", dict)
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -40,7 +47,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_LOCKED = "This view is locked: open the link with the token that realtime-kp printed.\n"
+_LOCKED = "This view is locked: open it with ?token=SECRET at the end of its address.\n"
 _ELSEWHERE = "Without a token this is served to 127.0.0.1 and localhost only.\n"
 
 
@@ -48,10 +55,10 @@ def make_app(hub: Hub, access: Access) -> web.Application:
     """The application with all routes."""
     app = web.Application(middlewares=[_guarded], client_max_size=1024)
     app[HUB], app[ACCESS], app[FAILED] = hub, access, FailedAttempts()
-    app[HEARD], app[PAGE] = WeakSet(), _page_files()
+    app[HEARD], app[PAGE] = WeakKeyDictionary(), _page_files()
     app.router.add_get("/", _index)
     app.router.add_get("/page/{name}", _page)
-    app.router.add_get("/stream.mjpg", _mjpeg)
+    app.router.add_get("/stream.mjpg", _mjpeg, allow_head=False)
     app.router.add_get("/metrics", _metrics)
     app.router.add_get("/health", _health)
     app.router.add_get("/files/{number}", _file)
@@ -71,16 +78,31 @@ async def _with_headers(request: web.Request, response: web.StreamResponse) -> N
     response.headers.pop("Server", None)
 
 
+def _note_connection(request: web.Request) -> None:
+    """Remember that a connection has asked for something; end it where it asks for too much."""
+    transport = request.transport
+    if transport is None:
+        return
+    heard = request.app[HEARD]
+    if transport not in heard:
+        heard[transport] = TokenBucket(REQUESTS_PER_S, REQUESTS_AT_ONCE)
+        limit_untaken(request)
+    if not heard[transport].take():
+        request.app[HUB].refused["request 429"] += 1
+        transport.abort()
+        raise web.HTTPTooManyRequests
+
+
 @web.middleware
 async def _guarded(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    if request.transport is not None:
-        request.app[HEARD].add(request.transport)
+    _note_connection(request)
     try:
         _check_access(request)
         return await handler(request)
     except web.HTTPException as exc:
         if exc.status >= 400:
             request.app[HUB].refused[f"request {exc.status}"] += 1
+            exc.force_close()  # whatever else was sent on this connection is not looked at
         raise
     except (ClientConnectionResetError, ConnectionError) as exc:
         raise web.HTTPBadRequest from exc  # nobody reads it any more
@@ -96,28 +118,44 @@ def _check_access(request: web.Request) -> None:
         web.HTTPException: Otherwise.
     """
     access, headers = request.app[ACCESS], request.headers
-    name = cookie_name(request)
-    if access.admits(
-        host=headers.get("Host", ""),
-        authorization=headers.get("Authorization", ""),
-        cookie=request.cookies.get(name, ""),
-    ):
-        if "token" in request.query and request.path == "/":
-            raise web.HTTPSeeOther("/")
-        return
     if access.token is None:
-        raise web.HTTPForbidden(text=_ELSEWHERE)
-    given = request.query.get("token", "") if request.path == "/" else ""
-    # A wrong secret in a header is an attempt as well; nothing at all is none.
-    attempt = bool(given or headers.get("Authorization") or request.cookies.get(name))
-    if attempt and not request.app[FAILED].allow(request.remote or ""):
-        raise web.HTTPTooManyRequests(text="Too many wrong tokens: wait a minute.\n")
-    if access.is_token(given):
-        response = web.HTTPSeeOther("/")
-        secure = headers.get("X-Forwarded-Proto", request.scheme) == "https"
-        response.set_cookie(name, access.cookie, httponly=True, samesite="Strict", secure=secure, path="/")
-        raise response
+        if not access.serves(headers.get("Host", "")):
+            raise web.HTTPForbidden(text=_ELSEWHERE)
+        return
+    if access.knows_cookie(request.cookies.get(cookie_name(request), "")):
+        if "token" in request.query and request.path == "/":
+            raise web.HTTPSeeOther(_without_token(request))
+        return
+    in_link = request.query.get("token", "") if request.path == "/" else ""
+    given = in_link or access.bearer(headers.get("Authorization", ""))
+    # A cookie is too long to be guessed, and an old one no attempt.
+    if given:
+        _check_secret(request, given)
+        if in_link:
+            raise _with_cookie(request)
+        return
     raise web.HTTPUnauthorized(text=_LOCKED, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _check_secret(request: web.Request, given: str) -> None:
+    failed, address = request.app[FAILED], request.remote or ""
+    if failed.blocked(address):
+        raise web.HTTPTooManyRequests(text="Too many wrong tokens: wait a minute.\n")
+    if not request.app[ACCESS].is_token(given):
+        failed.count(address)
+        raise web.HTTPUnauthorized(text=_LOCKED, headers={"WWW-Authenticate": "Bearer"})
+
+
+def _with_cookie(request: web.Request) -> web.HTTPSeeOther:
+    response = web.HTTPSeeOther(_without_token(request))
+    secure = request.headers.get("X-Forwarded-Proto", request.scheme) == "https"
+    name, value = cookie_name(request), request.app[ACCESS].cookie
+    response.set_cookie(name, value, httponly=True, samesite="Strict", secure=secure, path="/")
+    return response
+
+
+def _without_token(request: web.Request) -> str:
+    return str(request.rel_url.without_query_params("token"))
 
 
 async def _index(request: web.Request) -> web.StreamResponse:
@@ -143,12 +181,9 @@ def _page_files() -> dict[str, tuple[bytes, str]]:
 
 
 async def _mjpeg(request: web.Request) -> web.StreamResponse:
-    """Pictures as any `<img>` shows them: drawn ones, or `?variant=plain`."""
-    hub = request.app[HUB]
-    if hub.viewers >= MAX_VIEWERS:
-        raise web.HTTPServiceUnavailable(text="too many viewers\n")
-    drawn_first = tuple(sorted(VARIANTS))
-    kind = PictureKind("jpeg", choice(request, "variant", drawn_first))
+    """Pictures one after the other, as an `<img>` shows them: drawn ones, or `?variant=plain`."""
+    hub = hub_with_room(request)
+    kind = PictureKind("jpeg", choice(request, "variant", ("drawn", "plain", "marked")))
     response = web.StreamResponse(
         headers={"Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}"}
     )
@@ -156,11 +191,18 @@ async def _mjpeg(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     with hub.watching(kind, window=None) as outbox:
         try:
+            await response.write(f"--{_BOUNDARY}\r\n".encode())
             while True:
                 data = (await outbox.get()).data
-                head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
-                await asyncio.wait_for(response.write(head.encode() + data + b"\r\n"), _SEND_S)
-        except (OutboxClosedError, TimeoutError):
+                head = f"Content-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+                # A browser shows a picture when it sees the boundary behind it.
+                part = head.encode() + data + f"\r\n--{_BOUNDARY}\r\n".encode()
+                await asyncio.wait_for(response.write(part), _SEND_S)
+        except OutboxClosedError:
+            return response
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
             return response
 
 

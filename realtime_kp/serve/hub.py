@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ from realtime_kp.serve.encoder import PictureEncoder
 from realtime_kp.serve.metrics import ViewerCounts
 from realtime_kp.serve.outbox import Outbox, VideoOutbox
 from realtime_kp.serve.picture import Picture, PictureKind
-from realtime_kp.serve.requests import ViewerRequest
+from realtime_kp.serve.requests import SettingChanged, ViewerRequest
 from realtime_kp.serve.tracks_message import tracks_columns, tracks_json
 from realtime_kp.serve.view import LiveStatus, LiveView, PageSettings
 from realtime_kp.sources import BrowserCamera
@@ -38,7 +40,9 @@ class TracksKind:
 
 
 class Hub:
-    """Passes frames on to viewers, and keeps count. All methods belong on the thread of the event loop.
+    """Passes frames on to viewers, and keeps count.
+
+    All methods but `take_requests` belong on the thread of the event loop.
 
     Args:
         settings: What the page has to know.
@@ -70,6 +74,8 @@ class Hub:
         self._shown_at_s = 0.0
         self._pictures: dict[PictureKind, list[Outbox[Picture]]] = {}
         self._tracks: dict[TracksKind, list[Outbox[str | bytes]]] = {}
+        self._asking = threading.Lock()
+        self._settings_asked = SettingChanged()
         self._sent: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
 
@@ -96,9 +102,32 @@ class Hub:
         self.status = status
         self.desk.tell("status", asdict(status))
 
+    def take_requests(self) -> list[ViewerRequest]:
+        """What viewers have asked for since the last call; the only method for another thread."""
+        asked: list[ViewerRequest] = []
+        with self._asking:
+            settings, self._settings_asked = self._settings_asked, SettingChanged()
+        if settings != SettingChanged():
+            asked.append(settings)
+        while self.requests:
+            asked.append(self.requests.popleft())
+        return asked
+
+    def status_message(self) -> str:
+        """How the run is doing, for a new viewer."""
+        return json.dumps({"type": "status", **asdict(self.status)}, separators=(",", ":"))
+
     def ask(self, request: ViewerRequest) -> None:
-        """Take in what a viewer asks for."""
-        self.requests.append(request)
+        """Take in what a viewer asks for; of a slider that moves, where it is."""
+        if isinstance(request, SettingChanged):
+            with self._asking:
+                before = self._settings_asked
+                self._settings_asked = SettingChanged(
+                    request.threshold if request.threshold is not None else before.threshold,
+                    request.max_keypoints if request.max_keypoints is not None else before.max_keypoints,
+                )
+        else:
+            self.requests.append(request)
         self.on_request()
 
     def offer(self, path: Path) -> None:
@@ -150,7 +179,7 @@ class Hub:
         if self.status.phase != "running":
             return self.status.reason
         silent_s = time.monotonic() - self._shown_at_s
-        return f"no frame for {silent_s:.0f} s" if silent_s > _SILENT_S and not self.status.paused else ""
+        return f"no frame for {silent_s:.0f} s" if silent_s > _SILENT_S and not self.status.still else ""
 
     def counts(self) -> ViewerCounts:
         """Viewers, and what they got and did not get."""

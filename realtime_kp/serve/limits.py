@@ -6,11 +6,16 @@ import time
 from collections import OrderedDict
 
 MAX_CONNECTIONS = 128
-MAX_VIEWERS = 32
+# Of pictures, tracks and control; a page has one of each.
+MAX_STREAMS = 96
 CONTROL_BYTES = 4096
+# Of one connection.
+REQUESTS_PER_S, REQUESTS_AT_ONCE = 20.0, 100.0
 CAMERA_BYTES = 4 << 20
 # Seconds within which a connection has to send its first request.
 SILENT_S = 10.0
+# Milliseconds after which the system ends a connection whose other side takes nothing.
+UNTAKEN_MS = 20_000
 
 
 class TokenBucket:
@@ -29,32 +34,44 @@ class TokenBucket:
 
     def take(self) -> bool:
         """Whether one more event may pass."""
-        now_s = time.monotonic()
-        self._left = min(self._burst, self._left + (now_s - self._at_s) * self._rate)
-        self._at_s = now_s
-        if self._left < 1:
+        if self.empty:
             return False
         self._left -= 1
         return True
 
+    @property
+    def empty(self) -> bool:
+        """Whether no event may pass now."""
+        now_s = time.monotonic()
+        self._left = min(self._burst, self._left + (now_s - self._at_s) * self._rate)
+        self._at_s = now_s
+        return self._left < 1
+
 
 class FailedAttempts:
-    """Counts wrong tokens of each address, for a bounded number of addresses.
+    """Counts wrong secrets of each address, for a bounded number of addresses.
+
+    Who has guessed too often is not listened to for a while, right or wrong: else a guess would cost nothing.
 
     Args:
-        most: So many in a row, then one every ten seconds.
+        most: So many at once, then one every five seconds.
     """
 
     _ADDRESSES = 1024
 
-    def __init__(self, most: int = 10) -> None:
+    def __init__(self, most: int = 20) -> None:
         self._most = most
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
-    def allow(self, address: str) -> bool:
-        """Whether one more attempt of an address is looked at."""
-        bucket = self._buckets.pop(address, None) or TokenBucket(0.1, self._most)
+    def blocked(self, address: str) -> bool:
+        """Whether an address has guessed too often."""
+        bucket = self._buckets.get(address)
+        return bucket is not None and bucket.empty
+
+    def count(self, address: str) -> None:
+        """Take in a wrong secret."""
+        bucket = self._buckets.pop(address, None) or TokenBucket(0.2, self._most)
         self._buckets[address] = bucket
         if len(self._buckets) > self._ADDRESSES:
             self._buckets.popitem(last=False)
-        return bucket.take()
+        bucket.take()

@@ -138,6 +138,12 @@ class VideoOutbox(Outbox[Picture]):
         self._chain.append(item)
         self._changed.set()
 
+    def answered(self, number: int) -> None:
+        """As for `Outbox`; frames may stand still, and then nothing else asks for what was skipped."""
+        super().answered(number)
+        if self._broken and not self._unanswered:
+            self._ask_for_key()
+
     async def get(self) -> Picture:
         """As for `Outbox`."""
         while not self._closed:

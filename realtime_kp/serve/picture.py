@@ -13,7 +13,7 @@ Variant = Literal["plain", "drawn", "marked"]
 CODECS: tuple[Codec, ...] = ("h264", "jpeg")
 VARIANTS: tuple[Variant, ...] = ("plain", "drawn", "marked")
 
-_HEADER = struct.Struct("<BBBxIqdHH4x")
+_HEADER = struct.Struct("<BBBxIqdII")
 _VERSION = 1
 _KEY = 1
 
@@ -51,7 +51,7 @@ class Picture:
 
         The header: version (1), codec (0: H.264, 1: JPEG), flags (bit 0: decodable alone), a byte 0 (8 bits
         each); length of the data (32); index of the frame (64, signed); time of capture in seconds (64,
-        float); width and height of the frame (16 each); 4 bytes 0.
+        float); width and height of the frame (32 each).
         """
         codec, flags = CODECS.index(self.kind.codec), _KEY if self.key else 0
         header = (_VERSION, codec, flags, len(self.data), self.frame, self.captured_at_s, *self.size_wh)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -91,7 +92,7 @@ class ViewServer:
             self._close()
             raise SinkError(
                 f"cannot serve at {self._host}:{self._port} ({self._failure or 'no answer'}): "
-                "choose another port, or 0 for any free one"
+                "choose another address or port; port 0 is any free one"
             ) from self._failure
         self._stack.enter_context(self.encoder)
         return self
@@ -105,7 +106,7 @@ class ViewServer:
     @property
     def address(self) -> str:
         """Where a browser finds the page, without the token."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)
+        host = socket.gethostname() if self._host in ("0.0.0.0", "::") else self._host
         host = f"[{host}]" if ":" in host and not host.startswith("[") else host
         return f"http://{host}:{self._port}/"
 
@@ -138,12 +139,7 @@ class ViewServer:
 
     def requests(self) -> list[ViewerRequest]:
         """What viewers have asked for since the last call. May be called from any thread."""
-        asked: list[ViewerRequest] = []
-        if self._hub is not None:
-            with_some = self._hub.requests
-            while with_some:
-                asked.append(with_some.popleft())
-        return asked
+        return [] if self._hub is None else self._hub.take_requests()
 
     @property
     def _known_hub(self) -> Hub:
@@ -160,6 +156,8 @@ class ViewServer:
         """Hand a picture to the event loop, which may be so many behind, and no more."""
         if self._delivered.acquire(timeout=_STOP_S):
             self._call(lambda: self._take_picture(picture))
+        else:
+            self.encoder.ask_for_key(picture.kind)  # those after it need it
 
     def _take_picture(self, picture: Picture) -> None:
         self._delivered.release()
@@ -185,7 +183,7 @@ class ViewServer:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except (OSError, ImportError) as exc:
+        except Exception as exc:  # told by whoever waits for the start
             self._failure = exc
         finally:
             self._started.set()
@@ -211,8 +209,7 @@ class ViewServer:
         await runner.setup()
         try:
             watch = _ConnectionWatch(runner, app[HEARD], loop)
-            server = await loop.create_server(watch.connection, self._host, self._port, backlog=128)
-            self._port = server.sockets[0].getsockname()[1]
+            server = await self._listening(loop, watch.connection)
             self._hub, self._loop, self._stop = hub, loop, asyncio.Event()
             self._started.set()
             meter = loop.create_task(self._measure())
@@ -222,6 +219,19 @@ class ViewServer:
             hub.close()
         finally:
             await runner.cleanup()
+
+    async def _listening(
+        self, loop: asyncio.AbstractEventLoop, connection: Callable[[], asyncio.Protocol]
+    ) -> asyncio.Server:
+        """A server; where a name has several addresses, with the same port at all of them."""
+        server = await loop.create_server(connection, self._host, self._port, backlog=128)
+        first, *others = (one.getsockname()[1] for one in server.sockets)
+        if any(port != first for port in others):
+            server.close()
+            await server.wait_closed()
+            server = await loop.create_server(connection, self._host, first, backlog=128)
+        self._port = first
+        return server
 
     async def _measure(self) -> None:
         while True:

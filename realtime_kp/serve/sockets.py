@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import struct
 import time
@@ -16,13 +17,21 @@ from aiohttp import ClientConnectionResetError, WSMsgType, web
 from realtime_kp.errors import ArgumentError
 from realtime_kp.serve.access import same_origin
 from realtime_kp.serve.hub import Hub, TracksKind
-from realtime_kp.serve.limits import CAMERA_BYTES, CONTROL_BYTES, MAX_VIEWERS, TokenBucket
+from realtime_kp.serve.limits import (
+    CAMERA_BYTES,
+    CONTROL_BYTES,
+    MAX_STREAMS,
+    UNTAKEN_MS,
+    TokenBucket,
+)
 from realtime_kp.serve.outbox import WINDOW, Outbox, OutboxClosedError
 from realtime_kp.serve.picture import CODECS, VARIANTS, Picture, PictureKind
-from realtime_kp.serve.requests import message_of, number_in, request_of
+from realtime_kp.serve.requests import SettingChanged, message_of, number_in, request_of
 from realtime_kp.sources import BrowserCamera
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 HUB = web.AppKey("hub", Hub)
 
@@ -30,10 +39,12 @@ _HEARTBEAT_S = 10.0
 _SEND_BUFFER = 128 << 10
 _MESSAGES_PER_S = 200.0
 _PICTURES_PER_S = 60.0
+_MOST_EXCESS = 300
+_REQUESTS_PER_S, _REQUESTS_AT_ONCE = 10.0, 20.0
 # So many messages in a row that mean nothing, and the connection ends.
 _MOST_MISTAKES = 20
 _CAMERA_HEADER = struct.Struct("<d")
-_GOING_AWAY, _POLICY = 1001, 1008
+_GOING_AWAY, _POLICY, _INTERNAL = 1001, 1008, 1011
 
 
 def add_sockets(app: web.Application) -> None:
@@ -51,9 +62,16 @@ def limit_send_buffer(request: web.Request) -> None:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
 
 
+def limit_untaken(request: web.Request) -> None:
+    """End the connection of whoever takes nothing for long, where the system can."""
+    found = None if request.transport is None else request.transport.get_extra_info("socket")
+    if found is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_MS)
+
+
 async def _picture(request: web.Request) -> web.StreamResponse:
     """Pictures, one a message; the viewer answers each with `{"ack": FRAME}` where it asked for `acks=1`."""
-    hub = _hub_with_room(request)
+    hub = hub_with_room(request)
     codec = choice(request, "codec", CODECS)
     kind = PictureKind(codec, choice(request, "variant", VARIANTS))
     connection = await _opened(request, CONTROL_BYTES)
@@ -62,13 +80,13 @@ async def _picture(request: web.Request) -> web.StreamResponse:
         await connection.send_bytes(picture.message())
 
     with hub.watching(kind, _window(request)) as outbox:
-        await _exchange(connection, outbox, send, _Answers(hub, outbox))
+        await _exchange(connection, outbox, send, _Answers(outbox), hub)
     return connection
 
 
 async def _tracks(request: web.Request) -> web.StreamResponse:
     """Tracks, a message a frame; answers as for pictures."""
-    hub = _hub_with_room(request)
+    hub = hub_with_room(request)
     binary = choice(request, "format", ("json", "binary")) == "binary"
     kind = TracksKind(binary, binary and request.query.get("keypoints") == "1")
     connection = await _opened(request, CONTROL_BYTES)
@@ -80,23 +98,23 @@ async def _tracks(request: web.Request) -> web.StreamResponse:
             await connection.send_str(message)
 
     with hub.following(kind, _window(request)) as outbox:
-        await _exchange(connection, outbox, send, _Answers(hub, outbox))
+        await _exchange(connection, outbox, send, _Answers(outbox), hub)
     return connection
 
 
 async def _control(request: web.Request) -> web.StreamResponse:
     """News of the run in JSON, and what viewers ask for."""
-    hub = _hub_with_room(request)
+    hub = hub_with_room(request)
     connection = await _opened(request, CONTROL_BYTES)
     outbox: Outbox[str] = Outbox()
     outbox.put(
         json.dumps({"type": "hello", "camera": hub.camera is not None, **hub.settings.to_dict()}), "hello"
     )
     hub.desk.join(outbox)
-    hub.tell(hub.status)
+    outbox.put(hub.status_message(), "status")
     outbox.put(json.dumps({"type": "files", "files": hub.downloads.listed()}), "files")
     try:
-        await _exchange(connection, outbox, connection.send_str, _Commands(hub, outbox))
+        await _exchange(connection, outbox, connection.send_str, _Commands(hub, outbox), hub)
     finally:
         hub.desk.leave(outbox)
     return connection
@@ -122,7 +140,7 @@ async def _camera(request: web.Request) -> web.StreamResponse:
 
 
 async def _take_pictures(connection: web.WebSocketResponse, camera: BrowserCamera) -> None:
-    bucket = TokenBucket(_PICTURES_PER_S, _PICTURES_PER_S)
+    bucket, excess = TokenBucket(_PICTURES_PER_S, _PICTURES_PER_S), 0
     async for message in connection:
         if message.type is not WSMsgType.BINARY or len(message.data) <= _CAMERA_HEADER.size:
             camera.refuse()
@@ -131,14 +149,16 @@ async def _take_pictures(connection: web.WebSocketResponse, camera: BrowserCamer
             (captured_at_s,) = _CAMERA_HEADER.unpack_from(message.data)
             camera.push(message.data[_CAMERA_HEADER.size :], captured_at_s)
         else:
+            excess += 1
             camera.refuse()
+            if excess >= _MOST_EXCESS:
+                await connection.close(code=_POLICY, message=b"too many pictures")
 
 
 class _Answers:
     """Reads the answers of a viewer of pictures or tracks."""
 
-    def __init__(self, hub: Hub, outbox: Outbox[Picture] | Outbox[str | bytes]) -> None:
-        self._hub = hub
+    def __init__(self, outbox: Outbox[Picture] | Outbox[str | bytes]) -> None:
         self._outbox = outbox
 
     def __call__(self, text: str) -> None:
@@ -158,6 +178,7 @@ class _Commands:
     def __init__(self, hub: Hub, outbox: Outbox[str]) -> None:
         self._hub = hub
         self._outbox = outbox
+        self._bucket = TokenBucket(_REQUESTS_PER_S, _REQUESTS_AT_ONCE)
 
     def __call__(self, text: str) -> None:
         values = message_of(text)
@@ -171,12 +192,18 @@ class _Commands:
             self._hub.desk.release(self._outbox)
         else:
             request = request_of(values)
-            if self._hub.desk.may_control(self._outbox):
-                self._hub.ask(request)
+            # Sliders move often; all else is more than a person does.
+            often = not isinstance(request, SettingChanged) and not self._bucket.take()
+            if not self._hub.desk.may_control(self._outbox):
+                self._refuse("you do not hold the controls")
+            elif often:
+                self._refuse("too much at once")
             else:
-                self._outbox.put(
-                    json.dumps({"type": "error", "reason": "you do not hold the controls"}), "error"
-                )
+                self._hub.ask(request)
+
+    def _refuse(self, reason: str) -> None:
+        self._hub.refused["command"] += 1
+        self._outbox.put(json.dumps({"type": "error", "reason": reason}), "error")
 
 
 async def _exchange(
@@ -184,11 +211,12 @@ async def _exchange(
     outbox: Outbox[T],
     send: Callable[[T], Awaitable[None]],
     hear: Callable[[str], None],
+    hub: Hub,
 ) -> None:
     """Send what is in the outbox, and hear what the viewer says, until either side ends it."""
     sender = asyncio.create_task(_send_all(connection, outbox, send))
     try:
-        await _hear_all(connection, hear)
+        await _hear_all(connection, hear, hub)
     finally:
         sender.cancel()
         with suppress(asyncio.CancelledError):
@@ -205,9 +233,12 @@ async def _send_all(
         await connection.close(code=_GOING_AWAY, message=b"the run has ended")
     except (ClientConnectionResetError, ConnectionError):
         return  # the reader sees it too
+    except Exception:
+        log.exception("a message for a viewer cannot be made")
+        await connection.close(code=_INTERNAL, message=b"internal error")
 
 
-async def _hear_all(connection: web.WebSocketResponse, hear: Callable[[str], None]) -> None:
+async def _hear_all(connection: web.WebSocketResponse, hear: Callable[[str], None], hub: Hub) -> None:
     bucket, mistakes = TokenBucket(_MESSAGES_PER_S, 2 * _MESSAGES_PER_S), 0
     async for message in connection:
         if not bucket.take():
@@ -219,6 +250,7 @@ async def _hear_all(connection: web.WebSocketResponse, hear: Callable[[str], Non
             hear(message.data)
             mistakes = 0
         except ArgumentError:
+            hub.refused["message"] += 1
             mistakes += 1
             if mistakes >= _MOST_MISTAKES:
                 await connection.close(code=_POLICY, message=b"messages that mean nothing")
@@ -238,9 +270,14 @@ async def _opened(request: web.Request, most_bytes: int) -> web.WebSocketRespons
     return connection
 
 
-def _hub_with_room(request: web.Request) -> Hub:
+def hub_with_room(request: web.Request) -> Hub:
+    """The hub, where there is room for a further stream.
+
+    Raises:
+        web.HTTPServiceUnavailable: There is none.
+    """
     hub = request.app[HUB]
-    if hub.viewers + len(hub.desk) >= 3 * MAX_VIEWERS:
+    if hub.viewers + len(hub.desk) >= MAX_STREAMS:
         raise web.HTTPServiceUnavailable(text="too many viewers\n")
     return hub
 

@@ -69,6 +69,7 @@ class LiveStatus:
         running_on: Model, input size, engine, device and precision.
         notes: Short words such as PAUSED or REC.
         paused: Whether it is paused.
+        still: Whether no frames are due: it is paused, or the last one was shown.
         recording: Whether frames are recorded.
         everywhere: Whether masks and regions do not count.
         threshold: The keypoint threshold.
@@ -83,6 +84,7 @@ class LiveStatus:
     running_on: str = ""
     notes: tuple[str, ...] = ()
     paused: bool = False
+    still: bool = False
     recording: bool = False
     everywhere: bool = False
     threshold: float = 0.0

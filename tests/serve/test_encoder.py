@@ -37,10 +37,9 @@ def test_without_viewers_nothing_is_encoded() -> None:
         assert encoder.encoding_s == 0
         encoder.want([JPEG])
         encoder.show(view(9))
-        assert within(5, lambda: len(got) == 1)
-    assert got[0].frame == 9
-    assert got[0].size_wh == (320, 240)
-    image = cv2.imdecode(np.frombuffer(got[0].data, np.uint8), cv2.IMREAD_COLOR)
+        assert within(5, lambda: bool(got) and got[-1].frame == 9)
+    assert got[-1].size_wh == (320, 240)
+    image = cv2.imdecode(np.frombuffer(got[-1].data, np.uint8), cv2.IMREAD_COLOR)
     assert abs(image.astype(int) - view(9).tracked.frame.image_bgr).mean() < 4
 
 
@@ -115,4 +114,4 @@ def test_the_message_is_a_header_and_the_data() -> None:
     assert int.from_bytes(message[4:8], "little") == 2
     assert int.from_bytes(message[8:16], "little") == 2**40
     assert np.frombuffer(message, "<f8", 1, 16)[0] == 12.5
-    assert np.frombuffer(message, "<u2", 2, 24).tolist() == [640, 480]
+    assert np.frombuffer(message, "<u4", 2, 24).tolist() == [640, 480]

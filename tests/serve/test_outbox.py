@@ -170,6 +170,24 @@ def test_a_chain_that_grows_too_long_is_skipped_up_to_the_next_key_frame() -> No
     run(body)
 
 
+def test_a_viewer_that_was_slow_is_brought_up_to_date_while_frames_stand_still() -> None:
+    async def body() -> None:
+        asked: list[int] = []
+        outbox = VideoOutbox(lambda: asked.append(1), window=2)
+        outbox.put(picture(0, key=True))
+        outbox.put(picture(1))
+        for _ in range(2):
+            await outbox.get()
+        for frame in range(2, 30):
+            outbox.put(picture(frame))
+        assert not asked
+        # No frame comes any more: the answer alone has to ask.
+        outbox.answered(1)
+        assert asked
+
+    run(body)
+
+
 def test_what_is_skipped_and_sent_is_all_there_was() -> None:
     async def body() -> None:
         outbox = VideoOutbox(lambda: None, window=3)

@@ -135,7 +135,8 @@ def test_any_img_shows_the_mjpeg(variant: str) -> None:
             got = b""
             while got.count(b"--" + boundary) < 4:
                 got += await answer.content.read(65536)
-        part = got.split(b"--" + boundary)[2]
+        assert got.startswith(b"--" + boundary + b"\r\n")
+        part = got.split(b"--" + boundary)[2].removeprefix(b"\r\n")
         head, _, data = part.partition(b"\r\n\r\n")
         assert b"Content-Type: image/jpeg" in head
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -256,9 +257,9 @@ def test_one_viewer_holds_the_controls() -> None:
     with served() as view:
         talk(view, use)
         assert view.requests() == [
+            SettingChanged(max_keypoints=64),
             KeyPressed(" "),
             Clicked(3.5, 4.0, frame=2),
-            SettingChanged(max_keypoints=64),
             KeyPressed("s"),
         ]
         assert view.requests() == []
@@ -338,7 +339,7 @@ def test_frames_that_stop_coming_are_told(monkeypatch: pytest.MonkeyPatch) -> No
         view.tell(LiveStatus(phase="running", reason=""))
         view.show(LiveView(tracked_frame(0)))
         assert within(5, lambda: "no frame for" in talk(view, health)[1])
-        view.tell(LiveStatus(phase="running", reason="", paused=True))
+        view.tell(LiveStatus(phase="running", reason="", still=True))
         assert within(5, lambda: talk(view, health)[0] == 200)
 
 
@@ -372,7 +373,9 @@ def test_a_port_that_is_taken_is_told() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         number = taken.getsockname()[1]
-        with pytest.raises(SinkError, match=f"cannot serve at 127.0.0.1:{number} .*choose another port"):
+        with pytest.raises(
+            SinkError, match=f"cannot serve at 127.0.0.1:{number} .*choose another address or port"
+        ):
             ViewServer(ServeConfig(address=str(number)), PageSettings("test")).__enter__()
 
 

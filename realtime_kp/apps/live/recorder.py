@@ -28,7 +28,9 @@ def snapshot(image_bgr: NDArray[np.uint8], tracked: TrackedFrame) -> tuple[str, 
     Returns:
         A message for the HUD, the name of the picture or the reason of the failure; and the files.
     """
-    stem = f"snapshot_{stamp()}_f{tracked.frame.index}"
+    first = f"snapshot_{stamp()}_f{tracked.frame.index}"
+    stems = (first if number == 1 else f"{first}_{number}" for number in count(1))
+    stem = next(name for name in stems if not Path(f"{name}.png").exists())
     picture, table = Path(f"{stem}.png"), Path(f"{stem}.csv")
     try:
         write_picture(picture, image_bgr)

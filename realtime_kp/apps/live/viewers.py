@@ -26,6 +26,7 @@ from realtime_kp.serve import (
     LiveStatus,
     LiveView,
     PageSettings,
+    Phase,
     SettingChanged,
     ViewerRequest,
     ViewServer,
@@ -100,15 +101,16 @@ class Viewers:
             return
         self._told_at_s = at_s
         reason = self._reason(pipeline, tracked)
-        phase = "loading" if tracked is None else "lost" if reason else "running"
+        phase: Phase = "loading" if tracked is None else "lost" if reason else "running"
         info = None if tracked is None else hud_info(tracked, pipeline, meter, state.notes(recording))
         status = LiveStatus(
-            phase=phase,  # type: ignore[arg-type]
+            phase=phase,
             reason=reason,
             figures=_figures(pipeline, meter, tracked),
             running_on="" if info is None else info.running_on,
             notes=() if info is None else info.notes,
             paused=state.paused,
+            still=state.paused or pipeline.finished,
             recording=recording,
             everywhere=state.everywhere,
             threshold=state.threshold,

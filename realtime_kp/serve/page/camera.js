@@ -10,7 +10,7 @@ const MOST_WAITING_BYTES = 150_000;
 export class Camera {
   /**
    * @param {import("./clock.js").ServerClock} clock
-   * @param {(reason: string) => void} onEnd
+   * @param {(reason: string) => void} onEnd Called once; without a reason where the user wanted it.
    */
   constructor(clock, onEnd) {
     this.clock = clock;
@@ -19,22 +19,36 @@ export class Camera {
     this.video.muted = this.video.playsInline = true;
     this.canvas = document.createElement("canvas");
     this.busy = false;
-    this.running = false;
+    this.stopped = false;
   }
 
   async start() {
-    if (!navigator.mediaDevices) throw new Error("this page may not use a camera: open it by https, or on localhost");
-    this.media = await navigator.mediaDevices.getUserMedia({ video: WANTED, audio: false });
-    this.media.getVideoTracks()[0].addEventListener("ended", () => this.stop("the camera was switched off"));
-    this.video.srcObject = this.media;
-    await this.video.play();
-    this.running = true;
-    this.socket = new Socket("camera", { onMessage: () => {} });
+    try {
+      if (!navigator.mediaDevices) throw new Error("open this page by https, or on localhost");
+      const media = await navigator.mediaDevices.getUserMedia({ video: WANTED, audio: false });
+      this.media = media;
+      // It may have been stopped while the user was asked.
+      if (this.stopped) return this.release();
+      media.getVideoTracks()[0].addEventListener("ended", () => this.stop("the camera was switched off"));
+      this.video.srcObject = media;
+      await this.video.play();
+    } catch (error) {
+      return this.stop(`the camera cannot be used: ${error.message}`);
+    }
+    if (this.stopped) return this.release();
+    let opened = false;
+    this.socket = new Socket("camera", {
+      onMessage() {},
+      onOpen: () => (opened = true),
+      onLost: () => {
+        if (!opened) this.stop("the server does not take this camera: another one is in use");
+      },
+    });
     this.next();
   }
 
   next() {
-    if (!this.running) return;
+    if (this.stopped) return;
     if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(() => this.take());
     else setTimeout(() => this.take(), 33);
   }
@@ -42,7 +56,7 @@ export class Camera {
   take() {
     const grabbedS = this.clock.known ? this.clock.serverS() : 0;
     this.next();
-    if (this.busy || !this.socket?.isOpen || this.socket.waitingBytes > MOST_WAITING_BYTES) return;
+    if (this.busy || this.stopped || !this.socket.isOpen || this.socket.waitingBytes > MOST_WAITING_BYTES) return;
     const [width, height] = [this.video.videoWidth, this.video.videoHeight];
     if (width === 0) return;
     if (this.canvas.width !== width || this.canvas.height !== height) {
@@ -56,14 +70,18 @@ export class Camera {
 
   send(blob, grabbedS) {
     this.busy = false;
-    if (blob === null || !this.running) return;
-    this.socket.send(new Blob([new Float64Array([grabbedS]), blob]));
+    if (blob !== null && !this.stopped) this.socket.send(new Blob([new Float64Array([grabbedS]), blob]));
   }
 
   stop(reason = "") {
-    this.running = false;
-    this.media?.getTracks().forEach((track) => track.stop());
+    if (this.stopped) return;
+    this.stopped = true;
+    this.release();
     this.socket?.close();
     this.onEnd(reason);
+  }
+
+  release() {
+    this.media?.getTracks().forEach((track) => track.stop());
   }
 }

@@ -4,12 +4,12 @@ import { Camera } from "./camera.js";
 import { Plot, showFigures } from "./figures.js";
 import {
   LAYER_KEYS,
-  showBanner,
   showButtons,
   showFiles,
   showHello,
   showHolder,
   showLayers,
+  showMessage,
   showPhase,
   showSliders,
   thresholdAt,
@@ -23,11 +23,14 @@ import { parseTracks } from "./tracks.js";
 
 const PING_EVERY_MS = 1000;
 const SHOW_EVERY_MS = 500;
+// The server says so when its run ends (RFC 6455).
+const GOING_AWAY = 1001;
+// What the server knows of the window's keys; it ends runs at the place where they were started only.
+const KEYS = new Set(" .svmcMbNner");
 
 const screen = new Screen();
 const plot = new Plot(element("plot"));
 let tracksSocket = null;
-let camera = null;
 
 // For whoever looks at the page from outside.
 window.realtimeKp = { page, clock, paints, history, screen };
@@ -62,18 +65,20 @@ const take = {
     clock.take(message.sent, message.server_s);
   },
   error(message) {
-    console.warn(message.reason);
+    showMessage(message.reason);
   },
 };
 
 const control = new Socket("control", {
   onOpen() {
     page.online = true;
+    page.ended = false;
     ping();
     showPhase();
   },
-  onLost() {
+  onLost(code) {
     page.online = false;
+    page.ended = code === GOING_AWAY;
     page.holder = "nobody";
     // Another server has another clock.
     clock.reset();
@@ -121,7 +126,7 @@ function ping() {
 function press(key) {
   if (key in LAYER_KEYS) toggleLayer(key);
   else if (key === "h") element("keys").open = !element("keys").open;
-  else if (mayControl()) control.sendMessage({ type: "key", key });
+  else if (KEYS.has(key) && mayControl()) control.sendMessage({ type: "key", key });
 }
 
 /** Layers are this page's own, unless the server draws them. */
@@ -156,7 +161,11 @@ new Pointer(element("stage"), element("hover"), {
 });
 
 for (const button of document.querySelectorAll("[data-key]")) {
-  button.addEventListener("click", () => press(button.dataset.key));
+  button.addEventListener("click", () => {
+    press(button.dataset.key);
+    // The keys that follow are for the picture again.
+    element("stage").focus({ preventScroll: true });
+  });
 }
 for (const [key, layer] of Object.entries(LAYER_KEYS)) {
   element(`layer-${layer}`).addEventListener("change", () => toggleLayer(key));
@@ -177,32 +186,32 @@ element("trail").addEventListener("input", (event) => {
   showSliders();
   screen.redraw();
 });
+for (const name of ["threshold", "keypoints", "trail"]) {
+  element(name).addEventListener("change", (event) => event.target.blur());
+}
 element("take").addEventListener("click", () => control.sendMessage({ type: "take" }));
 element("release").addEventListener("click", () => control.sendMessage({ type: "release" }));
 element("save").addEventListener("click", () => screen.save());
 element("camera").addEventListener("click", toggleCamera);
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.key.length !== 1) return;
   // A button that has the focus answers to the space bar itself.
-  if (event.key === " " && event.target.closest("button, input, summary, a")) return;
+  if (event.key === " " && event.target.closest?.("button, input, summary, a")) return;
   if (event.key === " ") event.preventDefault();
   press(event.key);
 });
 window.addEventListener("resize", () => screen.redraw());
 
-async function toggleCamera() {
-  if (camera !== null) return camera.stop();
-  camera = new Camera(clock, (reason) => {
-    camera = null;
-    element("camera").textContent = "Use this device's camera";
-    if (reason) showBanner(reason);
+function toggleCamera() {
+  if (page.camera !== null) return page.camera.stop();
+  showMessage("");
+  page.camera = new Camera(clock, (reason) => {
+    page.camera = null;
+    showMessage(reason);
+    showButtons();
   });
-  element("camera").textContent = "Stop the camera";
-  try {
-    await camera.start();
-  } catch (error) {
-    camera.stop(`the camera cannot be used: ${error.message}`);
-  }
+  page.camera.start();
+  showButtons();
 }
 
 // --- what is told from time to time -------------------------------------------------------------------

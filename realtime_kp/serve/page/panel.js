@@ -2,6 +2,8 @@
 
 import { element, mayControl, page, shownLayers } from "./state.js";
 
+const MESSAGE_MS = 8000;
+
 export const LAYER_KEYS = { k: "keypoints", t: "tracks", i: "hud" };
 
 const HOLDERS = {
@@ -17,6 +19,7 @@ export function showHello({ source, camera, help, max_keypoints: most }) {
   element("camera-buttons").hidden = !camera;
   element("help").replaceChildren(...[...help, "hover: id, age and σ of a track"].map((line) => item(line)));
   element("keypoints").max = most;
+  element("keypoints").min = Math.min(16, most);
 }
 
 export function showPhase() {
@@ -24,12 +27,20 @@ export function showPhase() {
   const phase = !online ? "offline" : status?.paused ? "paused" : (status?.phase ?? "loading");
   element("phase").textContent = phase === "offline" ? "no connection" : phase;
   element("phase").className = `pill ${phase}`;
-  showBanner(online ? (status?.reason ?? "") : "no connection to the server, trying again");
+  const away = page.ended ? "the run has ended; waiting for the next one" : "no connection to the server, trying again";
+  element("banner").textContent = online ? (status?.reason ?? "") : away;
+  element("banner").hidden = element("banner").textContent === "";
+  element("banner").classList.toggle("good", online && phase === "loading");
 }
 
-export function showBanner(text) {
-  element("banner").textContent = text;
-  element("banner").hidden = text === "";
+let messageTimer = 0;
+
+/** A message for some seconds, which news of the run do not replace. */
+export function showMessage(text) {
+  element("message").textContent = text;
+  element("message").hidden = text === "";
+  clearTimeout(messageTimer);
+  messageTimer = setTimeout(() => (element("message").hidden = true), MESSAGE_MS);
 }
 
 export function showHolder() {
@@ -50,7 +61,9 @@ export function showButtons() {
   button("v").textContent = status?.recording ? "Stop recording" : "Record";
   button("v").classList.toggle("on", Boolean(status?.recording));
   button("m").classList.toggle("on", Boolean(status?.everywhere));
-  element("camera").disabled = !mayControl();
+  // Whoever has lost the controls can still switch the own camera off.
+  element("camera").disabled = page.camera === null && !mayControl();
+  element("camera").textContent = page.camera === null ? "Use this device's camera" : "Stop the camera";
 }
 
 export function showLayers() {

@@ -3,13 +3,15 @@
 import { Socket } from "./socket.js";
 
 const HEADER_BYTES = 32;
-const MOST_UNDECODED = 8;
+// More than this waits for the decoder, and the next picture is not asked for yet.
+const MOST_QUEUED = 2;
+// So long without a picture although some went in, and the decoder is given up.
+const SILENT_MS = 2000;
 
 export async function chooseCodec() {
   const asked = new URLSearchParams(location.search).get("codec");
-  if (asked === "jpeg" || asked === "h264") return asked;
   // It is there in secure contexts only: https, and http on this machine.
-  if (typeof VideoDecoder === "undefined") return "jpeg";
+  if (asked === "jpeg" || typeof VideoDecoder === "undefined") return "jpeg";
   try {
     const { supported } = await VideoDecoder.isConfigSupported({ codec: "avc1.42E01F" });
     return supported ? "h264" : "jpeg";
@@ -28,8 +30,8 @@ export function parsePicture(buffer) {
     key: (view.getUint8(2) & 1) === 1,
     frame: Number(view.getBigInt64(8, true)),
     capturedS: view.getFloat64(16, true),
-    width: view.getUint16(24, true),
-    height: view.getUint16(26, true),
+    width: view.getUint32(24, true),
+    height: view.getUint32(28, true),
     data: new Uint8Array(buffer, HEADER_BYTES, length),
   };
 }
@@ -57,8 +59,11 @@ export class PictureStream {
     this.codec = codec;
     this.onPicture = onPicture;
     this.onFailure = onFailure;
-    this.headers = new Map();
-    this.decodingJpeg = false;
+    this.headers = new Map(); // of pictures that are being decoded, by frame
+    this.unanswered = []; // frames that went into the decoder, and have not been answered
+    this.newestJpeg = -1;
+    this.progressAtMs = performance.now();
+    this.watch = setInterval(() => this.checkProgress(), SILENT_MS / 4);
     this.socket = new Socket(`picture?codec=${codec}&variant=${variant}&acks=1`, {
       onMessage: (data) => this.take(parsePicture(data)),
       onOpen: () => this.reset(),
@@ -71,22 +76,47 @@ export class PictureStream {
   }
 
   async decodeJpeg(picture) {
+    let image = null;
     try {
-      const image = await createImageBitmap(new Blob([picture.data], { type: "image/jpeg" }));
-      this.onPicture({ ...picture, image });
+      image = await createImageBitmap(new Blob([picture.data], { type: "image/jpeg" }));
     } catch {
       // The next one may be whole.
     }
     this.acknowledge(picture.frame);
+    // A small one may be ready before a large one that came earlier.
+    if (image !== null && picture.frame >= this.newestJpeg) {
+      this.newestJpeg = picture.frame;
+      this.onPicture({ ...picture, image });
+    } else image?.close();
   }
 
   decodeH264(picture) {
-    if (picture.key) this.configure(picture.data);
-    if (this.decoder?.state !== "configured") return this.acknowledge(picture.frame);
-    this.headers.set(picture.frame, picture);
-    const chunk = { type: picture.key ? "key" : "delta", timestamp: picture.frame, data: picture.data };
-    this.decoder.decode(new EncodedVideoChunk(chunk));
-    if (this.headers.size > MOST_UNDECODED * 4) this.fail("pictures go in and none come out");
+    try {
+      if (picture.key) this.configure(picture.data);
+      if (this.decoder?.state !== "configured") return this.acknowledge(picture.frame);
+      if (this.headers.size === 0) this.progressAtMs = performance.now();
+      this.headers.set(picture.frame, picture);
+      const chunk = { type: picture.key ? "key" : "delta", timestamp: picture.frame, data: picture.data };
+      this.decoder.decode(new EncodedVideoChunk(chunk));
+    } catch (error) {
+      return this.fail(error.message);
+    }
+    this.unanswered.push(picture.frame);
+    this.answer();
+  }
+
+  /** Answer what the decoder has taken: it may hold pictures back until it gets more. */
+  answer() {
+    if (this.unanswered.length === 0 || this.decoder === undefined) return;
+    if (this.decoder.decodeQueueSize > MOST_QUEUED) return;
+    this.acknowledge(this.unanswered.at(-1));
+    this.unanswered = [];
+  }
+
+  checkProgress() {
+    if (this.headers.size > 0 && performance.now() - this.progressAtMs > SILENT_MS) {
+      this.fail("pictures go in and none come out");
+    }
   }
 
   configure(data) {
@@ -97,6 +127,7 @@ export class PictureStream {
       output: (image) => this.decoded(image),
       error: (error) => this.fail(error.message),
     });
+    this.decoder.ondequeue = () => this.answer();
     this.decoder.configure({ codec, optimizeForLatency: true });
     this.codecString = codec;
   }
@@ -104,7 +135,7 @@ export class PictureStream {
   decoded(image) {
     const picture = this.headers.get(image.timestamp);
     for (const frame of this.headers.keys()) if (frame <= image.timestamp) this.headers.delete(frame);
-    this.acknowledge(image.timestamp);
+    this.progressAtMs = performance.now();
     if (picture === undefined) return image.close();
     this.onPicture({ ...picture, image });
   }
@@ -118,6 +149,7 @@ export class PictureStream {
     this.decoder = undefined;
     this.codecString = undefined;
     this.headers.clear();
+    this.unanswered = [];
   }
 
   fail(reason) {
@@ -126,6 +158,7 @@ export class PictureStream {
   }
 
   close() {
+    clearInterval(this.watch);
     this.socket.close();
     this.reset();
   }

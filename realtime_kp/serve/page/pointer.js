@@ -15,7 +15,8 @@ export class Pointer {
     this.stage = stage;
     this.hooks = hooks;
     this.hover = hover;
-    this.pressed = null;
+    this.pressed = null; // where a button or a finger went down
+    this.pointer = null; // and which one
     this.drag = null;
     stage.addEventListener("pointerdown", (event) => this.down(event));
     stage.addEventListener("pointermove", (event) => this.move(event));
@@ -32,31 +33,35 @@ export class Pointer {
 
   down(event) {
     this.stage.focus({ preventScroll: true });
+    // A second finger means neither a click nor a region.
+    if (this.pressed !== null && event.pointerId !== this.pointer) return this.cancel();
     if (!this.hooks.mayControl()) return;
     const place = this.place(event);
     if (event.button === 2) return this.hooks.onClick(this.hooks.toSource(...place), true);
     if (event.button !== 0) return;
     this.pressed = place;
+    this.pointer = event.pointerId;
     this.stage.setPointerCapture(event.pointerId);
   }
 
   move(event) {
     const place = this.place(event);
     if (this.pressed === null) return this.tell(place);
+    if (event.pointerId !== this.pointer) return;
     if (Math.hypot(place[0] - this.pressed[0], place[1] - this.pressed[1]) < LEAST_DRAG_PX && !this.drag) return;
     this.drag = [...this.hooks.toSource(...this.pressed), ...this.hooks.toSource(...place)];
     this.hooks.onChange(this.drag);
   }
 
-  up() {
-    if (this.pressed === null) return;
+  up(event) {
+    if (this.pressed === null || event.pointerId !== this.pointer) return;
     if (this.drag !== null) this.hooks.onDrag(this.drag);
     else this.hooks.onClick(this.hooks.toSource(...this.pressed), false);
     this.cancel();
   }
 
   cancel() {
-    this.pressed = this.drag = null;
+    this.pressed = this.pointer = this.drag = null;
     this.hooks.onChange(this.drag);
   }
 

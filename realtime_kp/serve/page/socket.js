@@ -6,7 +6,8 @@ const LONGEST_WAIT_MS = 4000;
 export class Socket {
   /**
    * @param {string} path Path and query below the page.
-   * @param {{onMessage: (data: string | ArrayBuffer) => void, onOpen?: () => void, onLost?: () => void}} hooks
+   * @param {{onMessage: (data: string | ArrayBuffer) => void, onOpen?: () => void,
+   *          onLost?: (code: number) => void}} hooks
    */
   constructor(path, hooks) {
     this.path = path;
@@ -26,9 +27,10 @@ export class Socket {
       this.hooks.onOpen?.();
     };
     socket.onmessage = (event) => this.hooks.onMessage(event.data);
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
       if (this.closed) return;
-      this.hooks.onLost?.();
+      this.hooks.onLost?.(code);
+      if (this.closed) return;
       this.timer = setTimeout(() => this.connect(), this.waitMs);
       this.waitMs = Math.min(2 * this.waitMs, LONGEST_WAIT_MS);
     };

@@ -13,6 +13,8 @@ export const page = {
   readOnly: false,
   viewers: 0,
   online: false,
+  ended: false, // whether the server has said that its run is over
+  camera: null, // this device's, while it is used
   layers: new Set(), // drawn by this page
   trailLength: 20,
   drawn: query.get("drawn") === "1", // whether the server draws

@@ -30,6 +30,7 @@ export class TrackHistory {
 
   clear() {
     this.frames = [];
+    this.taken = 0;
     this.trails = new Map();
   }
 
@@ -50,7 +51,8 @@ export class TrackHistory {
       trail.push({ frame: tracks.frame, x: tracks.xy[2 * i], y: tracks.xy[2 * i + 1] });
       while (trail[0].frame < oldest) trail.shift();
     }
-    if (tracks.frame % 30 === 0) this.forgetBefore(oldest);
+    this.taken += 1;
+    if (this.taken % 30 === 0) this.forgetBefore(oldest);
   }
 
   forgetBefore(oldest) {

@@ -256,7 +256,7 @@ def test_a_restarted_server_is_found_again(browser: Browser, tmp_path: Path) -> 
         assert browser.ask("location.href") == running.address
         assert running.stop() == 130
         browser.wait("!page.online")
-        assert "no connection" in browser.ask("document.getElementById('banner').textContent")
+        assert "the run has ended" in browser.ask("document.getElementById('banner').textContent")
     with live(tmp_path, *words):
         browser.wait("page.online", 60)
         browser.ask("(screen.shown = null, 0)")
@@ -358,6 +358,42 @@ def test_a_slow_connection_skips_frames_and_stays_near_now(browser: Browser, pag
         browser.driver.switch_to.window(first)
 
 
+HELD_BACK = """
+const Real = window.VideoDecoder;
+window.VideoDecoder = class extends Real {
+  constructor({ output, error }) {
+    const held = [];
+    super({ output: (frame) => { held.push(frame); if (held.length > %d) output(held.shift()); }, error });
+  }
+};
+"""
+
+
+@pytest.mark.parametrize(("held_back", "codec"), [(3, "h264"), (10**6, "jpeg")])
+def test_a_decoder_that_holds_pictures_back_or_gives_none(
+    browser: Browser, page: LivePage, held_back: int, codec: str
+) -> None:
+    script = {"source": HELD_BACK % held_back}
+    added = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", script)
+    try:
+        browser.open(page.address)
+        browser.wait_for_frames(40)
+        assert browser.ask("page.codec") == codec
+    finally:
+        browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def test_keys_that_do_nothing_and_are_held_cost_nothing(browser: Browser, page: LivePage) -> None:
+    for _ in range(50):
+        browser.press("x")
+    browser.driver.execute_script(
+        "for (let i = 0; i < 30; i++) document.dispatchEvent(new KeyboardEvent('keydown',"
+        " {key: ' ', bubbles: true, repeat: i > 0}));"
+    )
+    browser.wait("page.status.paused")
+    assert browser.ask("page.online && page.holder === 'you'")
+
+
 def test_a_phone(browser: Browser, page: LivePage) -> None:
     with a_browser() as phone:
         phone.driver.execute_cdp_cmd(
@@ -405,6 +441,12 @@ def test_a_browser_is_the_camera(tmp_path: Path) -> None:
         visitor.press_button("#camera")
         visitor.wait("page.status.phase === 'lost'")
         assert "camera" in visitor.ask("page.status.reason")
+        # Pressed again before the camera is there, it is off in the end, and nothing is left running.
+        visitor.ask(
+            "(document.getElementById('camera').click(), document.getElementById('camera').click(), 0)"
+        )
+        time.sleep(2)
+        assert visitor.ask("page.camera === null && page.status.phase") == "lost"
         visitor.press_button("#camera")
         visitor.wait("page.status.phase === 'running'")
         visitor.wait_for_frames(10)
