@@ -52,12 +52,12 @@ class Fleet:
             if self._stop_at_s is None:
                 self._hire(ledger)
                 self._share_out(ledger)
-            for worker in finished(self._workers, _WAKE_S):
-                self._take(worker, ledger)
             if not any(worker.running is not None for worker in self._workers):
                 if self._stop_at_s is not None:
                     return
-                time.sleep(_WAKE_S)  # no node has room: another may come
+                time.sleep(_WAKE_S)  # no node has room, and Ray does not tell when one comes
+            for worker in finished(self._workers, _WAKE_S):
+                self._take(worker, ledger)
             display.show(self._workers)
 
     def _hire(self, ledger: Ledger) -> None:

@@ -6,7 +6,9 @@ import os
 import platform
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import realtime_kp
 from realtime_kp.apps.fleet.ledger import VideoResult
@@ -39,7 +41,7 @@ class VideoWorker:
 
     def __init__(self, folder: str, slot: int, cores: int) -> None:
         os.chdir(folder)
-        self._cores = _share(slot, cores)
+        _keep_to(_share(slot, cores))
         self._stopped = threading.Event()
         self._progress = Progress()
         self._superpoint: KeptExtractor | None = None
@@ -47,8 +49,6 @@ class VideoWorker:
     def run(self, job: Job, inputs: list[str]) -> VideoResult:
         """Process a video; what is wrong with it is in the result."""
         started_s = time.perf_counter()
-        if self._cores:
-            os.sched_setaffinity(0, self._cores)  # of this thread, and of those that it starts
         self._progress = Progress(job.source)
         if self._superpoint is None:
             self._superpoint = KeptExtractor(make_extractor(job.config.superpoint))
@@ -108,6 +108,16 @@ def _share(slot: int, cores: int) -> frozenset[int]:
         return frozenset()
     own = sorted(os.sched_getaffinity(0))
     return frozenset(own[(slot * cores + number) % len(own)] for number in range(min(cores, len(own))))
+
+
+def _keep_to(cores: frozenset[int]) -> None:
+    """Let this process run on some cores only: its threads, and those that libraries will start."""
+    tasks = Path("/proc/self/task")
+    if not cores or not tasks.is_dir():
+        return
+    for task in tasks.iterdir():
+        with suppress(OSError):  # one that has ended meanwhile
+            os.sched_setaffinity(int(task.name), cores)
 
 
 def _result(source: str, done: Processed, *, stopped: bool) -> VideoResult:
