@@ -18,7 +18,7 @@ from realtime_kp.apps.fleet.fleet import Fleet
 from realtime_kp.apps.fleet.ledger import Ledger
 from realtime_kp.apps.jobs import Job, plan_jobs
 from realtime_kp.apps.signals import StopSignals
-from realtime_kp.config import AppConfig, FleetConfig, OutputConfig, VideoConfig
+from realtime_kp.config import AppConfig, FleetConfig, OutputConfig, ReportConfig, VideoConfig
 from realtime_kp.errors import ConfigError
 from realtime_kp.keypoints import TrackedFrame, Tracks
 from realtime_kp.sinks import VideoFileSink
@@ -131,5 +131,5 @@ def _jobs(clip: Path, config: AppConfig, folder: Path, count: int) -> list[Job]:
     for name in names:
         os.symlink(clip, name)
     output = OutputConfig(tracks=folder / "tracks.csv")
-    plain = replace(config, output=output, video=VideoConfig(annotate=False))
+    plain = replace(config, output=output, video=VideoConfig(annotate=False), report=ReportConfig())
     return plan_jobs([str(name) for name in names], plain)
