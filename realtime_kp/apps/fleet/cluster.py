@@ -179,6 +179,8 @@ class Worker:
 
     Attributes:
         job: The video in work; None while it waits for one.
+        starting: Has a result when the worker has begun; None from then on.
+        running: Has a result when the video is done; None without one.
     """
 
     def __init__(self, config: FleetConfig, node: Node, slot: int) -> None:
@@ -200,6 +202,27 @@ class Worker:
             )
             .remote(os.getcwd(), slot, config.cpus_per_worker)
         )
+        self.starting: Any = self._actor.progress.remote()
+
+    def begun(self) -> bool:
+        """Whether it can be given a video.
+
+        Raises:
+            WorkerDiedError: It never will: its node has gone before it began.
+        """
+        import ray
+
+        if self.starting is None:
+            return True
+        ready, _ = ray.wait([self.starting], timeout=0)
+        if not ready:
+            return False
+        try:
+            ray.get(self.starting)
+        except ray.exceptions.RayError as exc:
+            raise WorkerDiedError(str(exc)) from exc
+        self.starting = None
+        return True
 
     def start(self, job: Job, inputs: list[str]) -> None:
         """Begin a video."""
@@ -239,16 +262,20 @@ class Worker:
 
 
 def finished(workers: list[Worker], timeout_s: float) -> list[Worker]:
-    """Those whose videos have a result, or that have died; waits for the first one, or for a time."""
+    """Those whose videos have a result, or that have died over them.
+
+    Waits for the first one, for a worker that begins, or for a time.
+    """
     import ray
 
     running = {worker.running: worker for worker in workers if worker.running is not None}
-    if not running:
+    awaited = [*running, *(worker.starting for worker in workers if worker.starting is not None)]
+    if not awaited:
         return []
-    ready, _ = ray.wait(list(running), num_returns=1, timeout=timeout_s)
+    ready, _ = ray.wait(awaited, num_returns=1, timeout=timeout_s)
     if ready:
-        ready, _ = ray.wait(list(running), num_returns=len(running), timeout=0)
-    return [running[one] for one in ready]
+        ready, _ = ray.wait(awaited, num_returns=len(awaited), timeout=0)
+    return [running[one] for one in ready if one in running]
 
 
 def _check_answers(address: str) -> None:

@@ -49,12 +49,14 @@ class Fleet:
         while ledger.open:
             if signals.received and self._stops():
                 return
+            if self._stop_at_s is not None and not any(
+                worker.running is not None for worker in self._workers
+            ):
+                return
             if self._stop_at_s is None:
                 self._hire(ledger)
                 self._share_out(ledger)
-            if not any(worker.running is not None for worker in self._workers):
-                if self._stop_at_s is not None:
-                    return
+            if not any(worker.running is not None or worker.starting is not None for worker in self._workers):
                 time.sleep(_WAKE_S)  # no node has room, and Ray does not tell when one comes
             for worker in finished(self._workers, _WAKE_S):
                 self._take(worker, ledger)
@@ -79,8 +81,13 @@ class Fleet:
         self.most_workers = max(self.most_workers, len(self._workers))
 
     def _share_out(self, ledger: Ledger) -> None:
-        for worker in self._workers:
-            if worker.job is None and ledger.waiting:
+        for worker in list(self._workers):
+            try:
+                free = worker.begun() and worker.job is None
+            except WorkerDiedError:
+                self._workers.remove(worker)  # a video that it never got is not begun in vain
+                continue
+            if free and ledger.waiting:
                 worker.start(ledger.next(), self._inputs)
 
     def _take(self, worker: Worker, ledger: Ledger) -> None:

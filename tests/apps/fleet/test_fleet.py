@@ -109,7 +109,7 @@ def ray_nodes(count: int) -> Iterator[Any]:
 
 
 def test_a_node_dies_and_another_comes(tmp_path: Path) -> None:
-    names = clips(tmp_path, 8, 250)
+    names = clips(tmp_path, 6, 200)
     (tmp_path / "out").mkdir()
     expected = plain_tables(tmp_path, names)
     with ray_nodes(2) as nodes:
@@ -123,12 +123,13 @@ def test_a_node_dies_and_another_comes(tmp_path: Path) -> None:
     assert code == 0, errors
     report = report_of(tmp_path / "out")
     assert all(one["outcome"] == "done" for one in report["inputs"])
-    assert max(one["attempts"] for one in report["inputs"]) == 2, errors
+    # A worker that was just given a video on the dying node may count too.
+    assert max(one["attempts"] for one in report["inputs"]) in (2, 3), errors
     assert tables(tmp_path / "out") == expected
 
 
 def test_what_was_stopped_goes_on(tmp_path: Path) -> None:
-    names = clips(tmp_path, 3, 600)
+    names = clips(tmp_path, 3, 350)
     (tmp_path / "out").mkdir()
     words = [*names, "--no-video", "--tracks", "out/t.csv", "--ray", "local", "--video.keep-every-s", "0.1"]
     expected = plain_tables(tmp_path, names)
@@ -150,7 +151,7 @@ def test_what_was_stopped_goes_on(tmp_path: Path) -> None:
 
 
 def test_two_drivers_on_one_folder_are_refused(tmp_path: Path) -> None:
-    names = clips(tmp_path, 2, 600)
+    names = clips(tmp_path, 2, 400)
     (tmp_path / "out").mkdir()
     words = ["--no-video", "--tracks", "out/t.csv", "--ray", "local"]
     first = Command(tmp_path, *names, *words)
