@@ -265,6 +265,26 @@ def test_one_viewer_holds_the_controls() -> None:
         assert view.requests() == []
 
 
+def test_a_slider_is_where_it_was_left_and_keys_come_no_faster_than_a_person_presses() -> None:
+    async def use(client: Client) -> None:
+        viewer = await client.ws_connect("control")
+        assert await told(viewer, "control", holder="you")
+        for number in range(100):
+            await viewer.send_json({"type": "set", "threshold": number / 1000})
+        for _ in range(60):
+            await viewer.send_json({"type": "key", "key": "k"})
+        assert "too much" in str((await told(viewer, "error"))["reason"])
+        await viewer.send_json({"type": "ping", "sent": 1})
+        await told(viewer, "pong")
+
+    with served() as view:
+        talk(view, use)
+        settings, *keys = view.requests()
+    assert settings == SettingChanged(threshold=0.099)
+    assert set(keys) == {KeyPressed("k")}
+    assert len(keys) < 45
+
+
 async def told(connection: object, kind: str, **values: object) -> dict[str, object]:
     """The next message of a kind that says so."""
     for _ in range(100):

@@ -438,6 +438,16 @@ def test_a_browser_is_the_camera(tmp_path: Path) -> None:
         visitor.wait_for_frames(60)
         visitor.wait("screen.tracks.ids.length > 10 && document.getElementById('banner').hidden")
         assert not visitor.complaints
+        # Whoever gives the controls up can still switch the own camera off.
+        visitor.ask("(document.getElementById('release').click(), 0)")
+        visitor.wait("page.holder === 'nobody'")
+        visitor.press_button("#camera")
+        visitor.wait("page.camera === null")
+        visitor.press_button("#take")
+        visitor.wait("page.holder === 'you'")
+        visitor.press_button("#camera")
+        visitor.wait("page.camera !== null && page.status.phase === 'running'")
+        visitor.wait_for_frames(10)
         visitor.press_button("#camera")
         visitor.wait("page.status.phase === 'lost'")
         assert "camera" in visitor.ask("page.status.reason")
