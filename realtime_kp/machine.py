@@ -67,6 +67,13 @@ def keep_freed_memory() -> None:
         libc.mallopt(parameter, value)
 
 
+def usable_cores() -> list[int]:
+    """Numbers of the cores that this process may use; all of the machine where the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
 def lower_thread_priority() -> None:
     """Lower the CPU priority of this thread, and of the threads that it starts, by 5 niceness steps.
 

@@ -13,6 +13,11 @@ from realtime_kp.serve.outbox import Outbox
 _IDLE_S = 60.0
 
 
+def news(kind: str, values: Mapping[str, Any]) -> str:
+    """What viewers are told, as JSON: its kind, and what there is to it."""
+    return json.dumps({"type": kind, **values}, separators=(",", ":"))
+
+
 class ControlDesk:
     """Viewers with a connection for control; one of them at a time may use it.
 
@@ -69,7 +74,7 @@ class ControlDesk:
 
     def tell(self, kind: str, values: Mapping[str, Any]) -> None:
         """Tell everybody; of each kind the newest message counts."""
-        text = json.dumps({"type": kind, **values}, separators=(",", ":"))
+        text = news(kind, values)
         for viewer in self._viewers:
             viewer.put(text, kind)
 
@@ -78,7 +83,7 @@ class ControlDesk:
         for viewer in self._viewers:
             holder = "nobody" if self._holder is None else "you" if self._holder is viewer else "other"
             values = {"holder": holder, "read_only": self.read_only, "viewers": len(self._viewers)}
-            viewer.put(json.dumps({"type": "control", **values}), "control")
+            viewer.put(news("control", values), "control")
 
     def close(self) -> None:
         """Tell nobody anything more."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import Counter, deque
@@ -46,6 +45,7 @@ class Hub:
 
     Args:
         settings: What the page has to know.
+        encoder: Makes the pictures that somebody watches.
         camera: Where pictures of a visitor's camera go; None where the source is another.
         read_only: Viewers control nothing.
 
@@ -58,7 +58,12 @@ class Hub:
     """
 
     def __init__(
-        self, settings: PageSettings, camera: BrowserCamera | None = None, *, read_only: bool = False
+        self,
+        settings: PageSettings,
+        encoder: PictureEncoder,
+        camera: BrowserCamera | None = None,
+        *,
+        read_only: bool = False,
     ) -> None:
         self.settings = settings
         self.camera = camera
@@ -69,7 +74,7 @@ class Hub:
         self.refused: Counter[str] = Counter()
         self.status = LiveStatus()
         self.on_request: Callable[[], object] = lambda: None
-        self._encoder: PictureEncoder | None = None
+        self._encoder = encoder
         self._view: LiveView | None = None
         self._shown_at_s = 0.0
         self._pictures: dict[PictureKind, list[Outbox[Picture]]] = {}
@@ -78,10 +83,6 @@ class Hub:
         self._settings_asked = SettingChanged()
         self._sent: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
-
-    def connect(self, encoder: PictureEncoder) -> None:
-        """Use an encoder of pictures."""
-        self._encoder = encoder
 
     def show(self, view: LiveView) -> None:
         """Pass a frame's tracks on; its pictures come from the encoder."""
@@ -113,10 +114,6 @@ class Hub:
             asked.append(self.requests.popleft())
         return asked
 
-    def status_message(self) -> str:
-        """How the run is doing, for a new viewer."""
-        return json.dumps({"type": "status", **asdict(self.status)}, separators=(",", ":"))
-
     def ask(self, request: ViewerRequest) -> None:
         """Take in what a viewer asks for; of a slider that moves, where it is."""
         if isinstance(request, SettingChanged):
@@ -139,7 +136,6 @@ class Hub:
     def watching(self, kind: PictureKind, window: int | None) -> Iterator[Outbox[Picture]]:
         """A viewer of pictures, while it is here."""
         encoder = self._encoder
-        assert encoder is not None
         outbox: Outbox[Picture] = (
             VideoOutbox(lambda: encoder.ask_for_key(kind), window) if kind.codec == "h264" else Outbox(window)
         )

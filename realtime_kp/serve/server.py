@@ -195,8 +195,7 @@ class ViewServer:
         from realtime_kp.serve.hub import Hub
 
         loop = asyncio.get_running_loop()
-        hub = Hub(self._settings, self._camera, read_only=self._config.read_only)
-        hub.connect(self.encoder)
+        hub = Hub(self._settings, self.encoder, self._camera, read_only=self._config.read_only)
         hub.on_request = self._asked.set
         app = make_app(hub, self._access)
         # What clients do wrong is counted, and not told.

@@ -10,12 +10,14 @@ import struct
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TypeVar
 
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from realtime_kp.errors import ArgumentError
 from realtime_kp.serve.access import same_origin
+from realtime_kp.serve.controls import news
 from realtime_kp.serve.hub import Hub, TracksKind
 from realtime_kp.serve.limits import (
     CAMERA_BYTES,
@@ -107,12 +109,11 @@ async def _control(request: web.Request) -> web.StreamResponse:
     hub = hub_with_room(request)
     connection = await _opened(request, CONTROL_BYTES)
     outbox: Outbox[str] = Outbox()
-    outbox.put(
-        json.dumps({"type": "hello", "camera": hub.camera is not None, **hub.settings.to_dict()}), "hello"
-    )
+    hello = {"camera": hub.camera is not None, **hub.settings.to_dict()}
+    outbox.put(news("hello", hello), "hello")
     hub.desk.join(outbox)
-    outbox.put(hub.status_message(), "status")
-    outbox.put(json.dumps({"type": "files", "files": hub.downloads.listed()}), "files")
+    outbox.put(news("status", asdict(hub.status)), "status")
+    outbox.put(news("files", {"files": hub.downloads.listed()}), "files")
     try:
         await _exchange(connection, outbox, connection.send_str, _Commands(hub, outbox), hub)
     finally:
@@ -184,8 +185,8 @@ class _Commands:
         values = message_of(text)
         kind = values["type"]
         if kind == "ping":
-            pong = {"type": "pong", "sent": number_in(values, "sent"), "server_s": time.perf_counter()}
-            self._outbox.put(json.dumps(pong), "pong")
+            pong = {"sent": number_in(values, "sent"), "server_s": time.perf_counter()}
+            self._outbox.put(news("pong", pong), "pong")
         elif kind == "take":
             self._hub.desk.take(self._outbox)
         elif kind == "release":
@@ -203,7 +204,7 @@ class _Commands:
 
     def _refuse(self, reason: str) -> None:
         self._hub.refused["command"] += 1
-        self._outbox.put(json.dumps({"type": "error", "reason": reason}), "error")
+        self._outbox.put(news("error", {"reason": reason}), "error")
 
 
 async def _exchange(

@@ -21,6 +21,7 @@ from realtime_kp.apps.signals import StopSignals
 from realtime_kp.config import AppConfig, FleetConfig, OutputConfig, ReportConfig, VideoConfig
 from realtime_kp.errors import ConfigError
 from realtime_kp.keypoints import TrackedFrame, Tracks
+from realtime_kp.machine import usable_cores
 from realtime_kp.sinks import VideoFileSink
 from realtime_kp.sources import SourceKind, open_source, source_kind
 
@@ -67,7 +68,7 @@ def measure_fleet(source: str, config: AppConfig, signals: StopSignals) -> list[
     if source_kind(source) not in (SourceKind.VIDEO, SourceKind.DEMO):
         raise ConfigError(f"bench --ray measures a video file or demo, not {source}")
     rates = []
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(usable_cores())
     with tempfile.TemporaryDirectory(prefix="realtime_kp_bench_") as folder:
         clip = _clip(source, config, Path(folder))
         counts = [count for count in (1, 2, 4, 8, 16, 32, 64) if count <= cores]

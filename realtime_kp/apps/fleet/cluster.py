@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -19,13 +19,11 @@ from realtime_kp.apps.jobs import Job
 from realtime_kp.config import FleetConfig
 from realtime_kp.errors import ConfigError
 from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.machine import usable_cores
 from realtime_kp.pipeline import Pipeline, RunMeter
-
-log = logging.getLogger(__name__)
 
 _CONNECT_S = 5.0
 _PROBE_S = 60.0
-_PLACE_S = 60.0
 _ANSWER_S = 2.0
 
 
@@ -102,8 +100,8 @@ class Cluster:
             _check_answers(address)
         options: dict[str, Any] = {} if address == "local" else {"address": address}
         if address == "local":
-            options = {"num_cpus": len(os.sched_getaffinity(0))} if hasattr(os, "sched_getaffinity") else {}
-            options |= {"include_dashboard": False, "_node_name": socket.gethostname()}
+            options = {"num_cpus": len(usable_cores()), "include_dashboard": False}
+            options["_node_name"] = socket.gethostname()
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
@@ -247,14 +245,9 @@ class Worker:
         finally:
             self.job = self.running = None
 
-    def progress(self) -> Progress:
-        """What it is at; nothing where it does not answer in time."""
-        import ray
-
-        try:
-            return ray.get(self._actor.progress.remote(), timeout=_ANSWER_S)  # type: ignore[no-any-return]
-        except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError):
-            return Progress()
+    def ask_progress(self) -> Any:
+        """Has what it is at as its result."""
+        return self._actor.progress.remote()
 
     def stop(self) -> None:
         """Ask it to end its video."""
@@ -276,6 +269,23 @@ def finished(workers: list[Worker], timeout_s: float) -> list[Worker]:
     if ready:
         ready, _ = ray.wait(awaited, num_returns=len(awaited), timeout=0)
     return [running[one] for one in ready if one in running]
+
+
+def progress_of(workers: Sequence[Worker]) -> list[Progress]:
+    """What each is at; nothing of those that do not answer in time."""
+    import ray
+
+    asked = [worker.ask_progress() for worker in workers]
+    if not asked:
+        return []
+    ready, _ = ray.wait(asked, num_returns=len(asked), timeout=_ANSWER_S)
+    answers = []
+    for one in asked:
+        try:
+            answers.append(ray.get(one) if one in ready else Progress())
+        except ray.exceptions.RayError:
+            answers.append(Progress())  # it has died, which its video tells
+    return answers
 
 
 def _check_answers(address: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.progress import Progress as Bars
 from rich.progress import TaskID
 
-from realtime_kp.apps.fleet.cluster import Cluster, Worker, WorkerDiedError, finished
+from realtime_kp.apps.fleet.cluster import Cluster, Worker, WorkerDiedError, finished, progress_of
 from realtime_kp.apps.fleet.ledger import Ledger
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.config import FleetConfig
@@ -124,13 +124,19 @@ class _Display:
         self._all = bars.add_task("videos", total=self._total, shown="")
         self._lines: dict[Worker, TaskID] = {}
         self._started_s = time.perf_counter()
+        self._shown_at_s = -_WAKE_S
 
     def show(self, workers: Sequence[Worker]) -> None:
+        """Show what is done, twice a second at most, and at the end: each look asks all workers."""
+        now_s = time.perf_counter()
+        early = self._ledger.open and now_s - self._shown_at_s < _WAKE_S
+        if self._bars.disable or early:
+            return
+        self._shown_at_s = now_s
         frames = self._ledger.frames
         for worker in set(self._lines) - set(workers):
             self._bars.remove_task(self._lines.pop(worker))
-        for worker in workers:
-            at = worker.progress()
+        for worker, at in zip(workers, progress_of(workers), strict=True):
             frames += at.frames
             if worker not in self._lines:
                 self._lines[worker] = self._bars.add_task("", total=None, shown="")
@@ -138,6 +144,6 @@ class _Display:
             shown = f"{Path(at.source).name} {at.frames} of {at.total or '?'}" if at.source else "waits"
             line = self._lines[worker]
             self._bars.update(line, description=name, completed=at.frames, total=at.total, shown=shown)
-        rate = frames / max(1e-9, time.perf_counter() - self._started_s)
+        rate = frames / max(1e-9, now_s - self._started_s)
         text = f"{self._ledger.finished} of {self._total} videos, {rate:.1f} frames/s"
         self._bars.update(self._all, completed=self._ledger.finished, shown=text)

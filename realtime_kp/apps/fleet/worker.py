@@ -17,6 +17,7 @@ from realtime_kp.apps.video.process import Processed, process
 from realtime_kp.errors import RealtimeKpError
 from realtime_kp.features import KeptExtractor
 from realtime_kp.keypoints import TrackedFrame
+from realtime_kp.machine import usable_cores
 from realtime_kp.pipeline import Pipeline, RunMeter, make_extractor
 from realtime_kp.sinks import OutputLocks
 
@@ -103,17 +104,15 @@ def probe(folder: str, inputs: list[str], token: str, version: str) -> str:
 
 
 def _share(slot: int, cores: int) -> frozenset[int]:
-    """Cores of a worker, in turn around the machine; none where the system does not tell."""
-    if not hasattr(os, "sched_getaffinity"):
-        return frozenset()
-    own = sorted(os.sched_getaffinity(0))
+    """Cores of a worker, in turn around the machine."""
+    own = usable_cores()
     return frozenset(own[(slot * cores + number) % len(own)] for number in range(min(cores, len(own))))
 
 
 def _keep_to(cores: frozenset[int]) -> None:
     """Let this process run on some cores only: its threads, and those that libraries will start."""
     tasks = Path("/proc/self/task")
-    if not cores or not tasks.is_dir():
+    if not hasattr(os, "sched_setaffinity") or not tasks.is_dir():
         return
     for task in tasks.iterdir():
         with suppress(OSError):  # one that has ended meanwhile

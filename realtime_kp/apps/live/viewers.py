@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,7 +18,7 @@ from realtime_kp.apps.live.keys import THRESHOLD_RANGE, LiveState
 from realtime_kp.config import AUTO_TOKEN, AppConfig
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.pipeline import Pipeline, RunMeter
-from realtime_kp.render import HELP_LINES, Look
+from realtime_kp.render import HELP_LINES, HudInfo, Look
 from realtime_kp.serve import (
     Clicked,
     Dragged,
@@ -106,7 +107,7 @@ class Viewers:
         status = LiveStatus(
             phase=phase,
             reason=reason,
-            figures=_figures(pipeline, meter, tracked),
+            figures=_figures(pipeline, info),
             running_on="" if info is None else info.running_on,
             notes=() if info is None else info.notes,
             paused=state.paused,
@@ -158,17 +159,18 @@ def _input_of(request: ViewerRequest) -> UserInput:
             return UserInput(threshold=request.threshold, max_keypoints=request.max_keypoints)
 
 
-def _figures(pipeline: Pipeline, meter: RunMeter, tracked: TrackedFrame | None) -> Figures:
-    now_s, latency, counts = time.perf_counter(), meter.recent.percentiles(), pipeline.counts
-    return Figures(
-        fps=meter.rate.recent(now_s),
-        latency_p50_ms=None if latency is None else latency.p50,
-        latency_p95_ms=None if latency is None else latency.p95,
-        read=counts.read,
-        processed=counts.processed,
-        dropped=counts.dropped,
-        detections_per_s=meter.detections.recent(now_s),
-        detection_age=None if tracked is None else tracked.detection_age,
-        keypoints=meter.keypoints,
-        tracks=0 if tracked is None else len(tracked.tracks.confirmed),
+def _figures(pipeline: Pipeline, info: HudInfo | None) -> Figures:
+    counts = pipeline.counts
+    frames = Figures(read=counts.read, processed=counts.processed, dropped=counts.dropped)
+    if info is None:
+        return frames
+    return replace(
+        frames,
+        fps=info.fps,
+        latency_p50_ms=info.latency_p50_ms,
+        latency_p95_ms=info.latency_p95_ms,
+        detections_per_s=info.detections_per_s,
+        detection_age=info.detection_age,
+        keypoints=info.keypoints,
+        tracks=info.tracks,
     )
