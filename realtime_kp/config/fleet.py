@@ -26,6 +26,9 @@ class FleetConfig:
     gpus_per_worker: Annotated[float, Parameter(name=["--gpus-per-worker", "gpus-per-worker"])] = 0.0
     """GPUs of each worker; 0.25 lets four share one."""
 
+    chunk_minutes: Annotated[float | None, Parameter(name=["--chunk-minutes", "chunk-minutes"])] = None
+    """Cut long videos: idle workers find keypoints of so many minutes ahead of the one that tracks."""
+
     attempts: Annotated[int, Parameter(name=["--attempts", "attempts"])] = 3
     """How often a video is begun where its worker dies; then it counts as failed."""
 
@@ -36,4 +39,6 @@ class FleetConfig:
         require(self.workers is None or self.workers >= 1, "workers must be at least 1", self.workers)
         require(1 <= self.cpus_per_worker <= 1024, "cpus_per_worker must be 1 to 1024", self.cpus_per_worker)
         require(0 <= self.gpus_per_worker <= 64, "gpus_per_worker must be from 0 to 64", self.gpus_per_worker)
+        positive = self.chunk_minutes is None or 0 < self.chunk_minutes <= 1e6
+        require(positive, "chunk_minutes must be above 0", self.chunk_minutes)
         require(1 <= self.attempts <= 100, "attempts must be 1 to 100", self.attempts)

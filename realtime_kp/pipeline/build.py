@@ -12,6 +12,7 @@ from realtime_kp.errors import ArgumentError, ConfigError
 from realtime_kp.features import Extractor, MemoryFallbackExtractor, ModelSelectingExtractor, SuperPoint
 from realtime_kp.frame import Frame
 from realtime_kp.pipeline.channel import Policy
+from realtime_kp.pipeline.inference import FoundElsewhere
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.pipeline import Pipeline
 from realtime_kp.reference import ReferencePicture
@@ -35,6 +36,7 @@ def build_pipeline(
     keep_state_s: float | None = None,
     select_model: bool = False,
     superpoint: Extractor | None = None,
+    found_elsewhere: FoundElsewhere | None = None,
 ) -> Pipeline:
     """Build a pipeline from the settings; entering it starts the threads.
 
@@ -51,6 +53,7 @@ def build_pipeline(
         keep_state_s: Interval in seconds at which frames carry the serialised tracker state; None never.
         select_model: Replace `auto` of model, input size and precision by what is fast enough for live.
         superpoint: The network; None makes one from the settings.
+        found_elsewhere: Asked for every frame before the network; None runs the network on all of them.
 
     Returns:
         The pipeline, not yet started.
@@ -91,7 +94,8 @@ def build_pipeline(
         keep_state_s=keep_state_s,
         regions=Regions(config.input),
         reference=_reference(config.input),
-        prepare=_preparation(config),
+        prepare=preparation(config),
+        found_elsewhere=found_elsewhere,
     )
 
 
@@ -108,8 +112,12 @@ def _falling_back(config: SuperPointConfig, extractor: Callable[[SuperPointConfi
     return MemoryFallbackExtractor(extractor(config), lambda: extractor(on_cpu))
 
 
-def _preparation(config: AppConfig) -> list[Callable[[Frame], Frame]]:
-    """What every frame gets as it is read."""
+def preparation(config: AppConfig) -> list[Callable[[Frame], Frame]]:
+    """What every frame gets as it is read.
+
+    Raises:
+        ConfigError: The lens cannot be read, or is missing.
+    """
     lens = KnownLens.of(config.input)
     if config.render.undistort and lens is None:
         raise ConfigError("--undistort removes the distortion of a lens: name the lens with --camera")

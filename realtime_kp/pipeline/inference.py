@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from realtime_kp.errors import SourceError
 from realtime_kp.features import Extraction, Extractor
 from realtime_kp.features.extractor import Results, submit_masked
+from realtime_kp.frame import Frame
 from realtime_kp.machine import lower_thread_priority
 from realtime_kp.pipeline.distributor import Distributor
 from realtime_kp.pipeline.shared import Captured, Detected, Shared
@@ -18,6 +19,9 @@ from realtime_kp.reference import describe
 from realtime_kp.timing import StageStarts, StageTimes
 
 log = logging.getLogger(__name__)
+
+# The keypoints of a frame that another process has found already; None where the network has to run.
+FoundElsewhere = Callable[[Frame], Extraction | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +47,22 @@ class InferenceWorker:
         frames: Queues of frames and of results.
         shared: State shared by the threads of the run.
         batch: Maximum number of frames per network batch.
+        found_elsewhere: Asked for every frame before the network; None runs the network on all of them.
     """
 
-    def __init__(self, superpoint: Extractor, frames: Distributor, shared: Shared, batch: int = 1) -> None:
+    def __init__(
+        self,
+        superpoint: Extractor,
+        frames: Distributor,
+        shared: Shared,
+        batch: int = 1,
+        found_elsewhere: FoundElsewhere | None = None,
+    ) -> None:
         self._superpoint = superpoint
         self._frames = frames
         self._shared = shared
         self._batch = batch
+        self._found_elsewhere = found_elsewhere
         self._given_reference = shared.controls.reference
         self._described: tuple[object, ...] | None = None
 
@@ -96,13 +109,22 @@ class InferenceWorker:
 
     def _submit(self, superpoint: Extractor, frames: list[tuple[Captured, bool]]) -> _Batch:
         started_s = time.perf_counter()
-        images = [captured.frame.analysed_bgr for captured, is_detected in frames if is_detected]
-        threshold = self._shared.controls.keypoint_threshold
-        if not images:
+        wanted = [captured.frame for captured, is_detected in frames if is_detected]
+        if not wanted:
             return _Batch(frames, None, started_s)
-        self._describe_reference(superpoint, (images[0].shape[1], images[0].shape[0]))
-        masks = [captured.frame.mask for captured, is_detected in frames if is_detected]
-        return _Batch(frames, submit_masked(superpoint, images, threshold, masks), started_s)
+        self._describe_reference(superpoint, wanted[0].size_wh)
+        if self._found_elsewhere is None:
+            return _Batch(frames, self._run_network(superpoint, wanted), started_s)
+        known = [self._found_elsewhere(frame) for frame in wanted]
+        missing = [frame for frame, found in zip(wanted, known, strict=True) if found is None]
+        return _Batch(frames, _filled(known, self._run_network(superpoint, missing)), started_s)
+
+    def _run_network(self, superpoint: Extractor, frames: list[Frame]) -> Results:
+        if not frames:
+            return list
+        images = [frame.analysed_bgr for frame in frames]
+        threshold = self._shared.controls.keypoint_threshold
+        return submit_masked(superpoint, images, threshold, [frame.mask for frame in frames])
 
     def _describe_reference(self, superpoint: Extractor, frame_wh: tuple[int, int]) -> None:
         """Find the keypoints of a new reference picture, or those of another network or frame size."""
@@ -146,6 +168,16 @@ def _detected(
     keypoints = replace(found.keypoints.top(max_keypoints or len(found.keypoints)), frame_index=frame.index)
     starts = StageStarts(grab=captured.grab_at_s, detect=started_s)
     return Detected(frame, keypoints, times, starts, time.perf_counter())
+
+
+def _filled(known: list[Extraction | None], missing: Results) -> Results:
+    """What is known, and results of the network in the gaps."""
+
+    def results() -> list[Extraction]:
+        computed = iter(missing())
+        return [next(computed) if found is None else found for found in known]
+
+    return results
 
 
 def _overlaps_frames_on_cpu(superpoint: Extractor) -> bool:

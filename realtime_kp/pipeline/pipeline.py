@@ -19,7 +19,7 @@ from realtime_kp.pipeline.capture import CaptureWorker
 from realtime_kp.pipeline.channel import Channel, ChannelClosedError, Policy
 from realtime_kp.pipeline.controls import Controls
 from realtime_kp.pipeline.distributor import DetectEvery, Distributor
-from realtime_kp.pipeline.inference import InferenceWorker
+from realtime_kp.pipeline.inference import FoundElsewhere, InferenceWorker
 from realtime_kp.pipeline.pacing import Pacer
 from realtime_kp.pipeline.shared import Shared, start_thread
 from realtime_kp.pipeline.tracking import TrackingWorker
@@ -76,6 +76,7 @@ class Pipeline:
         regions: Gives the frames their masks; None masks nothing.
         reference: The reference picture to look for at first; None for none.
         prepare: What every frame gets as it is read, such as its lens.
+        found_elsewhere: Asked for every frame before the network; None runs the network on all of them.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Pipeline:
         regions: Regions | None = None,
         reference: ReferencePicture | None = None,
         prepare: Sequence[Callable[[Frame], Frame]] = (),
+        found_elsewhere: FoundElsewhere | None = None,
     ) -> None:
         self._superpoint = superpoint
         self._tracker = tracker
@@ -115,7 +117,7 @@ class Pipeline:
             source, self._frames, self._shared, pacer, loop, max_frames, skip, regions, prepare
         )
         self._inference = InferenceWorker(
-            superpoint, self._frames, self._shared, batch if policy == "block" else 1
+            superpoint, self._frames, self._shared, batch if policy == "block" else 1, found_elsewhere
         )
         self._tracking = TrackingWorker(tracker, self._frames, self._results, self._shared, keep_state_s)
         self._threads: list[threading.Thread] = []

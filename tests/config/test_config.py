@@ -132,6 +132,7 @@ IMPOSSIBLE: list[tuple[type, str, Any]] = [
     (FleetConfig, "workers", 0),
     (FleetConfig, "cpus_per_worker", 0),
     (FleetConfig, "gpus_per_worker", -1),
+    (FleetConfig, "chunk_minutes", 0),
     (FleetConfig, "attempts", 0),
     (BenchConfig, "frames", 1),
     (BenchConfig, "warmup", -1),
@@ -229,7 +230,14 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "start_s": 1.5,
         "concat": True,
     },
-    "fleet": {"ray": "auto", "workers": 4, "cpus_per_worker": 2, "gpus_per_worker": 0.25, "attempts": 1},
+    "fleet": {
+        "ray": "auto",
+        "workers": 4,
+        "cpus_per_worker": 2,
+        "gpus_per_worker": 0.25,
+        "chunk_minutes": 0.5,
+        "attempts": 1,
+    },
     "bench": {
         "frames": 50,
         "warmup": 3,

@@ -25,6 +25,7 @@ class VideoResult:
         wall_s: How long it took.
         attempts: How often it was begun.
         node: Name of the machine.
+        frames_by_helpers: Of how many frames other workers have found the keypoints.
         error: Why it failed, or what is damaged.
     """
 
@@ -35,6 +36,7 @@ class VideoResult:
     wall_s: float = 0.0
     attempts: int = 0
     node: str = ""
+    frames_by_helpers: int = 0
     error: str = ""
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,16 +6,19 @@ import os
 import platform
 import threading
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import realtime_kp
+from realtime_kp.apps.fleet.helping import find_keypoints, may_be_cut
 from realtime_kp.apps.fleet.ledger import VideoResult
+from realtime_kp.apps.fleet.pieces import Fetch, Found, Piece, Pieces
 from realtime_kp.apps.jobs import Job
 from realtime_kp.apps.video.process import Processed, process
 from realtime_kp.errors import RealtimeKpError
-from realtime_kp.features import KeptExtractor
+from realtime_kp.features import KeptExtractor, ModelInfo
 from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.machine import usable_cores
 from realtime_kp.pipeline import Pipeline, RunMeter, make_extractor
@@ -24,15 +27,25 @@ from realtime_kp.sinks import OutputLocks
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a worker is at: the input, frames of it so far, and all of them where known."""
+    """What a worker is at.
+
+    Attributes:
+        source: The input; empty while it waits for one.
+        frames: Frames of it so far.
+        total: All of them, where known.
+        helps: Whether it finds keypoints for another worker.
+        pieces: How many pieces of its video others might take.
+    """
 
     source: str = ""
     frames: int = 0
     total: int | None = None
+    helps: bool = False
+    pieces: int = 0
 
 
 class VideoWorker:
-    """Processes videos. `stop` and `progress` may be called while `run` is at work.
+    """Processes videos, or finds keypoints for others. All else may be called while that is at work.
 
     Args:
         folder: The working folder of the command, in which relative names are looked for.
@@ -46,30 +59,106 @@ class VideoWorker:
         self._stopped = threading.Event()
         self._progress = Progress()
         self._superpoint: KeptExtractor | None = None
+        self._pieces: Pieces | None = None
 
     def run(self, job: Job, inputs: list[str]) -> VideoResult:
         """Process a video; what is wrong with it is in the result."""
         started_s = time.perf_counter()
         self._progress = Progress(job.source)
-        if self._superpoint is None:
-            self._superpoint = KeptExtractor(make_extractor(job.config.superpoint))
+        minutes = job.config.fleet.chunk_minutes
+        pieces = Pieces(minutes * 60, self._stopped.is_set) if minutes and may_be_cut(job) else None
+        self._pieces = pieces
         try:
             with OutputLocks(job.outputs):
                 done = process(
-                    job, inputs, stopped=self._stopped.is_set, watch=self.watch, superpoint=self._superpoint
+                    job,
+                    inputs,
+                    stopped=self._stopped.is_set,
+                    watch=self.watch,
+                    superpoint=self._network(job),
+                    found_elsewhere=None if pieces is None else pieces.found,
                 )
             result = _result(job.source, done, stopped=self._stopped.is_set())
         except RealtimeKpError as exc:
             result = VideoResult(job.source, "failed", self._progress.frames, error=str(exc))
-        self._progress = Progress()
+        self._progress, self._pieces = Progress(), None
         wall_s = time.perf_counter() - started_s
         return replace(
-            result, wall_s=round(wall_s, 3), fps=round(result.frames / wall_s, 2), node=platform.node()
+            result,
+            wall_s=round(wall_s, 3),
+            fps=round(result.frames / wall_s, 2),
+            node=platform.node(),
+            frames_by_helpers=0 if pieces is None else pieces.found_elsewhere,
         )
+
+    def help(
+        self,
+        job: Job,
+        claim: Callable[[ModelInfo], Piece | None],
+        offer: Callable[[int, Sequence[Found] | None], bool],
+    ) -> bool:
+        """Find the keypoints of a piece of a video that another worker tracks.
+
+        Args:
+            job: The video.
+            claim: Asks the other worker for a piece.
+            offer: Gives it what was found in a piece; None where that is all.
+
+        Returns:
+            Whether there was a piece.
+        """
+        with self._network(job) as superpoint:
+            piece = claim(superpoint.info)
+            if piece is None:
+                return False
+            minutes = f"minutes {piece.start_s / 60:g} to {piece.end_s / 60:g}"
+            self._progress = Progress(f"{job.source}, {minutes}", helps=True)
+
+            def give(found: Sequence[Found]) -> bool:
+                self._progress = replace(self._progress, frames=self._progress.frames + len(found))
+                return offer(piece.number, found)
+
+            try:
+                find_keypoints(job, piece, superpoint, self._stopped.is_set, give)
+            finally:
+                self._progress = Progress()
+                offer(piece.number, None)
+        return True
+
+    def claim(self, source: str, helper: str, info: ModelInfo) -> Piece | None:
+        """Give a helper a piece of the video in work; None where it can do nothing now.
+
+        Args:
+            source: The video that it means.
+            helper: Its name.
+            info: Its network: another one would find other keypoints.
+        """
+        pieces = self._pieces
+        if pieces is None or source != self._progress.source or not pieces.open:
+            return None
+        # With the first frame, from which on pieces are open, the network is there.
+        assert self._superpoint is not None
+        return pieces.claim(helper) if info == self._superpoint.info else None
+
+    def offer(
+        self, source: str, helper: str, number: int, times_s: tuple[float, float], fetch: Fetch | None
+    ) -> bool:
+        """Take keypoints that a helper has found in a piece; see `Pieces.offer`."""
+        pieces = self._pieces
+        if pieces is None or source != self._progress.source:
+            return False
+        return pieces.offer(helper, number, *times_s, fetch)
+
+    def release(self, helper: str) -> None:
+        """Take in that a helper has died."""
+        pieces = self._pieces
+        if pieces is not None:
+            pieces.release(helper)
 
     def progress(self) -> Progress:
         """What it is at."""
-        return self._progress
+        pieces = self._pieces
+        return self._progress if pieces is None else replace(self._progress, pieces=pieces.open)
 
     def stop(self) -> None:
         """End the video in work; what is finished is kept, to be resumed."""
@@ -80,6 +169,13 @@ class VideoWorker:
         info = pipeline.source_info
         total = None if info is None else info.frame_count
         self._progress = Progress(self._progress.source, tracked.frame.index + 1, total)
+        if self._pieces is not None and info is not None and info.frame_count is not None and info.fps:
+            self._pieces.set_end(tracked.frame.time_s + (info.frame_count - tracked.frame.index) / info.fps)
+
+    def _network(self, job: Job) -> KeptExtractor:
+        if self._superpoint is None:
+            self._superpoint = KeptExtractor(make_extractor(job.config.superpoint))
+        return self._superpoint
 
 
 def probe(folder: str, inputs: list[str], token: str, version: str) -> str:

@@ -14,7 +14,7 @@ from realtime_kp.apps.video.outputs import Outputs
 from realtime_kp.errors import SinkError, SourceError
 from realtime_kp.features import Extractor
 from realtime_kp.keypoints import TrackedFrame
-from realtime_kp.pipeline import Pipeline, RunMeter, build_pipeline
+from realtime_kp.pipeline import FoundElsewhere, Pipeline, RunMeter, build_pipeline
 from realtime_kp.sources import join_sources, open_source
 from realtime_kp.tracking import restore_tracker
 
@@ -48,6 +48,7 @@ def process(
     stopped: Callable[[], bool],
     watch: Watch,
     superpoint: Extractor | None = None,
+    found_elsewhere: FoundElsewhere | None = None,
 ) -> Processed:
     """Process an input, or go on with it, and write its outputs and its summary.
 
@@ -57,6 +58,7 @@ def process(
         stopped: Asked again and again; True ends it, and what was finished is kept.
         watch: Called after each frame.
         superpoint: The network, where it is loaded already; None loads one.
+        found_elsewhere: Asked for every frame before the network; None runs the network on all of them.
 
     Raises:
         RealtimeKpError: It cannot be read, or its outputs cannot be written.
@@ -66,17 +68,13 @@ def process(
         log.info("%s exists already: nothing to continue", job.target or job.config.output.tracks)
         return Processed(None)
     with exporting(job.config, None if job.parts else job.source) as config:
-        return _processed(replace(job, config=config), state, stopped, watch, superpoint)
+        job = replace(job, config=config)
+        return _processed(job, state, _build(job, state, superpoint, found_elsewhere), stopped, watch)
 
 
 def _processed(
-    job: Job,
-    state: RunState | None,
-    stopped: Callable[[], bool],
-    watch: Watch,
-    superpoint: Extractor | None,
+    job: Job, state: RunState | None, pipeline: Pipeline, stopped: Callable[[], bool], watch: Watch
 ) -> Processed:
-    pipeline = _build(job, state, superpoint)
     meter = RunMeter()
     lost: SourceError | None = None
     outputs = Outputs(job, pipeline, meter, state)
@@ -106,7 +104,12 @@ def _processed(
     return Processed(summary, None if interrupted else pipeline.damage, lost)
 
 
-def _build(job: Job, state: RunState | None, superpoint: Extractor | None) -> Pipeline:
+def _build(
+    job: Job,
+    state: RunState | None,
+    superpoint: Extractor | None,
+    found_elsewhere: FoundElsewhere | None,
+) -> Pipeline:
     config = job.config
     start_s = config.video.start_s
     source = (
@@ -130,4 +133,5 @@ def _build(job: Job, state: RunState | None, superpoint: Extractor | None) -> Pi
         tracker=tracker,
         keep_state_s=None if state_path(job) is None else config.video.keep_every_s,
         superpoint=superpoint,
+        found_elsewhere=found_elsewhere,
     )
