@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from realtime_kp.apps.remote.addresses import address_of
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import ConfigError, SinkError
 from realtime_kp.exports import check_export
@@ -33,6 +35,7 @@ class Job:
         target: The annotated file or folder; None without one.
         pictures: Whether `target` is an image, or a folder of images.
         parts: Further inputs that belong to the same video.
+        copies: Folder of the local copies of what is in an object store; None where nothing is.
     """
 
     source: str
@@ -40,6 +43,12 @@ class Job:
     target: Path | None
     pictures: bool
     parts: tuple[str, ...] = ()
+    copies: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The input as the user names it."""
+        return shown(self.source, self.copies)
 
     @property
     def outputs(self) -> list[Path]:
@@ -142,9 +151,20 @@ def _picture_suffix(source: str) -> str:
     return suffix if suffix in WRITABLE else ".png"
 
 
+def shown(path: str | Path, copies: Path | None) -> str:
+    """A name as the user gave it: an address where it is the copy of a file in an object store."""
+    return (None if copies is None else address_of(Path(path), copies)) or str(path)
+
+
 def _with_prefix(config: AppConfig, prefix: str) -> AppConfig:
+    return map_outputs(config, lambda path: path.with_name(prefix + path.name))
+
+
+def map_outputs(config: AppConfig, change: Callable[[Path], Path]) -> AppConfig:
+    """Settings whose tables, exports and reports have other names; that of the video stays."""
+
     def name(path: Path | None) -> Path | None:
-        return None if path is None else path.with_name(prefix + path.name)
+        return None if path is None else change(path)
 
     return replace(
         config,
@@ -153,7 +173,7 @@ def _with_prefix(config: AppConfig, prefix: str) -> AppConfig:
             tracks=name(config.output.tracks),
             features=name(config.output.features),
             poses=name(config.output.poses),
-            export=";".join(f"{form}:{name(file)}" for form, file in config.output.exports) or None,
+            export=";".join(f"{form}:{change(file)}" for form, file in config.output.exports) or None,
         ),
         report=replace(config.report, summary=name(config.report.summary), log=name(config.report.log)),
     )

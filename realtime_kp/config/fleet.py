@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -28,6 +29,9 @@ class FleetConfig:
 
     chunk_minutes: Annotated[float | None, Parameter(name=["--chunk-minutes", "chunk-minutes"])] = None
     """Cut long videos: idle workers find keypoints of so many minutes ahead of the one that tracks."""
+
+    scratch: Annotated[Path | None, Parameter(name=["--scratch", "scratch"])] = None
+    """Local folder for copies of what is in an object store; null takes that for temporary files."""
 
     attempts: Annotated[int, Parameter(name=["--attempts", "attempts"])] = 3
     """How often a video is begun where its worker dies; then it counts as failed."""

@@ -236,6 +236,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "cpus_per_worker": 2,
         "gpus_per_worker": 0.25,
         "chunk_minutes": 0.5,
+        "scratch": "scratch",
         "attempts": 1,
     },
     "bench": {

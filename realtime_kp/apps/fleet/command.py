@@ -19,6 +19,8 @@ from realtime_kp.apps.fleet.fleet import Fleet
 from realtime_kp.apps.fleet.ledger import Ledger, VideoResult
 from realtime_kp.apps.fleet.worker import probe
 from realtime_kp.apps.jobs import Job
+from realtime_kp.apps.remote.addresses import is_remote
+from realtime_kp.apps.remote.mirror import put_file, remote_outputs
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import write_json
 from realtime_kp.config import AppConfig
@@ -55,8 +57,8 @@ def run_fleet(
     check_ray()
     for job in jobs:
         if job.parts or source_kind(job.source) in _ONLY_HERE:
-            raise ConfigError(f"--ray is for files that every machine sees, not for {job.source}")
-    report = fleet_file(jobs)
+            raise ConfigError(f"--ray is for files that every machine sees, not for {job.name}")
+    report, copies = fleet_file(jobs), jobs[0].copies
     with OutputLocks([report]), StopSignals() as signals, Cluster(config.fleet) as cluster:
         _check_nodes(cluster, jobs, report)
         ledger = Ledger(jobs, config.fleet.attempts)
@@ -66,8 +68,9 @@ def run_fleet(
             fleet.run(ledger, signals, bars)
         results, wall_s = ledger.results(), time.perf_counter() - started_s
         write_json(report, _report(results, wall_s, fleet.most_workers))
+        place = put_file(report, copies)
     if not quiet:
-        _print(console, results, wall_s, report)
+        _print(console, results, wall_s, place)
     if signals.received:
         return INTERRUPTED
     return DONE if all(result.outcome == "done" for result in results) else DAMAGED
@@ -83,9 +86,13 @@ def fleet_file(jobs: Sequence[Job]) -> Path:
 
 def _check_nodes(cluster: Cluster, jobs: Sequence[Job], report: Path) -> None:
     """Check that every node sees what it needs, before any work."""
-    needed = [job.source for job in jobs if source_kind(job.source) not in _ANYWHERE]
-    with tempfile.NamedTemporaryFile(dir=report.parent, prefix=".fleet_probe_") as token:
-        answers = cluster.ask(probe, os.getcwd(), needed, os.path.abspath(token.name), __version__)
+    needed = [job.name for job in jobs if source_kind(job.source) not in _ANYWHERE]
+    files = [name for name in needed if not is_remote(name)]
+    stored = [name for job in jobs for name in remote_outputs(job)]
+    addresses = [name for name in needed if is_remote(name)][:1] + stored[:1]
+    with tempfile.NamedTemporaryFile(dir=report.parent, prefix=".fleet_probe_") as file:
+        token = None if stored else os.path.abspath(file.name)
+        answers = cluster.ask(probe, os.getcwd(), files, addresses, token, __version__)
     for node, problem in answers.items():
         if problem:
             raise ConfigError(f"node {node} {problem}")
@@ -103,7 +110,7 @@ def _report(results: Sequence[VideoResult], wall_s: float, workers: int) -> dict
     }
 
 
-def _print(console: Console, results: Sequence[VideoResult], wall_s: float, report: Path) -> None:
+def _print(console: Console, results: Sequence[VideoResult], wall_s: float, report: str) -> None:
     table = Table("input", "outcome", "frames", "FPS", "attempts", "node", "error")
     for result in results:
         cells = (result.outcome, str(result.frames), f"{result.fps:.1f}", str(result.attempts), result.node)

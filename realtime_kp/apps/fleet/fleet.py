@@ -13,7 +13,7 @@ from rich.progress import TaskID
 from realtime_kp.apps.fleet.cluster import Cluster
 from realtime_kp.apps.fleet.ledger import Ledger, VideoResult
 from realtime_kp.apps.fleet.worker import Progress
-from realtime_kp.apps.fleet.workers import Worker, WorkerDiedError, finished, progress_of
+from realtime_kp.apps.fleet.workers import Worker, WorkerDiedError, finished, forget_inputs, progress_of
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.config import FleetConfig
 
@@ -50,6 +50,12 @@ class Fleet:
 
     def run(self, ledger: Ledger, signals: StopSignals, bars: Bars) -> None:
         """Process all videos, or as many as are done before a signal; workers stay for a further run."""
+        try:
+            self._run(ledger, signals, bars)
+        finally:
+            forget_inputs(self._workers)
+
+    def _run(self, ledger: Ledger, signals: StopSignals, bars: Bars) -> None:
         display = None if bars.disable else _Display(bars, ledger)
         while ledger.open:
             if signals.received and self._stops():
@@ -132,7 +138,7 @@ class Fleet:
             if job is None:
                 return
             again = ledger.crash(job, worker.node.name, str(exc))
-            log.warning("%s: its worker died%s", job.source, "; it is begun again" if again else "")
+            log.warning("%s: its worker died%s", job.name, "; it is begun again" if again else "")
             return
         if not isinstance(result, VideoResult):
             if not result:

@@ -55,7 +55,7 @@ class Ledger:
     """
 
     def __init__(self, jobs: Sequence[Job], attempts: int) -> None:
-        self._order = [job.source for job in jobs]
+        self._order = [job.name for job in jobs]
         self._waiting = deque(jobs)
         self._begun: dict[str, int] = {}
         self._most = attempts
@@ -85,8 +85,8 @@ class Ledger:
     def next(self) -> Job:
         """The next video, to be begun; one that was begun before goes on where it was."""
         job = self._waiting.popleft()
-        self._begun[job.source] = self._begun.get(job.source, 0) + 1
-        if self._begun[job.source] == 1:
+        self._begun[job.name] = self._begun.get(job.name, 0) + 1
+        if self._begun[job.name] == 1:
             return job
         config = job.config
         return replace(job, config=replace(config, video=replace(config.video, resume=True)))
@@ -97,12 +97,12 @@ class Ledger:
 
     def crash(self, job: Job, node: str, reason: str) -> bool:
         """Take in that a worker has died over a video; returns whether it is begun again."""
-        self._crashes[job.source] = reason
-        if self._begun[job.source] < self._most:
+        self._crashes[job.name] = reason
+        if self._begun[job.name] < self._most:
             # Others first: what kills workers would else keep killing them.
             self._waiting.append(job)
             return True
-        self.finish(VideoResult(job.source, "failed", node=node, error=f"its worker died: {reason}"))
+        self.finish(VideoResult(job.name, "failed", node=node, error=f"its worker died: {reason}"))
         return False
 
     def results(self) -> list[VideoResult]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from realtime_kp.apps.fleet.helping import find_keypoints, may_be_cut
 from realtime_kp.apps.fleet.ledger import VideoResult
 from realtime_kp.apps.fleet.pieces import Fetch, Found, Piece, Pieces
 from realtime_kp.apps.jobs import Job
+from realtime_kp.apps.remote import store
+from realtime_kp.apps.remote.mirror import with_input
 from realtime_kp.apps.video.process import Processed, process
 from realtime_kp.errors import RealtimeKpError
 from realtime_kp.features import KeptExtractor, ModelInfo
@@ -23,6 +26,8 @@ from realtime_kp.keypoints import TrackedFrame
 from realtime_kp.machine import usable_cores
 from realtime_kp.pipeline import Pipeline, RunMeter, make_extractor
 from realtime_kp.sinks import OutputLocks
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,13 @@ class VideoWorker:
         self._progress = Progress()
         self._superpoint: KeptExtractor | None = None
         self._pieces: Pieces | None = None
+        self._helped: tuple[str, Job] | None = None
+        self._copies = ExitStack()
 
     def run(self, job: Job, inputs: list[str]) -> VideoResult:
         """Process a video; what is wrong with it is in the result."""
         started_s = time.perf_counter()
+        self.forget_input()
         self._progress = Progress(job.source)
         minutes = job.config.fleet.chunk_minutes
         pieces = Pieces(minutes * 60, self._stopped.is_set) if minutes and may_be_cut(job) else None
@@ -78,9 +86,9 @@ class VideoWorker:
                     superpoint=self._network(job),
                     found_elsewhere=None if pieces is None else pieces.found,
                 )
-            result = _result(job.source, done, stopped=self._stopped.is_set())
+            result = _result(job.name, done, stopped=self._stopped.is_set())
         except RealtimeKpError as exc:
-            result = VideoResult(job.source, "failed", self._progress.frames, error=str(exc))
+            result = VideoResult(job.name, "failed", self._progress.frames, error=str(exc))
         self._progress, self._pieces = Progress(), None
         wall_s = time.perf_counter() - started_s
         return replace(
@@ -112,14 +120,16 @@ class VideoWorker:
             if piece is None:
                 return False
             minutes = f"minutes {piece.start_s / 60:g} to {piece.end_s / 60:g}"
-            self._progress = Progress(f"{job.source}, {minutes}", helps=True)
+            self._progress = Progress(f"{job.name}, {minutes}", helps=True)
 
             def give(found: Sequence[Found]) -> bool:
                 self._progress = replace(self._progress, frames=self._progress.frames + len(found))
                 return offer(piece.number, found)
 
             try:
-                find_keypoints(job, piece, superpoint, self._stopped.is_set, give)
+                find_keypoints(self._kept_input(job), piece, superpoint, self._stopped.is_set, give)
+            except RealtimeKpError as exc:
+                log.warning("%s: keypoints of %s could not be found: %s", job.name, minutes, exc)
             finally:
                 self._progress = Progress()
                 offer(piece.number, None)
@@ -155,6 +165,11 @@ class VideoWorker:
         if pieces is not None:
             pieces.release(helper)
 
+    def forget_input(self) -> None:
+        """Remove the copy of the video that it has helped with, where there is one."""
+        self._helped = None
+        self._copies.close()
+
     def progress(self) -> Progress:
         """What it is at."""
         pieces = self._pieces
@@ -172,19 +187,28 @@ class VideoWorker:
         if self._pieces is not None and info is not None and info.frame_count is not None and info.fps:
             self._pieces.set_end(tracked.frame.time_s + (info.frame_count - tracked.frame.index) / info.fps)
 
+    def _kept_input(self, job: Job) -> Job:
+        """The job with a copy of its input, which stays for further pieces of the same video."""
+        if self._helped is None or self._helped[0] != job.source:
+            self.forget_input()
+            self._helped = (job.source, self._copies.enter_context(with_input(job)))
+        return self._helped[1]
+
     def _network(self, job: Job) -> KeptExtractor:
         if self._superpoint is None:
             self._superpoint = KeptExtractor(make_extractor(job.config.superpoint))
         return self._superpoint
 
 
-def probe(folder: str, inputs: list[str], token: str, version: str) -> str:
+def probe(folder: str, inputs: list[str], addresses: list[str], token: str | None, version: str) -> str:
     """What this node lacks; empty where it has all.
 
     Args:
         folder: The working folder of the command.
         inputs: Files and folders that have to be here.
-        token: A file in the folder of the outputs, which has to be here as well.
+        addresses: Files in object stores that have to answer.
+        token: A file in the folder of the outputs, which has to be here as well; None where that is in a
+            store.
         version: Version of this package.
     """
     if realtime_kp.__version__ != version:
@@ -194,8 +218,12 @@ def probe(folder: str, inputs: list[str], token: str, version: str) -> str:
     missing = [name for name in inputs if not os.path.exists(os.path.join(folder, name))]
     if missing:
         return f"does not see {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
-    if not os.path.exists(os.path.join(folder, token)):
+    if token is not None and not os.path.exists(os.path.join(folder, token)):
         return f"does not see the outputs' folder {os.path.dirname(token) or folder}: it has to be shared"
+    try:
+        store.present(addresses)
+    except RealtimeKpError as exc:
+        return str(exc)
     return ""
 
 

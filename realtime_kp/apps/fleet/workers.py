@@ -149,7 +149,7 @@ class Worker:
     @property
     def source(self) -> str:
         """The video in work; empty without one."""
-        return "" if self.job is None else self.job.source
+        return "" if self.job is None else self.job.name
 
     @property
     def idle(self) -> bool:
@@ -208,6 +208,10 @@ class Worker:
         """Has what it is at as its result."""
         return self._actor.progress.remote()
 
+    def ask_to_forget_input(self) -> Any:
+        """Has a result when no copy of a video is kept there."""
+        return self._actor.forget_input.remote()
+
     def release(self, helper: str) -> None:
         """Tell it that a helper has died."""
         self._actor.release.remote(helper)
@@ -238,6 +242,15 @@ def finished(workers: list[Worker], timeout_s: float) -> list[Worker]:
     if ready:
         ready, _ = ray.wait(awaited, num_returns=len(awaited), timeout=0)
     return [running[one] for one in ready if one in running]
+
+
+def forget_inputs(workers: Sequence[Worker]) -> None:
+    """Let all remove what copies of videos they keep, as far as they answer in time."""
+    import ray
+
+    asked = [worker.ask_to_forget_input() for worker in workers if worker.starting is None]
+    if asked:
+        ray.wait(asked, num_returns=len(asked), timeout=_ANSWER_S)
 
 
 def progress_of(workers: Sequence[Worker]) -> list[Progress]:

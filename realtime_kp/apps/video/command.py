@@ -10,7 +10,8 @@ from rich.progress import Progress, TaskID
 
 from realtime_kp.apps.console import labelled_progress_bars
 from realtime_kp.apps.exit_codes import DAMAGED, DONE, INTERRUPTED, SOURCE
-from realtime_kp.apps.jobs import Job, output_stem, plan_jobs
+from realtime_kp.apps.jobs import Job, output_stem, plan_jobs, shown
+from realtime_kp.apps.remote.mirror import mirrored, planned
 from realtime_kp.apps.resume import begin
 from realtime_kp.apps.signals import StopSignals
 from realtime_kp.apps.summary import print_summary
@@ -43,7 +44,14 @@ def run_video(sources: list[str], config: AppConfig, console: Console, *, quiet:
         if config.video.resume:
             raise ConfigError("--resume does not go with --concat: join the parts first, or start again")
         log.info("the sound of the parts is left out")
-    jobs = plan_jobs(sources, config)
+    with mirrored(sources, config) as plan:
+        jobs = plan_jobs(plan.sources, plan.config)
+        if plan.root is not None:
+            jobs = planned(jobs, plan.root)
+        return _run_all(jobs, plan.config, console, quiet)
+
+
+def _run_all(jobs: list[Job], config: AppConfig, console: Console, quiet: bool) -> int:
     inputs = [source for job in jobs for source in (job.source, *job.parts)]
     for job in jobs:
         with OutputLocks(job.outputs):
@@ -80,7 +88,7 @@ def _run(job: Job, inputs: list[str], console: Console, signals: StopSignals, qu
     if done.summary is not None and not quiet:
         print_summary(done.summary, console)
         if job.target is not None and done.summary.values["frames"]["written"]:
-            console.print(f"annotated: {job.target}", highlight=False)
+            console.print(f"annotated: {shown(job.target, job.copies)}", highlight=False)
     if done.lost is not None:
         raise done.lost
     if done.damage is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from realtime_kp.apps.exporting import exporting
 from realtime_kp.apps.jobs import Job, output_stem
+from realtime_kp.apps.remote.mirror import is_done, put_outputs, with_input
 from realtime_kp.apps.resume import RunState, begin, state_path
 from realtime_kp.apps.summary import StoppedBy, Summary, summarise, write_json
 from realtime_kp.apps.video.outputs import Outputs
@@ -63,13 +64,21 @@ def process(
     Raises:
         RealtimeKpError: It cannot be read, or its outputs cannot be written.
     """
-    state = begin(job, inputs)
-    if state == "done":
-        log.info("%s exists already: nothing to continue", job.target or job.config.output.tracks)
+    if job.copies is not None and is_done(job):
+        log.info("%s: its outputs exist already, nothing to continue", job.name)
         return Processed(None)
-    with exporting(job.config, None if job.parts else job.source) as config:
-        job = replace(job, config=config)
-        return _processed(job, state, _build(job, state, superpoint, found_elsewhere), stopped, watch)
+    with with_input(job) as local:
+        state = begin(local, inputs)
+        if state == "done":
+            log.info("%s exists already: nothing to continue", local.target or local.config.output.tracks)
+            return Processed(None)
+        with exporting(local.config, None if local.parts else local.source) as config:
+            planned = replace(local, config=config)
+            pipeline = _build(planned, state, superpoint, found_elsewhere)
+            done = _processed(planned, state, pipeline, stopped, watch)
+        if not stopped():
+            put_outputs(local)
+        return done
 
 
 def _processed(

@@ -97,19 +97,23 @@ def ray_nodes(count: int) -> Iterator[Any]:
         found.shutdown()
 
 
-def test_a_node_dies_and_another_comes(tmp_path: Path) -> None:
-    names = clips(tmp_path, 6, 200)
+@pytest.mark.parametrize(
+    ("videos", "workers"), [(6, 2), pytest.param(40, 4, marks=[pytest.mark.soak, pytest.mark.timeout(900)])]
+)
+def test_a_node_dies_and_another_comes(videos: int, workers: int, tmp_path: Path) -> None:
+    names = clips(tmp_path, videos, 200)
     (tmp_path / "out").mkdir()
     expected = plain_tables(tmp_path, names)
-    with ray_nodes(2) as nodes:
+    with ray_nodes(workers) as nodes:
         words = ["--no-video", "--tracks", "out/t.csv", "--ray", nodes.address, "--input.timeout-s", "5"]
         with video(tmp_path, *names, *words) as command:
             assert within(120, lambda: any((tmp_path / "out").glob("*.partial*")))
             nodes.remove_node(nodes.workers[0], allow_graceful=False)
             nodes.add_node(num_cpus=1)
-            code, errors = command.ended(200)
+            code, errors = command.ended(600)
     assert code == 0, errors
     report = report_of(tmp_path / "out")
+    assert report["workers"] >= workers
     assert all(one["outcome"] == "done" for one in report["inputs"])
     assert max(one["attempts"] for one in report["inputs"]) == 2, errors
     assert tables(tmp_path / "out") == expected
@@ -179,8 +183,11 @@ def test_what_a_node_lacks(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     (tmp_path / "token").touch()
     folder = str(tmp_path)
-    assert probe(folder, ["a.mp4"], "token", __version__) == ""
-    assert "has realtime-kp" in probe(folder, [], "token", "0.0.0")
-    assert "working folder" in probe(f"{folder}/none", [], "token", __version__)
-    assert probe(folder, ["a.mp4", "b.mp4", "c.mp4"], "token", __version__) == "does not see b.mp4 and 1 more"
-    assert "has to be shared" in probe(folder, [], f"{folder}/out/token", __version__)
+    assert probe(folder, ["a.mp4"], [], "token", __version__) == ""
+    assert "has realtime-kp" in probe(folder, [], [], "token", "0.0.0")
+    assert "working folder" in probe(f"{folder}/none", [], [], "token", __version__)
+    assert (
+        probe(folder, ["a.mp4", "b.mp4", "c.mp4"], [], "token", __version__)
+        == "does not see b.mp4 and 1 more"
+    )
+    assert "has to be shared" in probe(folder, [], [], f"{folder}/out/token", __version__)

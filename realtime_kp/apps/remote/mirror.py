@@ -1,0 +1,157 @@
+"""Jobs whose inputs or outputs lie in object stores: planned and run on local copies."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from realtime_kp.apps.jobs import Job, map_outputs, named_files
+from realtime_kp.apps.remote import store
+from realtime_kp.apps.remote.addresses import address_in, address_of, copy_of, is_remote
+from realtime_kp.config import AppConfig
+from realtime_kp.errors import SinkError
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Inputs and settings of a run by their local copies.
+
+    Attributes:
+        sources: The inputs.
+        config: The settings.
+        root: Folder of the copies; None where nothing is in an object store.
+    """
+
+    sources: list[str]
+    config: AppConfig
+    root: Path | None
+
+
+@contextmanager
+def mirrored(sources: Sequence[str], config: AppConfig) -> Iterator[Plan]:
+    """Replace addresses in object stores by the places of their copies, for the time of a run.
+
+    Folders of outputs are made there, and patterns in addresses of inputs are expanded.
+
+    Raises:
+        ConfigError: The package for a store is missing.
+        SourceError: A store does not answer, or nothing matches a pattern.
+    """
+    output = config.video.output
+    named = [*named_files(config), *([] if output is None else [output])]
+    if not any(map(is_remote, sources)) and not any(map(address_in, named)):
+        yield Plan(list(sources), config, None)
+        return
+    with tempfile.TemporaryDirectory(prefix="realtime_kp_plan_", dir=config.fleet.scratch) as folder:
+        root = Path(folder)
+
+        def place(path: Path) -> Path:
+            address = address_in(path)
+            return path if address is None else _made(copy_of(address, root))
+
+        local = map_outputs(config, place)
+        if output is not None:
+            local = replace(local, video=replace(local.video, output=place(output)))
+            if address_in(output) and not output.suffix:
+                place(output).mkdir(exist_ok=True)  # folders need not exist in object stores
+        inputs: list[str] = []
+        for source in sources:
+            inputs += map(str, _copies(source, root)) if is_remote(source) else [source]
+        yield Plan(inputs, local, root)
+
+
+def planned(jobs: Sequence[Job], root: Path) -> list[Job]:
+    """The jobs of a plan, once it is clear that they replace nothing by accident.
+
+    Raises:
+        SinkError: An output is there already.
+    """
+    jobs = [replace(job, copies=root) for job in jobs]
+    free = [job for job in jobs if not job.config.report.overwrite and not job.config.video.resume]
+    addresses = [address for job in free for address in remote_outputs(job)]
+    there = sorted(store.present(addresses))
+    if there:
+        raise SinkError(f"{there[0]} exists already; add --overwrite to replace it, or choose another name")
+    return jobs
+
+
+def remote_outputs(job: Job) -> dict[str, Path]:
+    """The outputs of a job that go to an object store, and their copies."""
+    named = {} if job.copies is None else {path: address_of(path, job.copies) for path in job.outputs}
+    return {address: path for path, address in named.items() if address is not None}
+
+
+@contextmanager
+def with_input(job: Job) -> Iterator[Job]:
+    """A job in a scratch folder of this process, with a copy of its input; the folder goes in the end.
+
+    Raises:
+        ConfigError: The package for the store is missing.
+        SourceError: The input is not there, or cannot be read.
+    """
+    if job.copies is None:
+        yield job
+        return
+    with tempfile.TemporaryDirectory(prefix="realtime_kp_", dir=job.config.fleet.scratch) as folder:
+        local = _moved(job, job.copies, Path(folder))
+        for path in remote_outputs(local).values():
+            _made(path)
+        address = address_of(Path(job.source), job.copies)
+        if address is not None:
+            store.fetch(address, Path(local.source))
+        yield local
+
+
+def is_done(job: Job) -> bool:
+    """Whether all outputs of a job that is to be resumed are in their store."""
+    outputs = remote_outputs(job)
+    return bool(outputs) and job.config.video.resume and store.present(outputs) == set(outputs)
+
+
+def put_outputs(job: Job) -> None:
+    """Copy what a job has written to where it belongs.
+
+    Args:
+        job: The job in its scratch folder.
+
+    Raises:
+        SinkError: It cannot be written.
+    """
+    for address, path in remote_outputs(job).items():
+        if path.exists():
+            store.put(path, address)
+
+
+def put_file(copy: Path, root: Path | None) -> str:
+    """Copy a file to its place in a store, if that is where it belongs; returns its name there.
+
+    Raises:
+        SinkError: It cannot be written.
+    """
+    address = None if root is None else address_of(copy, root)
+    if address is not None:
+        store.put(copy, address)
+    return address or str(copy)
+
+
+def _moved(job: Job, before: Path, after: Path) -> Job:
+    """A job whose copies lie elsewhere."""
+
+    def place(path: Path) -> Path:
+        return after / path.relative_to(before) if path.is_relative_to(before) else path
+
+    source = str(place(Path(job.source))) if Path(job.source).is_relative_to(before) else job.source
+    target = None if job.target is None else place(job.target)
+    return replace(job, source=source, target=target, config=map_outputs(job.config, place), copies=after)
+
+
+def _copies(pattern: str, root: Path) -> list[Path]:
+    return [copy_of(address, root) for address in store.expanded(pattern)]
+
+
+def _made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
