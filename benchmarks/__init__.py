@@ -1,1 +1,1 @@
-"""Benchmarks that need a particular machine; see the README."""
+"""Benchmarks that need a particular machine; see docs/accuracy.md and docs/benchmark.md."""

@@ -1,4 +1,4 @@
-"""Exit codes of the commands; the README lists them."""
+"""Exit codes of the commands; docs/video.md lists them."""
 
 DONE = 0
 INTERNAL = 1

@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Arguments without the program name; None takes those of this process.
 
     Returns:
-        The exit code, see the README.
+        The exit code, see `apps/exit_codes.py`.
     """
     given = sys.argv[1:] if arguments is None else arguments
     # The parser takes a lone hyphen for an option.
@@ -117,6 +117,7 @@ def make_app() -> App:
         commands.evaluate,
     ):
         app.command(command)
+    app.register_install_completion_command()
 
     @app.meta.default
     def launch(

@@ -24,6 +24,8 @@ _COLUMNS = (
 )
 # Behind the position: offsets, T R S, error with its bounds, pattern and search boxes, key columns.
 _REST = "{} {} 1 0 0 {} 1 0 -32 -32 32 32 -22 -22 22 22 " + " ".join(["{}"] * 11)
+# The file is Tcl: what would end the name, or be run, in it.
+_PLAIN = str.maketrans('\\"{}[]$;', "/'()()__")
 
 
 class NukeExport:
@@ -54,7 +56,7 @@ class NukeExport:
         switched = "".join(
             f" x{first + _FIRST_FRAME} 1 x{last + 1 + _FIRST_FRAME} 0" for first, last in runs(points.frames)
         )
-        name = points.name.replace("\\", "/").replace('"', "'")
+        name = points.name.translate(_PLAIN)
         row = f' {{ {{curve K{switched}}} "{name}" {{curve {curves[0]}}} {{curve {curves[1]}}} {_REST} }}\n'
         out.write(row.encode())
 

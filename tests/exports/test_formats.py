@@ -68,6 +68,15 @@ def test_nuke_has_y_up_and_begins_at_frame_1(tmp_path: Path) -> None:
     assert text.count("{") == text.count("}")
 
 
+def test_a_label_is_no_tcl(tmp_path: Path) -> None:
+    label = 'a} [exec touch x]"; ${b \\'
+    columns = {**TABLE.columns, "label": np.array([label] * 7, object)}
+    text = written(tmp_path, "nuke", TrackTable(columns, NOTES)).read_text()
+    assert '"a) (exec touch x)\'_ _(b /"' in text
+    assert text.count("{") == text.count("}")
+    assert not set("[]$;\\") & set(text)
+
+
 def test_3de(tmp_path: Path) -> None:
     assert written(tmp_path, "3de").read_text().splitlines() == [
         *("2", "nose", "0", "3"),

@@ -45,6 +45,7 @@ class Cluster:
         import ray
 
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         address = self._config.ray or "local"
         if address not in ("local", "auto"):
             _check_answers(address)
