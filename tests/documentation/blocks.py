@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Copies that the site's build makes of papers elsewhere.
+MADE = {"architecture.md", "changelog.md", "contributing.md", "faults.md", "security.md"}
+DOCS = [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.name not in MADE]
+PAGES = [ROOT / "README.md", *DOCS]
 
 _FENCE = re.compile(
     r"^(?:<!-- (not run: [^>]+|test-command) -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL

@@ -11,9 +11,9 @@ import pytest
 
 import realtime_kp as rk
 from tests.conftest import child_environment
-from tests.documentation.blocks import ROOT
+from tests.documentation.blocks import DOCS, ROOT
 
-PAPERS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "tests/FAULTS.md"]
+PAPERS = [*sorted(ROOT.glob("*.md")), *DOCS, ROOT / "tests/FAULTS.md"]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
