@@ -124,8 +124,8 @@ def _images(source: FrameSource, panels: list[_Panel]) -> Iterator[tuple[NDArray
         count = frame.index + 1
     for panel in panels:
         if count <= panel.last:
-            told = f"it goes on to frame {panel.last}, which has {count} frames"
-            raise SourceError(f"{panel.path} is of another video: {told}")
+            told = f"the table goes on to frame {panel.last}, the video has {count} frames"
+            raise SourceError(f"{panel.path} is of another video, or this one is cut short: {told}")
 
 
 def _long_enough(table: TrackTable, least: int) -> TrackTable:

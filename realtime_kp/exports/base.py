@@ -112,9 +112,9 @@ class FolderExport(Protocol):
         ...
 
 
-def runs(frames: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """First and last frame of each run of consecutive frames."""
-    ends = np.flatnonzero(np.diff(frames) > 1)
+def runs(frames: NDArray[np.int64], every: int) -> list[tuple[int, int]]:
+    """First and last frame of each run of frames that follow each other, where every Nth counts."""
+    ends = np.flatnonzero(np.diff(frames) > every)
     first = frames[np.concatenate([[0], ends + 1])]
     last = frames[np.concatenate([ends, [len(frames) - 1]])]
     return list(zip(first.tolist(), last.tolist(), strict=True))

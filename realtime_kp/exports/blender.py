@@ -39,7 +39,7 @@ def movie_clip():
     named = [clip for clip in clips if clip.name == NAME]
     named = named or [clip for clip in clips if tuple(clip.size) == SIZE]
     if not named:
-        raise SystemExit("load the movie clip first: Movie Clip Editor, Open")
+        raise RuntimeError("load the movie clip first: Movie Clip Editor, Open")
     return named[0]
 
 
@@ -65,11 +65,11 @@ class BlenderExport:
     suffix = ".py"
 
     def __init__(self) -> None:
-        self._size = np.ones(2)
+        self._size, self._every = np.ones(2), 1
 
     def begin(self, clip: Clip, count: int, out: BinaryIO) -> None:
         """Write the script up to its data."""
-        self._size = np.array(clip.size_wh, np.float64)
+        self._size, self._every = np.array(clip.size_wh, np.float64), clip.every
         name = clip.name.replace("\\", "/").rsplit("/", 1)[-1]
         out.write(_HEAD.format(name=json.dumps(name), size=clip.size_wh).encode())
 
@@ -77,7 +77,7 @@ class BlenderExport:
         """Write the data of a track."""
         places = from_bottom_left(points.xy, int(self._size[1])) / self._size
         x, y = places.round(7).T.tolist()
-        unseen = [last + 1 + _FIRST_FRAME for _, last in runs(points.frames)]
+        unseen = [last + 1 + _FIRST_FRAME for _, last in runs(points.frames, self._every)]
         values = [points.name, (points.frames + _FIRST_FRAME).tolist(), x, y, unseen]
         # Within three quotes, backslashes would be taken for escapes.
         out.write(json.dumps(values).replace("\\", "\\\\").encode() + b"\n")

@@ -34,11 +34,11 @@ class NukeExport:
     suffix = ".nk"
 
     def __init__(self) -> None:
-        self._height = 0
+        self._height, self._every = 0, 1
 
     def begin(self, clip: Clip, count: int, out: BinaryIO) -> None:
         """Write the node up to its tracks."""
-        self._height = clip.size_wh[1]
+        self._height, self._every = clip.size_wh[1], clip.every
         heads = "\n".join(
             f"{{ {kind} {shown} {width} {name} {'e' if name == 'enable' else name} 1 }}"
             for kind, shown, width, name in _COLUMNS
@@ -54,7 +54,8 @@ class NukeExport:
             for column in from_bottom_left(points.xy, self._height).T.tolist()
         ]
         switched = "".join(
-            f" x{first + _FIRST_FRAME} 1 x{last + 1 + _FIRST_FRAME} 0" for first, last in runs(points.frames)
+            f" x{first + _FIRST_FRAME} 1 x{last + 1 + _FIRST_FRAME} 0"
+            for first, last in runs(points.frames, self._every)
         )
         name = points.name.translate(_PLAIN)
         row = f' {{ {{curve K{switched}}} "{name}" {{curve {curves[0]}}} {{curve {curves[1]}}} {_REST} }}\n'

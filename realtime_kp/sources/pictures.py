@@ -178,7 +178,8 @@ def list_pictures(location: str | Path) -> list[Path]:
     folder = glob.escape(str(path.parent)) if path.parent.is_dir() else str(path.parent)
     found = _pictures_among(Path(p) for p in glob.glob(os.path.join(folder, path.name)))
     if not found:
-        raise SourceError(f"no picture matches {location}")
+        pattern = any(character in path.name for character in "*?[")
+        raise SourceError(f"no picture matches {location}" if pattern else f"there is no file {location}")
     return _sorted(found)
 
 

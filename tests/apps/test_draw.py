@@ -152,7 +152,7 @@ def test_animations_and_pictures() -> None:
         (["a.mp4", "--tracks", "t.csv", "-o", "d.avi"], 2, "written as .mp4"),
         (["a.mp4", "--tracks", "none.csv", "-o", "d.mp4"], 3, "No such file"),
         (["none.mp4", "--tracks", "t.csv", "-o", "d.mp4"], 3, "none.mp4"),
-        (["short.mp4", "--tracks", "t.csv", "-o", "d.mp4"], 3, "another video: it goes on to frame 9"),
+        (["short.mp4", "--tracks", "t.csv", "-o", "d.mp4"], 3, "cut short: the table goes on to frame 9"),
         (
             ["small.mp4", "--tracks", "t.csv", "-o", "d.mp4"],
             3,

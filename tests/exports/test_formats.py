@@ -68,6 +68,19 @@ def test_nuke_has_y_up_and_begins_at_frame_1(tmp_path: Path) -> None:
     assert text.count("{") == text.count("}")
 
 
+def test_of_every_second_frame_a_track_goes_on_in_between(tmp_path: Path) -> None:
+    columns = {
+        "frame": np.array([0, 2, 4, 8, 10]),
+        "track_id": np.ones(5, np.int64),
+        "x": np.arange(5.0),
+        "y": np.arange(5.0),
+        "state": np.array(["confirmed"] * 5, object),
+        "label": np.array([""] * 5, object),
+    }
+    text = written(tmp_path, "nuke", TrackTable(columns, NOTES), every=2).read_text()
+    assert "{curve K x1 1 x6 0 x9 1 x12 0}" in text
+
+
 def test_a_label_is_no_tcl(tmp_path: Path) -> None:
     label = 'a} [exec touch x]"; ${b \\'
     columns = {**TABLE.columns, "label": np.array([label] * 7, object)}

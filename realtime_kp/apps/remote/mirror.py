@@ -68,11 +68,17 @@ def planned(jobs: Sequence[Job], root: Path) -> list[Job]:
 
     Raises:
         SinkError: An output is there already.
+        ConfigError: The package for a store is missing.
+        SourceError: A store does not answer.
     """
     jobs = [replace(job, copies=root) for job in jobs]
-    free = [job for job in jobs if not job.config.report.overwrite and not job.config.video.resume]
-    addresses = [address for job in free for address in remote_outputs(job)]
-    there = sorted(store.present(addresses))
+    addresses = {address: job for job in jobs for address in remote_outputs(job)}
+    # Where all may be replaced, this still tells whether the store answers.
+    there = sorted(
+        address
+        for address in store.present(addresses)
+        if not addresses[address].config.report.overwrite and not addresses[address].config.video.resume
+    )
     if there:
         raise SinkError(f"{there[0]} exists already; add --overwrite to replace it, or choose another name")
     return jobs

@@ -22,7 +22,11 @@ def fetch(address: str, copy: Path) -> None:
     with _told(f"cannot read {address}", SourceError):
         store, path = _opened(address)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        if not store.isfile(path):
+        try:
+            there = store.info(path)["type"] == "file"
+        except FileNotFoundError:
+            there = False
+        if not there:
             raise SourceError(f"there is no file {address}")
         store.get_file(path, str(copy))
 

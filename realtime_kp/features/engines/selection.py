@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from realtime_kp.config import SuperPointConfig
@@ -23,6 +24,7 @@ from realtime_kp.machine import may_have_gpu, multiplies_bytes
 if TYPE_CHECKING:
     from realtime_kp.features.weights_store import Model
 
+log = logging.getLogger(__name__)
 
 _OF_ONNX = ("tensorrt", "directml", "coreml")
 _OF_OPENVINO = ("gpu", "npu")
@@ -148,6 +150,7 @@ def _choose_engine(asked: str, device: str) -> str:
     if problem is None:
         return "openvino"
     if asked == "auto":
+        log.warning("OpenVINO cannot be used (%s): torch runs instead, which is slower on a CPU", problem)
         return "torch"
     raise ModelError(f"the engine openvino cannot be used: {problem}; use --engine torch")
 
