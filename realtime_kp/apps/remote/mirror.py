@@ -12,7 +12,7 @@ from realtime_kp.apps.jobs import Job, map_outputs, named_files
 from realtime_kp.apps.remote import store
 from realtime_kp.apps.remote.addresses import address_in, address_of, copy_of, is_remote
 from realtime_kp.config import AppConfig
-from realtime_kp.errors import SinkError
+from realtime_kp.errors import ConfigError, SinkError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def mirrored(sources: Sequence[str], config: AppConfig) -> Iterator[Plan]:
     Folders of outputs are made there, and patterns in addresses of inputs are expanded.
 
     Raises:
-        ConfigError: The package for a store is missing.
+        ConfigError: The package for a store is missing, or the scratch folder.
         SourceError: A store does not answer, or nothing matches a pattern.
     """
     output = config.video.output
@@ -45,8 +45,7 @@ def mirrored(sources: Sequence[str], config: AppConfig) -> Iterator[Plan]:
     if not any(map(is_remote, sources)) and not any(map(address_in, named)):
         yield Plan(list(sources), config, None)
         return
-    with tempfile.TemporaryDirectory(prefix="realtime_kp_plan_", dir=config.fleet.scratch) as folder:
-        root = Path(folder)
+    with _scratch(config) as root:
 
         def place(path: Path) -> Path:
             address = address_in(path)
@@ -95,14 +94,14 @@ def with_input(job: Job) -> Iterator[Job]:
     """A job in a scratch folder of this process, with a copy of its input; the folder goes in the end.
 
     Raises:
-        ConfigError: The package for the store is missing.
+        ConfigError: The package for the store is missing, or the scratch folder.
         SourceError: The input is not there, or cannot be read.
     """
     if job.copies is None:
         yield job
         return
-    with tempfile.TemporaryDirectory(prefix="realtime_kp_", dir=job.config.fleet.scratch) as folder:
-        local = _moved(job, job.copies, Path(folder))
+    with _scratch(job.config) as folder:
+        local = _moved(job, job.copies, folder)
         for path in remote_outputs(local).values():
             _made(path)
         address = address_of(Path(job.source), job.copies)
@@ -141,6 +140,16 @@ def put_file(copy: Path, root: Path | None) -> str:
     if address is not None:
         store.put(copy, address)
     return address or str(copy)
+
+
+@contextmanager
+def _scratch(config: AppConfig) -> Iterator[Path]:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="realtime_kp_", dir=config.fleet.scratch)
+    except OSError as exc:
+        raise ConfigError(f"--scratch: no folder can be made there ({exc.strerror}: {exc.filename})") from exc
+    with folder as name:
+        yield Path(name)
 
 
 def _moved(job: Job, before: Path, after: Path) -> Job:

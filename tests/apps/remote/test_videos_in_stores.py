@@ -111,6 +111,10 @@ def test_a_long_video_of_a_store_is_cut(tmp_path: Path) -> None:
     [
         (["s3://bucket/none.mp4", "-o", "o.mp4"], "there is no file s3://bucket/none.mp4"),
         (["s3://nowhere/in/*.mp4", "-o", "o"], "s3://nowhere"),
+        (
+            ["s3://bucket/a.mp4", "-o", "o.mp4", "--scratch", "nowhere"],
+            "--scratch: no folder can be made there",
+        ),
         (["file:///nowhere/*.mp4"], "no file matches file:///nowhere/*.mp4"),
         (["gs://bucket/a.mp4", "-o", "o.mp4"], "gs:// needs gcsfs: pip install gcsfs"),
     ],
