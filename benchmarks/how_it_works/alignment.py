@@ -25,8 +25,6 @@ from realtime_kp.tracking.key_patches import cross_correlation
 from realtime_kp.tracking.patch_sampling import SIDE, sample
 
 FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.intp]
-Image = NDArray[np.uint8]
 
 _PATCH_PX = 94
 _LEAST_LENGTH, _BORDER_PX, _ALIKE, _FAR_APART_PX = 6, 25, 0.95, 90.0

@@ -22,9 +22,7 @@ from benchmarks.how_it_works.sheet import (
 )
 from realtime_kp.tracking.matching import Pairs, distance_to_similarity, mutual_best, near_pairs, similarities
 
-FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.intp]
-Image = NDArray[np.uint8]
 
 _SAME_POSITION_PX, _MATCH = 3.0, 0.7  # as in the tracker
 _MATCHES, _BIRTHS = 26, 5  # to be shown

@@ -23,7 +23,6 @@ from benchmarks.how_it_works.sheet import (
 from realtime_kp.keypoints import Tracks
 
 FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.intp]
 Image = NDArray[np.uint8]
 
 _GAP_FRAMES, _LARGER, _SPACING_PX = 8, 4, 26.0
@@ -51,7 +50,7 @@ def draw_return(moments: Sequence[Moment], picture: Callable[[Moment], Image]) -
     numbers = [first + step * _GAP_FRAMES for step in range(3)]
     middle = moments[numbers[1]]
     centre = np.median(middle.tracks.xy[middle.rows(ids)], axis=0)
-    shown = ids[spread(middle.tracks.xy[middle.rows(ids)], np.zeros(len(ids)), _SPACING_PX)]
+    shown = np.sort(ids[spread(middle.tracks.xy[middle.rows(ids)], np.zeros(len(ids)), _SPACING_PX)])
     titles = ("Return: before", "hidden: prediction", f"re-identification: {back.sum()} of {len(ids)}")
     for left, number, title in zip((8, 305, 602), numbers, titles, strict=True):
         view = View((left, PANEL_Y), size_wh, (float(centre[0]), float(centre[1])), zoom)
@@ -73,10 +72,11 @@ def draw_return(moments: Sequence[Moment], picture: Callable[[Moment], Image]) -
 
 
 def _draw_hidden(sheet: Sheet, view: View, tracks: Tracks, ids: NDArray[np.int64]) -> None:
-    for number, row in enumerate(np.searchsorted(tracks.ids, ids).tolist()):
+    """Draw tracks that exist in a frame: dots where they are seen, rings where they are predicted."""
+    shown = np.isin(tracks.ids, ids) & view.inside(tracks.xy, 12)
+    for row in np.flatnonzero(shown).tolist():
+        number = int(np.searchsorted(ids, tracks.ids[row]))
         place, colour = view.at(tracks.xy[row])[0], COLOURS[number % len(COLOURS)]
-        if row == len(tracks) or tracks.ids[row] != ids[number] or not view.inside(tracks.xy[row], 12):
-            continue
         if tracks.seen[row]:
             sheet.dot(place, 4.5, colour)
         else:

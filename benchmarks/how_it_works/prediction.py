@@ -34,7 +34,9 @@ _APART_FRAMES, _LEAST_TRACKS, _LEAST_SHOWN = 8, 100, 30
 
 
 def draw_prediction(moments: Sequence[Moment], picture: Callable[[Moment], Image]) -> Sheet:
-    """Where a homography alone predicts tracks, and where homography and epipole do, some frames ahead.
+    """Where a homography alone predicts tracks, and where homography and epipole do, over some frames.
+
+    Both motions are fitted to all tracks that both frames show.
 
     Args:
         moments: A run through a scene with depth.
@@ -68,13 +70,13 @@ def draw_prediction(moments: Sequence[Moment], picture: Callable[[Moment], Image
         sheet.text((left + size_wh[0], 18), f"median error {np.median(gap_px):.1f} px", 14, WHITE, "rm")
     sheet.dot((14, LEGEND_Y), 2.5, GREY)
     sheet.text((24, LEGEND_Y), "track in an earlier frame")
-    sheet.arrow((226, LEGEND_Y), (252, LEGEND_Y), ORANGE)
-    sheet.arrow((258, LEGEND_Y), (284, LEGEND_Y), GREEN)
-    sheet.text((292, LEGEND_Y), f"predicted {_APART_FRAMES} frames ahead")
-    sheet.ring((502, LEGEND_Y), 4.5, WHITE)
-    sheet.text((513, LEGEND_Y), "where it was found")
-    sheet.line([(672, LEGEND_Y), (698, LEGEND_Y)], RED, 2)
-    sheet.text((706, LEGEND_Y), "error")
+    sheet.arrow((212, LEGEND_Y), (238, LEGEND_Y), ORANGE)
+    sheet.arrow((244, LEGEND_Y), (270, LEGEND_Y), GREEN)
+    sheet.text((278, LEGEND_Y), f"predicted by the motion over {_APART_FRAMES} frames")
+    sheet.ring((580, LEGEND_Y), 4.5, WHITE)
+    sheet.text((591, LEGEND_Y), "where it was found")
+    sheet.line([(752, LEGEND_Y), (778, LEGEND_Y)], RED, 2)
+    sheet.text((786, LEGEND_Y), "error")
     return sheet
 
 
