@@ -78,7 +78,7 @@ const control = new Socket("control", {
   },
   onLost(code) {
     page.online = false;
-    page.ended = code === GOING_AWAY;
+    page.ended ||= code === GOING_AWAY; // further tries find nobody, which is no news
     page.holder = "nobody";
     // Another server has another clock.
     clock.reset();
