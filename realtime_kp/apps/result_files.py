@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from realtime_kp.apps.jobs import shown
 from realtime_kp.apps.resume import RunState
 from realtime_kp.apps.table_notes import table_notes
 from realtime_kp.config import AppConfig
@@ -23,12 +24,20 @@ class Tables:
         config: Names of the files.
         pipeline: Provides the model, for the features file.
         resume: State of an earlier run whose files are continued.
+        copies: Folder of the local copies of what is in an object store; None where nothing is.
     """
 
-    def __init__(self, config: AppConfig, pipeline: Pipeline, resume: RunState | None = None) -> None:
+    def __init__(
+        self,
+        config: AppConfig,
+        pipeline: Pipeline,
+        resume: RunState | None = None,
+        copies: Path | None = None,
+    ) -> None:
         self._config = config
         self._pipeline = pipeline
         self._resume = resume
+        self._copies = copies
         self._stack = ExitStack()
         self._sinks: list[FrameSink] | None = None
         self._tracks: TracksTableSink | None = None
@@ -80,6 +89,8 @@ class Tables:
 
     def _opened(self, size_wh: tuple[int, int] | None) -> list[FrameSink]:
         notes = table_notes(self._config, self._pipeline, size_wh)
+        if notes["source"] is not None:
+            notes["source"] = shown(notes["source"], self._copies)
         output, log = self._config.output, self._config.report.log
         tracks, lines = (None, None) if self._resume is None else (self._resume.tracks, self._resume.log)
         sinks: list[FrameSink] = []

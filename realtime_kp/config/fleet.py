@@ -43,6 +43,6 @@ class FleetConfig:
         require(self.workers is None or self.workers >= 1, "workers must be at least 1", self.workers)
         require(1 <= self.cpus_per_worker <= 1024, "cpus_per_worker must be 1 to 1024", self.cpus_per_worker)
         require(0 <= self.gpus_per_worker <= 64, "gpus_per_worker must be from 0 to 64", self.gpus_per_worker)
-        positive = self.chunk_minutes is None or 0 < self.chunk_minutes <= 1e6
-        require(positive, "chunk_minutes must be above 0", self.chunk_minutes)
+        possible = self.chunk_minutes is None or 1 / 60 <= self.chunk_minutes <= 1e4
+        require(possible, "chunk_minutes must be from 1/60 (a second) to 10000", self.chunk_minutes)
         require(1 <= self.attempts <= 100, "attempts must be 1 to 100", self.attempts)

@@ -12,6 +12,8 @@ from realtime_kp.exports.base import Clip, TrackPoints, from_top_left
 
 _PROPERTIES = ("Feature Center", "Attach Point")
 
+_USUAL_FPS = (24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0, 48.0, 50.0, 60000 / 1001, 60.0, 120.0)
+
 
 class AfterEffectsExport:
     """Writes a `.txt` file."""
@@ -27,7 +29,7 @@ class AfterEffectsExport:
         lines = (
             "Adobe After Effects 8.0 Keyframe Data",
             "",
-            f"\tUnits Per Second\t{clip.fps:g}",
+            f"\tUnits Per Second\t{_nominal(clip.fps):.7g}",
             f"\tSource Width\t{width}",
             f"\tSource Height\t{height}",
             "\tSource Pixel Aspect Ratio\t1",
@@ -48,3 +50,9 @@ class AfterEffectsExport:
     def end(self, out: BinaryIO) -> None:
         """Write the last line."""
         out.write(b"\r\nEnd of Keyframe Data\r\n")
+
+
+def _nominal(fps: float) -> float:
+    """The usual rate that a measured one is nearly: compositions have those."""
+    nearest = min(_USUAL_FPS, key=lambda usual: abs(usual - fps))
+    return nearest if abs(nearest - fps) <= 5e-4 * fps else fps

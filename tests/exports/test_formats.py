@@ -81,6 +81,14 @@ def test_of_every_second_frame_a_track_goes_on_in_between(tmp_path: Path) -> Non
     assert "{curve K x1 1 x6 0 x9 1 x12 0}" in text
 
 
+def test_after_effects_gets_the_usual_rate_of_a_measured_one(tmp_path: Path) -> None:
+    for fps, told in ((29.965, "29.97003"), (25.001, "25"), (27.5, "27.5")):
+        path = tmp_path / str(fps)
+        path.mkdir()
+        text = written(path, "after-effects", TrackTable(TABLE.columns, {**NOTES, "fps": fps})).read_text()
+        assert f"Units Per Second\t{told}\n" in text
+
+
 def test_a_label_is_no_tcl(tmp_path: Path) -> None:
     label = 'a} [exec touch x]"; ${b \\'
     columns = {**TABLE.columns, "label": np.array([label] * 7, object)}

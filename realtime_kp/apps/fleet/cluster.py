@@ -56,8 +56,13 @@ class Cluster:
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-        except (ConnectionError, OSError, RuntimeError, ValueError, TimeoutError) as exc:
+        # Ray raises plain exceptions too.
+        except Exception as exc:
             reason = " ".join(str(exc).split())[:200]
+            if address == "local":
+                raise ConfigError(
+                    f"Ray did not start ({reason}): try again with fewer programs running"
+                ) from exc
             raise ConfigError(
                 f"no Ray cluster answers at {address} ({reason}): start one with `ray start`"
             ) from exc

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from realtime_kp.apps.jobs import Job, map_outputs, named_files
+from realtime_kp.apps.jobs import Job, map_outputs, named_files, shown
 from realtime_kp.apps.remote import store
 from realtime_kp.apps.remote.addresses import address_in, address_of, copy_of, is_remote
 from realtime_kp.config import AppConfig
-from realtime_kp.errors import ConfigError, SinkError
+from realtime_kp.errors import ConfigError, RealtimeKpError, SinkError
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,26 @@ def planned(jobs: Sequence[Job], root: Path) -> list[Job]:
     )
     if there:
         raise SinkError(f"{there[0]} exists already; add --overwrite to replace it, or choose another name")
+    inputs = {_identity(job.name) for job in jobs}
+    for job in jobs:
+        for path in job.outputs:
+            if _identity(shown(path, root)) in inputs:
+                name = shown(path, root)
+                raise SinkError(f"writing {name} would destroy the input itself; choose another output")
+    for folder in sorted({address.rpartition("/")[0] for address in addresses}):
+        store.check_writable(folder)
     return jobs
+
+
+def _identity(name: str) -> str:
+    """The same for all names of a file."""
+    scheme, sign, rest = name.partition("://")
+    if not sign:
+        return os.path.realpath(name)
+    if scheme == "file":
+        return os.path.realpath(f"/{rest.lstrip('/')}")
+    usual = {"s3a": "s3", "gcs": "gs"}.get(scheme, scheme)
+    return f"{usual}://{rest}"
 
 
 def remote_outputs(job: Job) -> dict[str, Path]:
@@ -111,9 +132,28 @@ def with_input(job: Job) -> Iterator[Job]:
 
 
 def is_done(job: Job) -> bool:
-    """Whether all outputs of a job that is to be resumed are in their store."""
+    """Whether all outputs of a job that is to be resumed are in their store.
+
+    Raises:
+        SinkError: They are, but older than the input.
+        ConfigError: The package for a store is missing.
+        SourceError: A store does not answer.
+    """
     outputs = remote_outputs(job)
-    return bool(outputs) and job.config.video.resume and store.present(outputs) == set(outputs)
+    if not outputs or not job.config.video.resume or store.present(outputs) != set(outputs):
+        return False
+    oldest_s = min(map(store.modified_at_s, outputs))
+    path = Path(job.source)
+    changed_s = 0.0
+    if is_remote(job.name):
+        changed_s = store.modified_at_s(job.name)
+    elif path.is_file():
+        changed_s = path.stat().st_mtime
+    if changed_s > oldest_s:
+        raise SinkError(
+            f"{job.name} was changed or replaced after its outputs were made: --overwrite makes them again"
+        )
+    return True
 
 
 def put_outputs(job: Job) -> None:
@@ -123,11 +163,21 @@ def put_outputs(job: Job) -> None:
         job: The job in its scratch folder.
 
     Raises:
-        SinkError: It cannot be written.
+        SinkError: It cannot be written, or another run has written it meanwhile; what this one has made is
+            kept.
     """
-    for address, path in remote_outputs(job).items():
-        if path.exists():
+    outputs = {address: path for address, path in remote_outputs(job).items() if path.exists()}
+    try:
+        replaced = job.config.report.overwrite or job.config.video.resume
+        if not replaced and (there := sorted(store.present(outputs))):
+            raise SinkError(f"{there[0]} was written by another run meanwhile")
+        for address, path in outputs.items():
             store.put(path, address)
+    except RealtimeKpError as exc:
+        kept = Path(tempfile.mkdtemp(prefix="realtime_kp_kept_", dir=job.config.fleet.scratch))
+        for path in outputs.values():
+            shutil.move(path, kept / path.name)
+        raise SinkError(f"{exc}; what was made is kept in {kept}") from exc
 
 
 def put_file(copy: Path, root: Path | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from realtime_kp.errors import ConfigError, RealtimeKpError, SinkError, SourceError, first_line
 
@@ -43,8 +44,35 @@ def put(copy: Path, address: str) -> None:
         files = [copy] if copy.is_file() else sorted(file for file in copy.rglob("*") if file.is_file())
         for file in files:
             place = path if file == copy else f"{path.rstrip('/')}/{file.relative_to(copy).as_posix()}"
-            store.makedirs(place.rpartition("/")[0], exist_ok=True)
+            _make_folder(store, place)
             store.put_file(str(file), place)
+
+
+def check_writable(folder: str) -> None:
+    """Check by a small file that a folder of a store can be written to.
+
+    Raises:
+        ConfigError: The package for this store is missing.
+        SinkError: It cannot.
+    """
+    with _told(f"cannot write into {folder}", SinkError):
+        store, path = _opened(f"{folder}/.realtime_kp_{uuid4().hex}")
+        _make_folder(store, path)
+        store.pipe_file(path, b"probe")
+        store.rm_file(path)
+
+
+def modified_at_s(address: str) -> float:
+    """When a file was last changed, seconds since 1970.
+
+    Raises:
+        ConfigError: The package for this store is missing.
+        SourceError: It is not there, or the store does not answer.
+    """
+    with _told(f"cannot read {address}", SourceError):
+        store, path = _opened(address)
+        store.invalidate_cache()
+        return float(store.modified(path).timestamp())
 
 
 def present(addresses: Iterable[str]) -> set[str]:
@@ -85,6 +113,18 @@ def expanded(pattern: str) -> list[str]:
         if not names:
             raise SourceError(f"no file matches {pattern}")
         return [f"{scheme}://{name}" for name in names]
+
+
+def _make_folder(store: Any, path: str) -> None:
+    """Make the folder of a file on a disk; object stores have none, and s3fs would make a bucket."""
+    if isinstance(store, _local_store()):
+        store.makedirs(path.rpartition("/")[0], exist_ok=True)
+
+
+def _local_store() -> type[Any]:
+    from fsspec.implementations.local import LocalFileSystem
+
+    return LocalFileSystem  # type: ignore[no-any-return]
 
 
 def _opened(address: str) -> tuple[Any, str]:

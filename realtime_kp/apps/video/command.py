@@ -60,6 +60,8 @@ def _run_all(jobs: list[Job], config: AppConfig, console: Console, quiet: bool) 
         from realtime_kp.apps.fleet.command import run_fleet
 
         return run_fleet(jobs, inputs, config, console, quiet=quiet)
+    if config.fleet.chunk_minutes is not None:
+        log.warning("--chunk-minutes is for the workers of --ray: nothing is cut")
     code, failed = DONE, False
     with StopSignals() as signals:
         for job in jobs:

@@ -43,7 +43,7 @@ class Outputs:
         self._meter = meter
         self._resume = resume
         self._stack = ExitStack()
-        self._tables = Tables(job.config, pipeline, resume)
+        self._tables = Tables(job.config, pipeline, resume, job.copies)
         self._annotated: VideoFileSink | PicturesSink | None = None
         self._state_path = state_path(job)
         self._settings = settings_of(job)

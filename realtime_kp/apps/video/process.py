@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from realtime_kp.apps.exporting import exporting
-from realtime_kp.apps.jobs import Job, output_stem
+from realtime_kp.apps.jobs import Job, output_stem, shown
 from realtime_kp.apps.remote.mirror import is_done, put_outputs, with_input
 from realtime_kp.apps.resume import RunState, begin, state_path
 from realtime_kp.apps.summary import StoppedBy, Summary, summarise, write_json
@@ -105,6 +105,7 @@ def _processed(
     if lost is not None or interrupted:
         stopped_by = "source_lost" if lost is not None else "signal"
     name = pipeline.source_info.name if pipeline.source_info else output_stem(job.source)
+    name = shown(name, job.copies)
     summary = summarise("video", name, pipeline, meter, written=outputs.written, stopped_by=stopped_by)
     if state is not None:
         summary = replace(summary, values={**summary.values, "resumed_at_frame": state.frames})

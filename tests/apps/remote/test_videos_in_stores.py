@@ -11,7 +11,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.apps.fleet.test_fleet import clips, ended, plain_tables, tables
+from tests.apps.fleet.test_fleet import clips, ended, plain_tables, tables, video
+from tests.conftest import within
 
 pytest.importorskip("s3fs", reason="needs pip install s3fs")
 server = pytest.importorskip("moto.server", reason="needs pip install 'moto[server]'")
@@ -104,6 +105,49 @@ def test_a_long_video_of_a_store_is_cut(tmp_path: Path) -> None:
     code, errors = ended(tmp_path, *words, "--ray", "local", "--chunk-minutes", "0.05")
     assert code == 0, errors
     assert list(tables(tmp_path / "out").values()) == list(expected.values())
+
+
+def test_an_input_is_never_replaced_and_nothing_else_by_accident(s3: Any, tmp_path: Path) -> None:
+    (name,) = uploaded(s3, tmp_path, 1, 20)
+    before = (tmp_path / name).read_bytes()
+    here, there = f"file://{tmp_path}/{name}", f"s3://bucket/in/{name}"
+    for source, target in ((here, here), (name, here), (here, name), (there, there)):
+        code, errors = ended(tmp_path, source, "-o", target, "--overwrite")
+        assert code == 5, errors
+        assert "would destroy the input itself" in errors
+    assert (tmp_path / name).read_bytes() == s3.cat(f"bucket/in/{name}") == before
+    code, errors = ended(tmp_path, name, "--no-video", "--tracks", "s3://nobucket/t.csv")
+    assert code == 5, errors
+    assert "cannot write into s3://nobucket" in errors
+    assert not s3.exists("nobucket")
+
+
+def test_what_another_run_wrote_meanwhile_stays(s3: Any, tmp_path: Path) -> None:
+    (name,) = uploaded(s3, tmp_path, 1, 300)
+    (tmp_path / "scratch").mkdir()
+    words = (name, "--no-video", "--tracks", "s3://bucket/t.csv", "--scratch", "scratch")
+    with video(tmp_path, *words) as command:
+        assert within(60, lambda: any((tmp_path / "scratch").rglob("*.partial.csv")))
+        s3.pipe("bucket/t.csv", b"another one's")
+        code, errors = command.ended(100)
+    assert code == 5, errors
+    assert "was written by another run meanwhile; what was made is kept in" in errors
+    assert s3.cat("bucket/t.csv") == b"another one's"
+    assert len(list((tmp_path / "scratch").glob("realtime_kp_kept_*/t.csv"))) == 1
+
+
+def test_a_table_tells_the_address_and_a_changed_input_is_refused(tmp_path: Path) -> None:
+    (name,) = clips(tmp_path, 1, 20)
+    address, table = f"file://{tmp_path}/{name}", f"file://{tmp_path}/out/t.csv"
+    words = (address, "--no-video", "--tracks", table, "--summary", f"file://{tmp_path}/out/s.json")
+    assert ended(tmp_path, *words)[0] == 0
+    assert json.loads((tmp_path / "out/t.csv.json").read_text())["source"] == address
+    assert json.loads((tmp_path / "out/s.json").read_text())["source"] == address
+    assert ended(tmp_path, *words, "--resume")[0] == 0
+    (tmp_path / name).touch()
+    code, errors = ended(tmp_path, *words, "--resume")
+    assert code == 5, errors
+    assert "was changed or replaced after its outputs were made" in errors
 
 
 @pytest.mark.parametrize(
