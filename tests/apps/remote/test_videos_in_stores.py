@@ -17,7 +17,7 @@ from tests.conftest import within
 pytest.importorskip("s3fs", reason="needs pip install s3fs")
 server = pytest.importorskip("moto.server", reason="needs pip install 'moto[server]'")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture
