@@ -154,6 +154,7 @@ def test_workers_of_a_cluster_help(tmp_path: Path) -> None:
     assert list(tables(tmp_path / "out").values()) == list(expected.values())
 
 
+@pytest.mark.soak
 def test_a_node_dies_while_a_video_is_cut(tmp_path: Path) -> None:
     name = clip(tmp_path, 1500)
     (tmp_path / "out").mkdir()

@@ -98,7 +98,7 @@ def test_one_video_without_workers(s3: Any, tmp_path: Path) -> None:
 
 
 def test_a_long_video_of_a_store_is_cut(tmp_path: Path) -> None:
-    name = clips(tmp_path, 1, 1200)[0]
+    name = clips(tmp_path, 1, 600)[0]
     (tmp_path / "out").mkdir()
     expected = plain_tables(tmp_path, [name])
     words = [f"file://{tmp_path}/{name}", "--no-video", "--tracks", f"file://{tmp_path}/out/t.csv"]
