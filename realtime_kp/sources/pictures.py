@@ -178,8 +178,8 @@ def list_pictures(location: str | Path) -> list[Path]:
     folder = glob.escape(str(path.parent)) if path.parent.is_dir() else str(path.parent)
     found = _pictures_among(Path(p) for p in glob.glob(os.path.join(folder, path.name)))
     if not found:
-        pattern = any(character in path.name for character in "*?[")
-        raise SourceError(f"no picture matches {location}" if pattern else f"there is no file {location}")
+        what = "no picture matches" if glob.has_magic(path.name) else "there is no file"
+        raise SourceError(f"{what} {location}")
     return _sorted(found)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from realtime_kp.apps.jobs import Job, map_outputs, named_files, shown
 from realtime_kp.apps.remote import store
-from realtime_kp.apps.remote.addresses import address_in, address_of, copy_of, is_remote
+from realtime_kp.apps.remote.addresses import address_in, copy_of, is_remote
 from realtime_kp.config import AppConfig
 from realtime_kp.errors import ConfigError, RealtimeKpError, SinkError
 
@@ -60,7 +60,8 @@ def mirrored(sources: Sequence[str], config: AppConfig) -> Iterator[Plan]:
                 place(output).mkdir(exist_ok=True)  # folders need not exist in object stores
         inputs: list[str] = []
         for source in sources:
-            inputs += map(str, _copies(source, root)) if is_remote(source) else [source]
+            names = store.expanded(source) if is_remote(source) else []
+            inputs += [str(copy_of(name, root)) for name in names] or [source]
         yield Plan(inputs, local, root)
 
 
@@ -82,7 +83,7 @@ def planned(jobs: Sequence[Job], root: Path) -> list[Job]:
     )
     if there:
         raise SinkError(f"{there[0]} exists already; add --overwrite to replace it, or choose another name")
-    inputs = {_identity(job.name) for job in jobs}
+    inputs = {_identity(shown(name, root)) for job in jobs for name in (job.source, *job.parts)}
     for job in jobs:
         for path in job.outputs:
             if _identity(shown(path, root)) in inputs:
@@ -106,13 +107,12 @@ def _identity(name: str) -> str:
 
 def remote_outputs(job: Job) -> dict[str, Path]:
     """The outputs of a job that go to an object store, and their copies."""
-    named = {} if job.copies is None else {path: address_of(path, job.copies) for path in job.outputs}
-    return {address: path for path, address in named.items() if address is not None}
+    return {name: path for path in job.outputs if is_remote(name := shown(path, job.copies))}
 
 
 @contextmanager
 def with_input(job: Job) -> Iterator[Job]:
-    """A job in a scratch folder of this process, with a copy of its input; the folder goes in the end.
+    """A job in a scratch folder of this process, with copies of its inputs; the folder goes in the end.
 
     Raises:
         ConfigError: The package for the store is missing, or the scratch folder.
@@ -125,9 +125,9 @@ def with_input(job: Job) -> Iterator[Job]:
         local = _moved(job, job.copies, folder)
         for path in remote_outputs(local).values():
             _made(path)
-        address = address_of(Path(job.source), job.copies)
-        if address is not None:
-            store.fetch(address, Path(local.source))
+        for source, copy in zip((job.source, *job.parts), (local.source, *local.parts), strict=True):
+            if is_remote(name := shown(source, job.copies)):
+                store.fetch(name, Path(copy))
         yield local
 
 
@@ -186,10 +186,10 @@ def put_file(copy: Path, root: Path | None) -> str:
     Raises:
         SinkError: It cannot be written.
     """
-    address = None if root is None else address_of(copy, root)
-    if address is not None:
-        store.put(copy, address)
-    return address or str(copy)
+    name = shown(copy, root)
+    if is_remote(name):
+        store.put(copy, name)
+    return name
 
 
 @contextmanager
@@ -208,13 +208,18 @@ def _moved(job: Job, before: Path, after: Path) -> Job:
     def place(path: Path) -> Path:
         return after / path.relative_to(before) if path.is_relative_to(before) else path
 
-    source = str(place(Path(job.source))) if Path(job.source).is_relative_to(before) else job.source
-    target = None if job.target is None else place(job.target)
-    return replace(job, source=source, target=target, config=map_outputs(job.config, place), copies=after)
-
-
-def _copies(pattern: str, root: Path) -> list[Path]:
-    return [copy_of(address, root) for address in store.expanded(pattern)]
+    source, *parts = (
+        str(place(Path(name))) if Path(name).is_relative_to(before) else name
+        for name in (job.source, *job.parts)
+    )
+    return replace(
+        job,
+        source=source,
+        parts=tuple(parts),
+        target=None if job.target is None else place(job.target),
+        config=map_outputs(job.config, place),
+        copies=after,
+    )
 
 
 def _made(path: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -104,7 +105,7 @@ def expanded(pattern: str) -> list[str]:
         ConfigError: The package for this store is missing.
         SourceError: No file matches, or the store does not answer.
     """
-    if not any(character in pattern for character in "*?["):
+    if not has_magic(pattern):
         return [pattern]
     scheme = pattern.partition("://")[0]
     with _told(f"cannot read {pattern}", SourceError):
@@ -117,14 +118,8 @@ def expanded(pattern: str) -> list[str]:
 
 def _make_folder(store: Any, path: str) -> None:
     """Make the folder of a file on a disk; object stores have none, and s3fs would make a bucket."""
-    if isinstance(store, _local_store()):
+    if "file" in store.protocol:
         store.makedirs(path.rpartition("/")[0], exist_ok=True)
-
-
-def _local_store() -> type[Any]:
-    from fsspec.implementations.local import LocalFileSystem
-
-    return LocalFileSystem  # type: ignore[no-any-return]
 
 
 def _opened(address: str) -> tuple[Any, str]:

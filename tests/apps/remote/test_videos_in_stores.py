@@ -97,6 +97,15 @@ def test_one_video_without_workers(s3: Any, tmp_path: Path) -> None:
     assert ended(tmp_path, *words, "--overwrite")[0] == 0
 
 
+def test_parts_of_one_video_are_all_copied(s3: Any, tmp_path: Path) -> None:
+    names = uploaded(s3, tmp_path, 2, 20)
+    assert ended(tmp_path, *names, "--concat", "--no-video", "--tracks", "plain.csv")[0] == 0
+    parts = [f"s3://bucket/in/{name}" for name in names]
+    code, errors = ended(tmp_path, *parts, "--concat", "--no-video", "--tracks", "s3://bucket/joined.csv")
+    assert code == 0, errors
+    assert s3.cat("bucket/joined.csv") == (tmp_path / "plain.csv").read_bytes()
+
+
 def test_a_long_video_of_a_store_is_cut(tmp_path: Path) -> None:
     name = clips(tmp_path, 1, 600)[0]
     (tmp_path / "out").mkdir()
