@@ -134,7 +134,8 @@ class Fleet:
             worker.discard()
             if helped is not None:
                 helped.release(worker.name)
-                log.warning("%s: a worker that helped with it died: %s", helped.source, exc)
+                if helped.source:  # else its video has ended meanwhile
+                    log.warning("%s: a worker that helped with it died: %s", helped.source, exc)
             if job is None:
                 return
             again = ledger.crash(job, worker.node.name, str(exc))

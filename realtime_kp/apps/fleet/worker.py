@@ -65,6 +65,7 @@ class VideoWorker:
         self._progress = Progress()
         self._superpoint: KeptExtractor | None = None
         self._pieces: Pieces | None = None
+        self._most_frames: int | None = None
         self._helped: tuple[str, Job] | None = None
         self._copies = ExitStack()
 
@@ -73,6 +74,7 @@ class VideoWorker:
         started_s = time.perf_counter()
         self.forget_input()
         self._progress = Progress(job.source)
+        self._most_frames = job.config.video.max_frames
         minutes = job.config.fleet.chunk_minutes
         pieces = Pieces(minutes * 60, self._stopped.is_set) if minutes and may_be_cut(job) else None
         self._pieces = pieces
@@ -182,10 +184,11 @@ class VideoWorker:
     def watch(self, tracked: TrackedFrame, pipeline: Pipeline, meter: RunMeter) -> None:
         """Take in that a frame is done."""
         info = pipeline.source_info
-        total = None if info is None else info.frame_count
+        counts = (None if info is None else info.frame_count, self._most_frames)
+        total = min((count for count in counts if count is not None), default=None)
         self._progress = Progress(self._progress.source, tracked.frame.index + 1, total)
-        if self._pieces is not None and info is not None and info.frame_count is not None and info.fps:
-            self._pieces.set_end(tracked.frame.time_s + (info.frame_count - tracked.frame.index) / info.fps)
+        if self._pieces is not None and info is not None and info.fps and total is not None:
+            self._pieces.set_end(tracked.frame.time_s + (total - tracked.frame.index) / info.fps)
 
     def _kept_input(self, job: Job) -> Job:
         """The job with a copy of its input, which stays for further pieces of the same video."""

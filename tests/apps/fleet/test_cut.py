@@ -141,6 +141,26 @@ def test_helpers_with_another_network_are_not_asked(tmp_path: Path, monkeypatch:
         thread.join(60)
 
 
+def test_no_piece_is_given_away_behind_the_last_frame_that_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = job_of(clip(tmp_path, 240), "cut.csv")
+    job = replace(job, config=replace(job.config, video=replace(job.config.video, max_frames=60)))
+    tracking = VideoWorker(os.getcwd(), 0, 64)
+    seen: list[int] = []
+    thread = threading.Thread(target=lambda: tracking.run(job, [job.source]))
+    thread.start()
+    try:
+        while thread.is_alive():
+            seen.append(tracking.progress().pieces)
+            thread.join(0.01)
+    finally:
+        tracking.stop()
+        thread.join(60)
+    assert max(seen) == 2  # 60 frames at 25 a second reach into the third second; 240 have nine ahead
+
+
 def test_workers_of_a_cluster_help(tmp_path: Path) -> None:
     name = clip(tmp_path, 1500)
     (tmp_path / "out").mkdir()
