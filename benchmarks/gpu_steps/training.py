@@ -13,7 +13,8 @@ from realtime_kp.features.engines.selection import choose_device
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.images import TILE_PX
 from realtime_kp.training.labels import MAX_LABELS
-from realtime_kp.training.trainer import Recipe, Trainer
+from realtime_kp.training.recipe import Recipe
+from realtime_kp.training.trainer import Trainer
 from realtime_kp.training.views import TileSet
 
 _WARM_UPS = 4

@@ -23,9 +23,9 @@ from realtime_kp.features.decode.torch_decoder import (
     top_keypoints,
     trim_border,
 )
-from realtime_kp.features.network import SuperPointNetwork
+from realtime_kp.features.models import find_model
+from realtime_kp.features.network import KeypointNetwork
 from realtime_kp.features.resize import to_network
-from realtime_kp.features.weights_store import find_model
 
 Network = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
@@ -63,7 +63,7 @@ def _keypoints(network: Network, grey: torch.Tensor) -> torch.Tensor:
 
 
 def _parts(
-    network: SuperPointNetwork, grey: torch.Tensor, device: torch.device, runs: int, record: Record
+    network: KeypointNetwork, grey: torch.Tensor, device: torch.device, runs: int, record: Record
 ) -> None:
     """Each step of decoding by itself, batch 1."""
     logits, descriptors = network(grey)
@@ -97,7 +97,7 @@ def _top_in_parts(peaks: torch.Tensor, parts: int) -> torch.Tensor:
 
 
 def _compiled(
-    network: SuperPointNetwork,
+    network: KeypointNetwork,
     grey: torch.Tensor,
     device: torch.device,
     runs: int,
@@ -135,8 +135,8 @@ def _ms(work: Callable[[], object], device: torch.device, runs: int) -> float | 
         return first_line(exc)
 
 
-def _network(model: str, device: torch.device, dtype: torch.dtype) -> SuperPointNetwork:
-    network = SuperPointNetwork(find_model(model).load())
+def _network(model: str, device: torch.device, dtype: torch.dtype) -> KeypointNetwork:
+    network = find_model(model).network()
     network.to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 

@@ -11,7 +11,7 @@ from realtime_kp.config import ConvertConfig
 from realtime_kp.errors import ArgumentError, ConfigError
 from realtime_kp.features.convert import FORMATS, Conversion, convert
 from realtime_kp.features.decode.settings import DecodeSettings
-from realtime_kp.features.weights_store import find_model
+from realtime_kp.features.models import find_model
 from realtime_kp.sinks import check_output, write_atomically
 
 

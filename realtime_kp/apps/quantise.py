@@ -30,18 +30,18 @@ def run_quantise(
     Raises:
         RealtimeKpError: The error to report to the user.
     """
-    from realtime_kp.features.weights_store import load_weights
+    from realtime_kp.features.models import find_model
     from realtime_kp.training.images import load_tiles
     from realtime_kp.training.quantise import quantise
 
-    weights = load_weights(model)
-    if weights.ref.kind == "hub" and out is None:
+    found = find_model(model)
+    if found.ref.kind == "hub" and out is None:
         raise ConfigError(f"{model} comes from the hub: name a folder with --out")
-    folder = Path(weights.ref.location) if out is None else out
+    folder = Path(found.ref.location) if out is None else out
     tiles = load_tiles(images, TILES)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path = quantise(weights.model, tiles, folder)
+        path = quantise(found.network(), tiles, folder)
     except OSError as exc:
         raise SinkError(f"cannot write to {folder}: {exc.strerror}") from exc
     if not quiet:

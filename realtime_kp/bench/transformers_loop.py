@@ -11,7 +11,7 @@ from realtime_kp.bench.reference_loops import Image, Step
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.errors import ModelError
 from realtime_kp.features.resize import network_size
-from realtime_kp.features.weights_store import load_weights
+from realtime_kp.features.transformers_weights import load_weights
 
 
 @contextmanager

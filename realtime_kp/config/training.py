@@ -15,8 +15,9 @@ from realtime_kp.config.checks import check_types, require
 class TrainConfig:
     """How a network is trained."""
 
-    arch: Annotated[Literal["base", "small"], Parameter(name="--arch")] = "base"
-    """base: 64-64-128-128, heads 256, descriptors 256; small: 16-32-64-128, heads 128, descriptors 128."""
+    arch: Annotated[Literal["base", "small", "nano"], Parameter(name="--arch")] = "base"
+    """base: 64-64-128-128, heads 256, descriptors 256; small: 16-32-64-128, heads 128, descriptors 128;
+    nano: a residual network of 32-64, heads 64, descriptors 64, for slow computers."""
 
     minutes: Annotated[float | None, Parameter(name="--minutes")] = None
     """Approximate training time: the number of steps is estimated from the speed of the first ones."""
@@ -49,6 +50,10 @@ class TrainConfig:
     labels_from: Annotated[str | None, Parameter(name="--labels-from")] = None
     """Model whose keypoints, repeated under random homographies, are the labels (homographic adaptation).
     None uses a blob detector instead of a model."""
+
+    teacher: Annotated[str | None, Parameter(name="--teacher")] = None
+    """Model to learn from instead of from labels (distillation): its heat map and its descriptors are the
+    targets. Needs no labels; for a small network that has a larger one to follow."""
 
     shapes: Annotated[int, Parameter(name="--shapes")] = 0
     """Number of tiles with drawn shapes to add to the pictures. Their labels are corners, which are localised
@@ -84,7 +89,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        require(self.arch in ("base", "small"), "arch must be base or small", self.arch)
+        require(self.arch in ("base", "small", "nano"), "arch must be base, small or nano", self.arch)
         require(self.minutes is None or self.minutes > 0, "minutes must be above 0", self.minutes)
         require(self.steps is None or self.steps >= 1, "steps must be at least 1", self.steps)
         require(self.minutes is None or self.steps is None, "give minutes or steps, not both", self.steps)
@@ -106,6 +111,12 @@ class TrainConfig:
             "found needs labels, and descriptors_alone trains without them: leave one of them out",
             self.found,
         )
+        for name in ("labels_from", "shapes_alone", "descriptors_alone"):
+            require(
+                self.teacher is None or not getattr(self, name),
+                f"teacher replaces the labels: leave {name} out",
+                self.teacher,
+            )
         require(0 <= self.frozen_blocks <= 4, "frozen_blocks must be 0 to 4", self.frozen_blocks)
         require(
             not self.frozen_blocks or learned,
@@ -126,7 +137,7 @@ class TrainConfig:
     @property
     def needs_labels(self) -> bool:
         """Whether training needs keypoint labels of the pictures."""
-        return not (self.shapes_alone or self.descriptors_alone)
+        return not (self.shapes_alone or self.descriptors_alone or self.teacher is not None)
 
 
 @dataclass(frozen=True, slots=True)

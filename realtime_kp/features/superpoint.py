@@ -64,7 +64,7 @@ class SuperPoint:
         from realtime_kp.features.decode.settings import DecodeSettings
         from realtime_kp.features.detection import make_detector
         from realtime_kp.features.engines.selection import choose_engine, make_engine
-        from realtime_kp.features.weights_store import find_model
+        from realtime_kp.features.models import find_model
 
         choice = choose_engine(self.config)
         model = find_model(self.config.model, self.config.revision)

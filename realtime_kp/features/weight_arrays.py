@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from realtime_kp.errors import ModelError, first_line
+from realtime_kp.features.shapes import ResidualShape, Shape
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -16,7 +18,7 @@ _FILE = "model.safetensors"
 
 
 def plain_weights(folder: Path, config: Mapping[str, Any]) -> Weights | None:
-    """Read the weights of a folder where nothing about them is unusual.
+    """Read the weights of a folder of transformers where nothing about them is unusual.
 
     Args:
         folder: A Hugging Face model folder.
@@ -28,33 +30,64 @@ def plain_weights(folder: Path, config: Mapping[str, Any]) -> Weights | None:
         what is wrong with them.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
 
     try:
-        shapes = _shapes(config)
-        found = load_file(folder / _FILE)
-        weights = {name: found[name].astype(np.float32) for name in shapes}
+        shapes = Shape.of(config).weights()
+        weights = _read(folder, list(shapes))
     except (KeyError, TypeError, ValueError, AttributeError, OSError, SafetensorError):
         return None
     return weights if all(weights[name].shape == shape for name, shape in shapes.items()) else None
 
 
-def _shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all weights that the settings ask for."""
-    first, second, third, last = config["encoder_hidden_sizes"]
-    inner, logits, length = (
-        config[name] for name in ("decoder_hidden_size", "keypoint_decoder_dim", "descriptor_decoder_dim")
-    )
-    if logits != 65:
-        raise ValueError("SuperPoint has 65 logits")
-    layers: dict[str, tuple[int, ...]] = {}
-    widths = (1, first, second, third, last)
-    for number, (before, width) in enumerate(pairwise(widths)):
-        layers[f"encoder.conv_blocks.{number}.conv_a"] = (width, before, 3, 3)
-        layers[f"encoder.conv_blocks.{number}.conv_b"] = (width, width, 3, 3)
-    heads = {"keypoint_decoder.conv_score": logits, "descriptor_decoder.conv_descriptor": length}
-    for name, outputs in heads.items():
-        layers[f"{name}_a"] = (inner, last, 3, 3)
-        layers[f"{name}_b"] = (outputs, inner, 1, 1)
-    shapes = {f"{name}.weight": shape for name, shape in layers.items()}
-    return shapes | {f"{name}.bias": shape[:1] for name, shape in layers.items()}
+def residual_shape(folder: Path, config: Mapping[str, Any]) -> ResidualShape:
+    """The size of the residual network in a folder.
+
+    Raises:
+        ModelError: Its settings are incomplete, or those of another network.
+    """
+    try:
+        shape = ResidualShape.of(config)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise ModelError(f"{folder / 'config.json'} is not of a residual network: {exc}") from exc
+    sizes = (*shape.encoder, *shape.blocks, shape.head, shape.descriptor)
+    if not all(isinstance(size, int) and size >= 1 for size in sizes):
+        raise ModelError(f"{folder / 'config.json'} has sizes that are not whole numbers above 0: {sizes}")
+    return shape
+
+
+def residual_weights(folder: Path, shape: ResidualShape) -> Weights:
+    """Read the weights of a residual network.
+
+    Args:
+        folder: The model folder.
+        shape: Its size.
+
+    Returns:
+        Arrays by the names of `ResidualNetwork.state_dict`.
+
+    Raises:
+        ModelError: The file cannot be read, or weights are missing or of another shape.
+    """
+    from safetensors import SafetensorError
+
+    shapes = shape.weights()
+    try:
+        weights = _read(folder, list(shapes))
+    except KeyError as exc:
+        raise ModelError(f"{folder} holds no complete residual network: {exc.args[0]} is missing") from exc
+    except (OSError, ValueError, SafetensorError) as exc:
+        raise ModelError(f"cannot load the weights in {folder}: {first_line(exc)}") from exc
+    for name, wanted in shapes.items():
+        if weights[name].shape != wanted:
+            raise ModelError(
+                f"{folder} does not fit its config.json: {name} has the shape {list(weights[name].shape)}, "
+                f"not {list(wanted)}"
+            )
+    return weights
+
+
+def _read(folder: Path, names: list[str]) -> Weights:
+    from safetensors.numpy import load_file
+
+    found = load_file(folder / _FILE)
+    return {name: found[name].astype(np.float32) for name in names}

@@ -2,68 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from functools import partial
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from realtime_kp.training.architecture import Shape, TrainableSuperPoint, plain_convolutions
-
-if TYPE_CHECKING:
-    from transformers import SuperPointForKeypointDetection
+from realtime_kp.training.architecture import TrainableNetwork
 
 
 @torch.no_grad()
-def unfold_batch_norm(model: SuperPointForKeypointDetection, grey: torch.Tensor) -> TrainableSuperPoint:
-    """Insert batch normalisations that do not change the outputs of a network.
+def unfold_batch_norm(network: TrainableNetwork, plain: Iterable[nn.Conv2d], grey: torch.Tensor) -> None:
+    """Make a network compute what convolutions without normalisation do.
 
     Each normalisation takes mean and variance from the outputs of its convolution on the given images, and
     undoes them by its own weight and bias. In evaluation the result is exact, in training nearly so while the
     images of a step have similar statistics.
 
     Args:
-        model: A network without normalisations, as `train` writes it.
+        network: The network that gets the weights, on the CPU; it is in evaluation mode afterwards.
+        plain: The convolutions, as `KeypointNetwork.convolutions` lists them.
         grey: `(B, 1, H, W) float32`, 0 to 1, on the CPU; H and W multiples of 8.
-
-    Returns:
-        The trainable network, on the CPU.
     """
-    config = model.config
-    first, second, third, fourth = config.encoder_hidden_sizes
-    shape = Shape((first, second, third, fourth), config.decoder_hidden_size, config.descriptor_decoder_dim)
-    network = TrainableSuperPoint(shape)
-    plain = plain_convolutions(model)
-    x = grey
-    for number, block in enumerate(network.blocks):
-        assert isinstance(block, nn.Sequential)
-        for layer in block:
-            x = _unfold(layer, next(plain), x)
-        if number < len(network.blocks) - 1:
-            x = functional.max_pool2d(x, 2)
-    for hidden, out in (
-        (network.score_hidden, network.score_out),
-        (network.descriptor_hidden, network.descriptor_out),
-    ):
-        _unfold(hidden, next(plain), x)
-        out.load_state_dict(next(plain).state_dict())
-    return network.eval()
+    hooks = []
+    for layer, convolution in zip(network.layers(), plain, strict=True):
+        if isinstance(layer, nn.Conv2d):
+            layer.load_state_dict(convolution.state_dict())
+            continue
+        assert isinstance(layer, nn.Sequential)
+        linear, norm = layer[0], layer[1]
+        assert isinstance(linear, nn.Conv2d)
+        assert convolution.bias is not None
+        linear.weight.copy_(convolution.weight)
+        hooks.append(norm.register_forward_pre_hook(partial(_undo, bias=convolution.bias)))
+    network.eval()
+    try:
+        network(grey)
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
-def _unfold(layer: nn.Module, plain: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
-    """Set the weights of one layer; returns its output for the input `x`."""
-    assert isinstance(layer, nn.Sequential)
-    convolution, norm = layer[0], layer[1]
-    assert isinstance(convolution, nn.Conv2d)
+def _undo(norm: nn.Module, inputs: tuple[torch.Tensor], bias: torch.Tensor) -> None:
+    """Make a normalisation add the bias alone."""
     assert isinstance(norm, nn.BatchNorm2d)
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    assert plain.bias is not None
-    convolution.weight.copy_(plain.weight)
-    linear: torch.Tensor = convolution(x)
-    variance, mean = torch.var_mean(linear, dim=(0, 2, 3))
+    variance, mean = torch.var_mean(inputs[0], dim=(0, 2, 3))
     norm.running_mean.copy_(mean)
     norm.running_var.copy_(variance)
     norm.weight.copy_(torch.sqrt(variance + norm.eps))
-    norm.bias.copy_(mean + plain.bias)
-    return functional.relu(linear + plain.bias.view(1, -1, 1, 1))
+    norm.bias.copy_(mean + bias)

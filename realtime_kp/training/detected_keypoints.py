@@ -86,8 +86,9 @@ class DetectedPairs:
         return mutual & (gap <= within_px), nearest
 
 
+@torch.no_grad()
 def detect_pairs(heat: Tensor, views: Views, area_px: int) -> DetectedPairs:
-    """Detect keypoints in both views of each pair.
+    """Detect keypoints in both views of each pair; no gradient flows into their positions.
 
     Args:
         heat: `(2B, H, W)`, heat maps of the first views and then of the second ones.

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from realtime_kp.features.decode.torch_decoder import around, refine, sample_descriptors
-from realtime_kp.training.detected_keypoints import detect_pairs
+from realtime_kp.training.detected_keypoints import DetectedPairs
 from realtime_kp.training.views import Views, apply
 
 Tensor = torch.Tensor
@@ -19,8 +19,8 @@ _REACH_PX = 2
 _MAX_GAP_PX = 2.0
 _PEAK_REACH_PX = 3
 # Denser than in inference: more keypoints to learn from.
-_FOUND_AREA_PX = 400
-_SAME_PX = 3.0
+FOUND_AREA_PX = 400
+SAME_PX = 3.0
 
 
 def detection_targets(xy: Tensor, mass: Tensor, size_wh: tuple[int, int]) -> Tensor:
@@ -157,27 +157,23 @@ def descriptor_loss(
 
 
 def detected_descriptor_loss(
-    heat: Tensor, descriptors: Tensor, views: Views, log_temperature: Tensor
+    found: DetectedPairs, descriptors: Tensor, log_temperature: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Symmetric InfoNCE on the keypoints that the network detects, at their detected positions.
+    """Symmetric InfoNCE on detected keypoints, at their detected positions.
 
     Unlike labels, these include keypoints that only one of two views has, as in matching, and pairs whose
     positions differ by a pixel or two.
 
     Args:
-        heat: `(2B, H, W)`, heat maps of the first views and then of the second ones; no gradient flows into
-            them.
+        found: The keypoints of B pairs of views; no gradient flows into them.
         descriptors: `(2, B, D, h, w)`.
-        views: The B pairs.
         log_temperature: Learned; the cosines are divided by its exponential.
 
     Returns:
         The loss, and the share of keypoints detected in both views whose nearest descriptor is their own.
     """
-    with torch.no_grad():
-        found = detect_pairs(heat, views, _FOUND_AREA_PX)
-        same, nearest = found.same(_SAME_PX)
-        rivals = _against_all(found.gaps_px >= CELL, *found.counts)
+    same, nearest = found.same(SAME_PX)
+    rivals = _against_all(found.gaps_px >= CELL, *found.counts)
     first, second = (
         sample(one, xy).flatten(0, 1)
         for one, xy in zip(descriptors, (found.first, found.second), strict=True)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from realtime_kp.training.architecture import TrainableSuperPoint
+from realtime_kp.training.architecture import TrainableNetwork
 
 # Weight scale of new outputs that are not silenced, small against the trained ones.
 _FRESH_OUTPUT = 0.1
 
 
 @torch.no_grad()
-def widen_network(narrow: TrainableSuperPoint, wide: TrainableSuperPoint) -> None:
+def widen_network(narrow: TrainableNetwork, wide: TrainableNetwork) -> None:
     """Copy a trained network into one of equal or larger widths.
 
     The first channels of each layer become those of the narrow network and take no input from new channels.
@@ -27,9 +27,11 @@ def widen_network(narrow: TrainableSuperPoint, wide: TrainableSuperPoint) -> Non
         wide: A newly initialised network in which no layer is narrower.
 
     Raises:
-        ValueError: A layer of `wide` is the narrower one.
+        ValueError: A layer of `wide` is the narrower one, or it has other layers.
     """
-    if any(new < old for new, old in zip(_widths(wide), _widths(narrow), strict=True)):
+    if _depths(wide) != _depths(narrow) or any(
+        new < old for new, old in zip(_widths(wide), _widths(narrow), strict=True)
+    ):
         raise ValueError(f"a network of {wide.shape} cannot hold one of {narrow.shape}")
     for target, source in zip(_leaves(wide), _leaves(narrow), strict=True):
         if isinstance(target, nn.Conv2d) and isinstance(source, nn.Conv2d):
@@ -38,8 +40,13 @@ def widen_network(narrow: TrainableSuperPoint, wide: TrainableSuperPoint) -> Non
             _widen_norm(target, source)
 
 
-def _widths(network: TrainableSuperPoint) -> list[int]:
+def _widths(network: TrainableNetwork) -> list[int]:
     return [*network.shape.encoder, network.shape.head, network.shape.descriptor]
+
+
+def _depths(network: TrainableNetwork) -> tuple[int, ...]:
+    """What has to be equal: the number of widths, and of residual blocks."""
+    return (len(network.shape.encoder), *getattr(network.shape, "blocks", ()))
 
 
 def _leaves(network: nn.Module) -> list[nn.Module]:

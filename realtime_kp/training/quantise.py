@@ -12,15 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from realtime_kp.errors import ModelError
-from realtime_kp.features.network import SuperPointNetwork
+from realtime_kp.features.network import KeypointNetwork
 from realtime_kp.features.weights_store import INT8_FILE
 
 if TYPE_CHECKING:
     from openvino import Model, Node
-    from transformers import SuperPointForKeypointDetection
 
 
-def quantise(model: SuperPointForKeypointDetection, tiles: NDArray[np.uint8], folder: Path) -> Path:
+def quantise(network: KeypointNetwork, tiles: NDArray[np.uint8], folder: Path) -> Path:
     """Write the 8-bit network beside the weights.
 
     The last convolutions of both heads are not quantised: they decide positions and descriptors, and cost
@@ -28,7 +27,7 @@ def quantise(model: SuperPointForKeypointDetection, tiles: NDArray[np.uint8], fo
     takes longer than the fast bias correction of nncf and keeps more matches under large changes of view.
 
     Args:
-        model: The weights.
+        network: The network; its weights are not changed.
         tiles: `(N, S, S) uint8`, calibration images.
         folder: Folder of the file.
 
@@ -45,7 +44,7 @@ def quantise(model: SuperPointForKeypointDetection, tiles: NDArray[np.uint8], fo
     import openvino
 
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    graph = _converted(SuperPointNetwork(model).eval())
+    graph = _converted(network.eval())
     kept = [op for head in ("score_head.2", "descriptor_head.2") for op in _convolutions(graph, head)]
     small = nncf.quantize(
         graph,
@@ -55,8 +54,8 @@ def quantise(model: SuperPointForKeypointDetection, tiles: NDArray[np.uint8], fo
         fast_bias_correction=False,
         ignored_scope=nncf.IgnoredScope(names=[op.get_friendly_name() for op in kept]),
     )
-    (first,) = _convolutions(small, "first")
-    _keep_all_greys(first)
+    ordered = small.get_ordered_ops()
+    _keep_all_greys(next(op for op in ordered if op.get_type_name() == "Convolution"))
     path = folder / INT8_FILE
     openvino.save_model(small, path, compress_to_fp16=True)
     return path
@@ -83,7 +82,7 @@ def _keep_all_greys(first: Node) -> None:
         node.input(index).replace_source_output(op.Constant(np.array(value, np.float32)).output(0))
 
 
-def _converted(network: SuperPointNetwork) -> Model:
+def _converted(network: KeypointNetwork) -> Model:
     """The network as an OpenVINO model in fp32 with dynamic shapes, whose layers keep their names."""
     import openvino
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +12,14 @@ import torch
 
 from realtime_kp.errors import ModelError
 from realtime_kp.features.decode.torch_decoder import heatmap
-from realtime_kp.features.weights_store import load_weights
-from realtime_kp.training.architecture import SHAPES, Arch, TrainableSuperPoint
+from realtime_kp.features.models import find_model
+from realtime_kp.training.architecture import SHAPES, TrainableNetwork, new_network
 from realtime_kp.training.batch_norm_unfolding import unfold_batch_norm
+from realtime_kp.training.detected_keypoints import detect_pairs
 from realtime_kp.training.devices import supports_bf16, supports_compile
+from realtime_kp.training.distillation import Teacher, imitation_loss, labelled, principal_directions
 from realtime_kp.training.losses import (
+    FOUND_AREA_PX,
     agreement_loss,
     descriptor_loss,
     detected_descriptor_loss,
@@ -28,7 +28,8 @@ from realtime_kp.training.losses import (
 )
 from realtime_kp.training.network_widening import widen_network
 from realtime_kp.training.ranking import ranking_loss
-from realtime_kp.training.views import FAR_ZOOM, TileSet, Views, make_views
+from realtime_kp.training.recipe import BROKEN, Recipe, checkpoint
+from realtime_kp.training.views import TileSet, Views, make_views
 
 _WARM_UP_STEPS = 100
 _FINAL_RATE = 0.01
@@ -36,47 +37,8 @@ _EMA = 0.998
 _CLIP = 5.0
 _UNFOLDING_PAIRS = 16
 _DESCRIPTOR_WEIGHT = 0.5
-# Sizes of the views. Training only a head costs half, which pays for larger ones.
-SIZE_WH, LARGER_WH = (256, 192), (320, 240)
-# Exceptions raised by reading a file that is not a checkpoint of this kind.
-_BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError)
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Settings that determine the result.
-
-    Attributes:
-        arch: `base` or `small`.
-        steps: Number of steps, over which the learning rate decays.
-        batch: Pairs of views per step.
-        size_wh: Width and height of the views.
-        rate: Highest learning rate.
-        seed: Seed of weights and views.
-        agreement: Weight of `agreement_loss`.
-        ranking: Weight of `ranking_loss`.
-        found: Weight of `detected_descriptor_loss`, beside the descriptor loss on labels.
-        shapes: Number of tiles with drawn shapes.
-        shapes_alone: Whether to train on drawn shapes only.
-        frozen_blocks: Number of encoder blocks, from the first, that are not trained.
-        zoom: Standard deviation of the logarithm of the scale of far views.
-        descriptors_alone: Whether only the descriptor head is trained, which needs no labels.
-    """
-
-    arch: Arch
-    steps: int
-    batch: int = 8
-    size_wh: tuple[int, int] = SIZE_WH
-    rate: float = 2e-3
-    seed: int = 0
-    agreement: float = 0.0
-    ranking: float = 0.0
-    found: float = 0.0
-    shapes: int = 0
-    shapes_alone: bool = False
-    descriptors_alone: bool = False
-    frozen_blocks: int = 0
-    zoom: float = FAR_ZOOM
+_IMITATION_WEIGHT = 1.0
+_SAMPLED_STEPS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +47,12 @@ class StepLosses:
 
     Attributes:
         detection: Cross entropy of the cells.
-        descriptor: InfoNCE on labels, or on detected keypoints where only the descriptor head is trained.
+        descriptor: InfoNCE on labels, or on detected keypoints where only the descriptor head is trained or a
+            teacher tells what to learn.
         agreement: Distance between the positions of a keypoint in the two views, pixels.
         ranking: Logistic loss of unrepeatable keypoints that rank above repeatable ones.
         right: Share of the points whose nearest descriptor in the other view is their own.
+        imitation: One minus the cosine between descriptors and those of the teacher.
     """
 
     detection: float
@@ -96,6 +60,7 @@ class StepLosses:
     agreement: float
     ranking: float
     right: float
+    imitation: float = 0.0
 
 
 class Trainer:
@@ -115,13 +80,15 @@ class Trainer:
         self._tiles = tiles
         device = tiles.images.device
         torch.manual_seed(recipe.seed)
-        self.model = TrainableSuperPoint(SHAPES[recipe.arch]).to(device)
+        self.model: TrainableNetwork = new_network(SHAPES[recipe.arch]).to(device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._half = supports_bf16(device)
         # Compiling does not pay on a CPU: the convolutions are library calls either way.
         compiles = device.type == "cuda" and supports_compile(device)
         self._network = torch.compile(self.model) if compiles else self.model
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self._teacher: Teacher | None = None
+        self._directions = torch.zeros(0, device=device)
         self._log_temperature = torch.nn.Parameter(torch.tensor(math.log(0.07), device=device))
         self.model.requires_grad_(not recipe.descriptors_alone)
         for head in self.model.descriptor_head():
@@ -146,7 +113,9 @@ class Trainer:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self._half):
             logits, descriptors = self._network(images)
         pairs = descriptors.view(2, -1, *descriptors.shape[1:])
-        if recipe.descriptors_alone:
+        if recipe.teacher is not None:
+            loss, losses = self._losses_of_teacher(self._taught_by(recipe.teacher), views, logits, pairs)
+        elif recipe.descriptors_alone:
             loss, losses = self._losses_on_detections(views, heatmap(logits), pairs)
         else:
             loss, losses = self._losses_on_labels(views, logits, pairs, generator)
@@ -171,16 +140,49 @@ class Trainer:
         loss = detection + self.recipe.agreement * agreement + self.recipe.ranking * ranking
         loss = loss + _DESCRIPTOR_WEIGHT * description
         if self.recipe.found:
-            of_found, _ = detected_descriptor_loss(heat, pairs, views, self._log_temperature)
+            found = detect_pairs(heat, views, FOUND_AREA_PX)
+            of_found, _ = detected_descriptor_loss(found, pairs, self._log_temperature)
             loss = loss + self.recipe.found * of_found
         return loss, [detection, description, agreement, ranking, right]
 
     def _losses_on_detections(
         self, views: Views, heat: torch.Tensor, pairs: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        description, right = detected_descriptor_loss(heat, pairs, views, self._log_temperature)
+        found = detect_pairs(heat, views, FOUND_AREA_PX)
+        description, right = detected_descriptor_loss(found, pairs, self._log_temperature)
         nothing = torch.zeros_like(right)
         return description, [nothing, description, nothing, nothing, right]
+
+    def _losses_of_teacher(
+        self, teacher: Teacher, views: Views, logits: torch.Tensor, pairs: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        recipe, heat, taught = self.recipe, heatmap(logits), teacher(views)
+        detection = detection_loss(logits, taught.cells, views.shown.flatten(0, 1))
+        agreement = agreement_loss(heat, labelled(views, taught.found))
+        ranking = ranking_loss(heat, views) if recipe.ranking else torch.zeros_like(agreement)
+        description, right = detected_descriptor_loss(taught.found, pairs, self._log_temperature)
+        imitation = imitation_loss(pairs, taught, self._directions)
+        loss = detection + recipe.agreement * agreement + recipe.ranking * ranking
+        loss = loss + _DESCRIPTOR_WEIGHT * description + _IMITATION_WEIGHT * imitation
+        if recipe.found:
+            found = detect_pairs(heat, views, FOUND_AREA_PX)
+            of_found, _ = detected_descriptor_loss(found, pairs, self._log_temperature)
+            loss = loss + recipe.found * of_found
+        return loss, [detection, description, agreement, ranking, right, imitation]
+
+    def _taught_by(self, model: str) -> Teacher:
+        """The teacher; with the first step also the directions onto which its descriptors are projected."""
+        if self._teacher is None:
+            self._teacher = Teacher(model, self._tiles.images.device)
+        if not len(self._directions):
+            recipe = self.recipe
+            generator = torch.Generator().manual_seed(recipe.seed)
+            samples = [
+                self._teacher(make_views(self._tiles, recipe.batch, recipe.size_wh, generator, recipe.zoom))
+                for _ in range(_SAMPLED_STEPS)
+            ]
+            self._directions = principal_directions(samples, SHAPES[recipe.arch].descriptor)
+        return self._teacher
 
     def _frozen(self) -> torch.nn.ModuleList:
         return self.model.blocks[: self.recipe.frozen_blocks]
@@ -216,24 +218,27 @@ class Trainer:
             other = self._from_checkpoint(path) if path.is_file() else self._from_model(str(model))
             widen_network(other.to(self._tiles.images.device), self.model)
             self.average.load_state_dict(self.model.state_dict())
-        except _BROKEN as exc:
+        except BROKEN as exc:
             raise ModelError(f"{model} cannot be started from: {exc}") from exc
 
-    def _from_checkpoint(self, path: Path) -> TrainableSuperPoint:
+    def _from_checkpoint(self, path: Path) -> TrainableNetwork:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        other = TrainableSuperPoint(SHAPES[state["recipe"]["arch"]])
+        other = new_network(SHAPES[state["recipe"]["arch"]])
         other.load_state_dict(state["average"])
         with torch.no_grad():
             self._log_temperature.copy_(state["log_temperature"])
         return other
 
-    def _from_model(self, name: str) -> TrainableSuperPoint:
-        model = load_weights(name).model
-        if getattr(model.config, "descriptor_grid", None) != "exact":
+    def _from_model(self, name: str) -> TrainableNetwork:
+        model = find_model(name)
+        if model.descriptor_grid != "exact":
             raise ValueError("its config.json has no descriptor_grid: exact, so that `train` did not make it")
+        network = model.network()
         generator = torch.Generator().manual_seed(self.recipe.seed)
         views = make_views(self._tiles, _UNFOLDING_PAIRS, self.recipe.size_wh, generator)
-        return unfold_batch_norm(model, views.grey.flatten(0, 1).cpu())
+        other = new_network(network.shape)
+        unfold_batch_norm(other, network.convolutions(), views.grey.flatten(0, 1).cpu())
+        return other
 
     def save(self, path: Path) -> None:
         """Write a checkpoint; the file is replaced only when the new one is complete."""
@@ -243,6 +248,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "log_temperature": self._log_temperature.detach(),
+            "directions": self._directions,
             "optimiser": self._optimiser.state_dict(),
         }
         partial = path.with_suffix(".partial")
@@ -256,31 +262,13 @@ class Trainer:
         Raises:
             ModelError: The file is no checkpoint.
         """
-        with _checkpoint(path) as state:
+        with checkpoint(path) as state:
             trainer = cls(Recipe(**state["recipe"]), tiles)
             trainer.step = state["step"]
             trainer.model.load_state_dict(state["model"])
             trainer.average.load_state_dict(state["average"])
             with torch.no_grad():
                 trainer._log_temperature.copy_(state["log_temperature"])
+            trainer._directions = state["directions"].to(tiles.images.device)
             trainer._optimiser.load_state_dict(state["optimiser"])
         return trainer
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Read the settings of a checkpoint.
-
-    Raises:
-        ModelError: The file is no checkpoint.
-    """
-    with _checkpoint(path) as state:
-        return Recipe(**state["recipe"])
-
-
-@contextmanager
-def _checkpoint(path: Path) -> Iterator[dict[str, Any]]:
-    """Load a checkpoint; errors of loading and of missing keys inside the block become `ModelError`."""
-    try:
-        yield torch.load(path, map_location="cpu", weights_only=True)
-    except _BROKEN as exc:
-        raise ModelError(f"{path} is not a checkpoint to resume from: {exc}") from exc

@@ -34,6 +34,7 @@ class Views:
 
     Attributes:
         grey: `(2, B, 1, H, W) float32`, 0 to 1.
+        clean: The same before light, blur and noise were changed.
         shown: `(2, B, 1, H, W) bool`, pixels that show the tile.
         xy: `(2, B, L, 2) float32`, the same labels in both views, pixels.
         visible: `(2, B, L) bool`, valid labels well inside the view and the tile.
@@ -42,6 +43,7 @@ class Views:
     """
 
     grey: Tensor
+    clean: Tensor
     shown: Tensor
     xy: Tensor
     visible: Tensor
@@ -88,11 +90,12 @@ def make_views(
     homographies = torch.stack([first, second])
     images = tiles.images[chosen].float().unsqueeze(1) / 255
     labels, mass = tiles.xy[chosen], tiles.mass[chosen]
-    grey, shown, places, visible = [], [], [], []
+    grey, clean, shown, places, visible = [], [], [], [], []
     for homography in homographies:
         softened = _filtered(images, _anti_aliasing_kernels(homography, size_wh))
         homography = homography.to(device)
         view, on_tile = _warp(softened, homography, size_wh)
+        clean.append(view)
         grey.append(change_light(view, generator))
         shown.append(on_tile)
         xy = apply(homography, labels)
@@ -100,6 +103,7 @@ def make_views(
         visible.append((mass > 0) & _inside(xy, size_wh, 4))
     return Views(
         torch.stack(grey),
+        torch.stack(clean),
         torch.stack(shown),
         torch.stack(places),
         torch.stack(visible),

@@ -17,8 +17,7 @@ from realtime_kp.features.detection import StepwiseDetector, make_detector
 from realtime_kp.features.engines.interface import EngineChoice
 from realtime_kp.features.engines.torch_engine import TorchEngine
 from realtime_kp.features.luma import grey_of
-from realtime_kp.features.network import SuperPointNetwork
-from realtime_kp.features.weights_store import find_model
+from realtime_kp.features.models import find_model
 from realtime_kp.sources import procedural_picture
 
 SETTINGS = DecodeSettings(max_keypoints=100, nms_radius=4, border=4, subpixel=True, descriptor_grid="exact")
@@ -31,7 +30,7 @@ def picture(seed: int, size_wh: tuple[int, int] = (160, 120)) -> NDArray[np.uint
 
 @pytest.fixture(scope="module")
 def engine() -> TorchEngine:
-    network = SuperPointNetwork(find_model("small", None).load())
+    network = find_model("small", None).network()
     return TorchEngine(network, EngineChoice("torch", "cpu", "fp32"))
 
 

@@ -20,8 +20,7 @@ from realtime_kp.features.cuda_graph import CudaGraphKeypoints
 from realtime_kp.features.decode.settings import DecodeSettings
 from realtime_kp.features.engines.interface import EngineChoice
 from realtime_kp.features.engines.torch_engine import TorchEngine
-from realtime_kp.features.network import SuperPointNetwork
-from realtime_kp.features.weights_store import find_model
+from realtime_kp.features.models import find_model
 from realtime_kp.sources import procedural_picture
 
 pytestmark = [
@@ -117,7 +116,7 @@ def test_results_in_flight_do_not_overwrite_each_other() -> None:
 
 def test_a_pinned_buffer_is_not_refilled_before_its_upload_is_done() -> None:
     """Many runs begun without waiting for one: each must see its own pixels."""
-    network = SuperPointNetwork(find_model("small", None).load())
+    network = find_model("small", None).network()
     engine = TorchEngine(network, EngineChoice("torch", "cuda:0", "fp16"))
     graphed = CudaGraphKeypoints(engine.network, SETTINGS, engine.device, in_flight=2)
     grey = [np.ascontiguousarray(image[None, :, :, 1]) for image in pictures(8)]

@@ -16,7 +16,8 @@ from realtime_kp import ConfigError, Keypoints, ModelError, SuperPoint
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.features import weights_store
 from realtime_kp.features.engines.openvino_engine import cpu_precisions, openvino_problem
-from realtime_kp.features.weights_store import bundled_models, load_weights
+from realtime_kp.features.transformers_weights import load_weights
+from realtime_kp.features.weights_store import bundled_models
 from realtime_kp.sources import DemoSpec, open_source, procedural_picture
 from tests.conftest import DATA, in_shared
 

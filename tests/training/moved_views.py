@@ -11,6 +11,7 @@ def moved_views(shift_px: float, shown: bool = True) -> Views:
     moved[0, 2] = shift_px
     return Views(
         torch.zeros(2, 1, 1, 120, 160),
+        torch.zeros(2, 1, 1, 120, 160),
         torch.full((2, 1, 1, 120, 160), shown),
         torch.zeros(2, 1, 1, 2),
         torch.zeros(2, 1, 1, dtype=torch.bool),

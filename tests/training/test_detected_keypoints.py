@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from realtime_kp.training.detected_keypoints import detect_pairs
+from realtime_kp.training.detected_keypoints import DetectedPairs, detect_pairs
 from realtime_kp.training.losses import detected_descriptor_loss
 from tests.training.moved_views import moved_views
 
@@ -27,12 +27,16 @@ def heat(off_px: float = 0.0) -> torch.Tensor:
 @pytest.mark.parametrize(("off_px", "same"), [(0.0, 28), (2.0, 28), (4.0, 0)])
 def test_keypoints_within_three_pixels_of_their_places_are_the_same(off_px: float, same: int) -> None:
     pairs = detect_pairs(heat(off_px), moved_views(SHIFT_PX), AREA_PX)
-    found, nearest = pairs.same(3.0)
+    same_place, nearest = pairs.same(3.0)
     assert int(pairs.counts[0].sum()) == 35
     assert int(pairs.counts[1].sum()) == 28
-    assert int(found.sum()) == same
-    gaps = pairs.second[0, nearest[0][found[0]]] - pairs.first[0][found[0]]
+    assert int(same_place.sum()) == same
+    gaps = pairs.second[0, nearest[0][same_place[0]]] - pairs.first[0][same_place[0]]
     assert torch.allclose(gaps, torch.tensor([SHIFT_PX, off_px]).expand_as(gaps), atol=0.01)
+
+
+def found() -> DetectedPairs:
+    return detect_pairs(heat(), moved_views(SHIFT_PX), AREA_PX)
 
 
 def descriptors(shift_px: float) -> torch.Tensor:
@@ -43,9 +47,9 @@ def descriptors(shift_px: float) -> torch.Tensor:
 
 def test_descriptors_that_move_along_are_right_and_others_wrong() -> None:
     temperature = torch.tensor(0.1).log()
-    loss, right = detected_descriptor_loss(heat(), descriptors(SHIFT_PX), moved_views(SHIFT_PX), temperature)
+    loss, right = detected_descriptor_loss(found(), descriptors(SHIFT_PX), temperature)
     assert right == 1
-    wrong_loss, wrong = detected_descriptor_loss(heat(), descriptors(32), moved_views(SHIFT_PX), temperature)
+    wrong_loss, wrong = detected_descriptor_loss(found(), descriptors(32), temperature)
     assert wrong < 0.2
     assert wrong_loss > loss + 1
 
@@ -59,15 +63,14 @@ def test_what_only_one_view_finds_is_a_rival() -> None:
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
             alike[0, 0, :, lost_y + dy, lost_x + dx] = kinds[0, 0, :, y + dy, x + dx]
-    loss, _ = detected_descriptor_loss(heat(), kinds, moved_views(SHIFT_PX), temperature)
-    worse, _ = detected_descriptor_loss(heat(), alike, moved_views(SHIFT_PX), temperature)
+    loss, _ = detected_descriptor_loss(found(), kinds, temperature)
+    worse, _ = detected_descriptor_loss(found(), alike, temperature)
     assert worse > loss + 0.005
 
 
 def test_nothing_found_is_no_loss() -> None:
     temperature = torch.tensor(0.1).log()
-    loss, right = detected_descriptor_loss(
-        torch.zeros(2, 120, 160), descriptors(0).requires_grad_(), moved_views(SHIFT_PX), temperature
-    )
+    nothing = detect_pairs(torch.zeros(2, 120, 160), moved_views(SHIFT_PX), AREA_PX)
+    loss, right = detected_descriptor_loss(nothing, descriptors(0).requires_grad_(), temperature)
     assert torch.isfinite(loss)
     assert right <= 1

@@ -56,6 +56,7 @@ def agreement(second_view_off_px: float) -> torch.Tensor:
     ]
     views = Views(
         torch.zeros(2, 1, 1, 48, 64),
+        torch.zeros(2, 1, 1, 48, 64),
         torch.ones(2, 1, 1, 48, 64, dtype=torch.bool),
         torch.stack([xy, xy + shift]),
         torch.ones(2, 1, 2, dtype=torch.bool),
@@ -102,9 +103,8 @@ def pair(descriptors_alike: bool) -> tuple[torch.Tensor, Views]:
     shown = torch.ones(2, 1, 1, 48, 64, dtype=torch.bool)
     visible = torch.ones(2, 1, 48, dtype=torch.bool)
     still = torch.eye(3).expand(2, 1, 3, 3)
-    views = Views(
-        torch.zeros(2, 1, 1, 48, 64), shown, torch.stack([xy, xy]), visible, torch.ones(1, 48), still
-    )
+    empty = torch.zeros(2, 1, 1, 48, 64)
+    views = Views(empty, empty, shown, torch.stack([xy, xy]), visible, torch.ones(1, 48), still)
     return torch.stack([first, second]), views
 
 

@@ -11,13 +11,16 @@ import torch
 
 from realtime_kp import SuperPoint
 from realtime_kp.errors import ModelError
-from realtime_kp.features.network import SuperPointNetwork
-from realtime_kp.features.weights_store import load_weights
+from realtime_kp.features.models import find_model
+from realtime_kp.features.network import KeypointNetwork, SuperPointNetwork
+from realtime_kp.features.transformers_weights import load_weights
 from realtime_kp.sources import procedural_picture
-from realtime_kp.training.architecture import SHAPES, TrainableSuperPoint
+from realtime_kp.training.architecture import SHAPES, TrainableSuperPoint, new_network
+from realtime_kp.training.batch_norm_unfolding import unfold_batch_norm
 from realtime_kp.training.devices import supports_bf16, supports_compile
 from realtime_kp.training.export import export
-from realtime_kp.training.trainer import Recipe, Trainer
+from realtime_kp.training.recipe import Recipe
+from realtime_kp.training.trainer import Trainer
 from realtime_kp.training.views import TileSet
 
 RECIPE = Recipe("small", steps=20, batch=2, size_wh=(96, 96))
@@ -131,10 +134,10 @@ def test_a_narrow_network_cannot_start_from_a_wide_one(tiles: TileSet, tmp_path:
         Trainer(RECIPE, tiles).start_from(tmp_path / "checkpoint.pt")
 
 
-@pytest.mark.parametrize("arch", ["base", "small"])
-def test_folding_is_exact(arch: str) -> None:
+@pytest.mark.parametrize("arch", ["base", "small", "nano"])
+def test_folding_and_unfolding_are_exact(arch: str) -> None:
     torch.manual_seed(0)
-    network = TrainableSuperPoint(SHAPES[arch])  # type: ignore[index]
+    network = new_network(SHAPES[arch])  # type: ignore[index]
     network.train()
     for _ in range(3):
         network(torch.rand(2, 1, 48, 64))
@@ -142,9 +145,37 @@ def test_folding_is_exact(arch: str) -> None:
     grey = torch.randint(0, 256, (2, 48, 64), dtype=torch.uint8)
     with torch.no_grad():
         logits, descriptors = network(grey.unsqueeze(1) / 255)
-        theirs = SuperPointNetwork(network.folded())(grey)
+        folded = network.folded()
+        plain = folded if isinstance(folded, KeypointNetwork) else SuperPointNetwork(folded)
+        theirs = plain(grey)
+        again = new_network(plain.shape)
+        unfold_batch_norm(again, plain.convolutions(), grey.unsqueeze(1) / 255)
+        unfolded = again(grey.unsqueeze(1) / 255)
     torch.testing.assert_close(theirs[0], logits, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(theirs[1], descriptors.permute(0, 2, 3, 1), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(unfolded, (logits, descriptors), atol=1e-4, rtol=1e-4)
+
+
+def test_a_residual_network_is_written_read_and_gone_on_with(tiles: TileSet, tmp_path: Path) -> None:
+    trainer = Trainer(replace(RECIPE, arch="nano"), tiles)
+    for _ in range(3):
+        trainer.train_step()
+    folder = tmp_path / "model"
+    export(trainer.average, folder)
+    assert (folder / "model.safetensors").stat().st_size < 1_000_000
+    model = find_model(str(folder))
+    assert model.descriptor_dim == SHAPES["nano"].descriptor
+    grey = torch.randint(0, 256, (1, 64, 96), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = trainer.average(grey.unsqueeze(1) / 255)[0]
+        found = model.network()(grey)[0]
+        other = Trainer(replace(RECIPE, arch="nano", batch=4), tiles)
+        other.start_from(folder)
+        again = other.average(grey.unsqueeze(1) / 255)[0]
+    torch.testing.assert_close(found, expected, atol=0.02, rtol=0.02)  # fp16
+    torch.testing.assert_close(again, found, atol=1e-3, rtol=1e-3)
+    with pytest.raises(ModelError, match=r"cannot be started from: a network of .* cannot hold one of"):
+        Trainer(RECIPE, tiles).start_from(folder)
 
 
 def test_the_folder_is_loaded_by_transformers_and_by_the_product(tmp_path: Path) -> None:

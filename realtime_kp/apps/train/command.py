@@ -23,7 +23,8 @@ from realtime_kp.errors import ConfigError, ModelError, SinkError, first_line
 from realtime_kp.machine import keep_freed_memory
 
 if TYPE_CHECKING:
-    from realtime_kp.training.trainer import Recipe, StepLosses, Trainer
+    from realtime_kp.training.recipe import Recipe
+    from realtime_kp.training.trainer import StepLosses, Trainer
     from realtime_kp.training.views import TileSet
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ _TRIAL_STEPS = 8
 _DEFAULT_STEPS = 5000
 _RECENT_STEPS = 50
 _CHOSEN_ONCE = (
-    *("arch", "steps", "batch", "rate", "seed", "agreement", "ranking", "found"),
+    *("arch", "steps", "batch", "rate", "seed", "agreement", "ranking", "found", "teacher"),
     *("shapes", "shapes_alone", "descriptors_alone", "frozen_blocks", "zoom"),
 )
 
@@ -127,7 +128,8 @@ def _means(recent: deque[StepLosses]) -> dict[str, float]:
 
 
 def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
-    from realtime_kp.training.trainer import LARGER_WH, SIZE_WH, Recipe, Trainer
+    from realtime_kp.training.recipe import LARGER_WH, SIZE_WH, Recipe
+    from realtime_kp.training.trainer import Trainer
     from realtime_kp.training.views import FAR_ZOOM, FARTHER_ZOOM
 
     if config.resume:
@@ -153,7 +155,7 @@ def _trainer(tiles: TileSet, checkpoint: Path, config: TrainConfig) -> Trainer:
 
 def _begun_with(checkpoint: Path, config: TrainConfig) -> Recipe:
     """Settings of a checkpoint; refuses other values of those that determine the result."""
-    from realtime_kp.training.trainer import read_recipe
+    from realtime_kp.training.recipe import read_recipe
 
     recipe = read_recipe(checkpoint)
     for name in _CHOSEN_ONCE:

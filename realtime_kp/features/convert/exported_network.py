@@ -9,7 +9,7 @@ from torch.nn import functional
 from realtime_kp.features.decode.settings import DecodeSettings, block_px
 from realtime_kp.features.decode.suppression import non_maximum_suppression
 from realtime_kp.features.decode.torch_decoder import heatmap, refine, sample_descriptors
-from realtime_kp.features.network import SuperPointNetwork
+from realtime_kp.features.network import KeypointNetwork
 
 
 class HeadsOnly(nn.Module):
@@ -19,7 +19,7 @@ class HeadsOnly(nn.Module):
         network: The network.
     """
 
-    def __init__(self, network: SuperPointNetwork) -> None:
+    def __init__(self, network: KeypointNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -41,7 +41,7 @@ class WithKeypoints(nn.Module):
         threshold: Keypoints that do not score above it have the score 0.
     """
 
-    def __init__(self, network: SuperPointNetwork, settings: DecodeSettings, threshold: float) -> None:
+    def __init__(self, network: KeypointNetwork, settings: DecodeSettings, threshold: float) -> None:
         super().__init__()
         self.network = network
         self.settings = settings

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from realtime_kp.errors import ArgumentError, ConfigError, ModelError, first_line
 from realtime_kp.features.decode.settings import DecodeSettings, block_px
-from realtime_kp.features.weights_store import Model
+from realtime_kp.features.models import Model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,11 +93,10 @@ def convert(model: Model, conversion: Conversion, version: str) -> dict[str, byt
     import torch
 
     from realtime_kp.features.convert.exported_network import HeadsOnly, WithKeypoints
-    from realtime_kp.features.network import SuperPointNetwork
 
     if conversion.format == "onnx":
         _need_onnx()
-    network = SuperPointNetwork(copy.deepcopy(model.load())).eval().requires_grad_(False)
+    network = copy.deepcopy(model.network()).eval().requires_grad_(False)
     if conversion.half and conversion.format != "openvino":
         network.half()
     settings = conversion.keypoints

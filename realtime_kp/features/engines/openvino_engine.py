@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from realtime_kp.errors import ModelError, first_line
 from realtime_kp.features.checks import check_weights
-from realtime_kp.features.engines.openvino_graph import superpoint_graph
+from realtime_kp.features.engines.openvino_graph import network_graph
 
 if TYPE_CHECKING:
     from realtime_kp.features.engines.interface import EngineChoice, Outputs
-    from realtime_kp.features.weights_store import Model
+    from realtime_kp.features.models import Model
 
 MAX_COMPILED_SHAPES = 4
 _STREAMS = 2
@@ -117,7 +117,7 @@ def openvino_model(model: Model, *, int8: bool) -> Any:
             ) from exc
     else:
         place = Path(model.ref.location)
-        graph = superpoint_graph(model.arrays())
+        graph = network_graph(model.arrays())
     constants = (op for op in graph.get_ops() if op.get_type_name() == "Constant")
     check_weights(place, ((op.get_friendly_name(), op.data) for op in constants))
     return graph

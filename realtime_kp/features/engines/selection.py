@@ -22,7 +22,7 @@ from realtime_kp.features.weights_store import find_weights
 from realtime_kp.machine import may_have_gpu, multiplies_bytes
 
 if TYPE_CHECKING:
-    from realtime_kp.features.weights_store import Model
+    from realtime_kp.features.models import Model
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +64,8 @@ def make_engine(model: Model, choice: EngineChoice, *, latency: bool = True) -> 
     try:
         if choice.engine == "torch":
             from realtime_kp.features.engines.torch_engine import TorchEngine
-            from realtime_kp.features.network import SuperPointNetwork
 
-            return TorchEngine(SuperPointNetwork(model.load()), choice)
+            return TorchEngine(model.network(), choice)
         if choice.engine == "onnxruntime":
             return OnnxRuntimeEngine(_onnx_network(model, choice), choice)
         return OpenVinoEngine(openvino_model(model, int8=choice.precision == "int8"), choice, latency=latency)

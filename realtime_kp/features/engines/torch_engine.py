@@ -7,13 +7,13 @@ import torch
 from numpy.typing import NDArray
 
 from realtime_kp.features.engines.interface import EngineChoice, Outputs
-from realtime_kp.features.network import SuperPointNetwork
+from realtime_kp.features.network import KeypointNetwork
 
 
 class TorchEngine:
     """The network in torch, in channels-last layout."""
 
-    def __init__(self, network: SuperPointNetwork, choice: EngineChoice) -> None:
+    def __init__(self, network: KeypointNetwork, choice: EngineChoice) -> None:
         self._choice = choice
         self._device = torch.device(choice.device)
         dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[choice.precision]
@@ -36,7 +36,7 @@ class TorchEngine:
         return self._device
 
     @property
-    def network(self) -> SuperPointNetwork:
+    def network(self) -> KeypointNetwork:
         """The network, for input that is on the device already."""
         return self._network
 

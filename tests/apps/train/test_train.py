@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from realtime_kp.cli import main
-from realtime_kp.features.weights_store import load_weights
+from realtime_kp.features.transformers_weights import load_weights
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.images import Tiles, load_tiles
 from realtime_kp.training.labels import Labels

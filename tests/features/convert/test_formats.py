@@ -16,7 +16,7 @@ from realtime_kp import SuperPoint
 from realtime_kp.errors import ArgumentError
 from realtime_kp.features.convert import Conversion, convert
 from realtime_kp.features.decode.settings import DecodeSettings
-from realtime_kp.features.weights_store import find_model
+from realtime_kp.features.models import find_model
 from realtime_kp.keypoints import Keypoints
 from tests.conftest import DATA
 
@@ -127,10 +127,8 @@ def test_the_network_alone(tmp_path_factory: pytest.TempPathFactory, kind: str) 
     assert (logits.shape, descriptor_map.shape) == ((2, 65, 30, 40), (2, 30, 40, 128))
     import torch
 
-    from realtime_kp.features.network import SuperPointNetwork
-
     with torch.inference_mode():
-        wanted = SuperPointNetwork(find_model("small").load())(torch.from_numpy(grey(2)))
+        wanted = find_model("small").network()(torch.from_numpy(grey(2)))
     np.testing.assert_allclose(logits, wanted[0], atol=2e-3)
     np.testing.assert_allclose(descriptor_map, wanted[1], atol=2e-3)
 

@@ -16,7 +16,7 @@ from realtime_kp.errors import ModelError
 from realtime_kp.features.convert import Conversion, convert
 from realtime_kp.features.decode.settings import DecodeSettings
 from realtime_kp.features.engines.selection import choose_engine
-from realtime_kp.features.weights_store import find_model
+from realtime_kp.features.models import find_model
 from realtime_kp.keypoints import Keypoints
 from realtime_kp.sources import procedural_picture
 
@@ -91,7 +91,7 @@ def test_other_files_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"cannot load .*torn\.onnx"):
         choose_engine(SuperPointConfig(model=str(tmp_path / "torn.onnx")))
     with pytest.raises(ModelError, match="without weights to load"):
-        find_model(str(folder / "full.onnx")).load()
+        find_model(str(folder / "full.onnx")).network()
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from safetensors.torch import load_file, save_file
 
 from realtime_kp import ModelError, SuperPoint
 from realtime_kp.features.engines.openvino_engine import openvino_problem
-from realtime_kp.features.engines.openvino_graph import superpoint_graph
-from realtime_kp.features.network import SuperPointNetwork
+from realtime_kp.features.engines.openvino_graph import network_graph
+from realtime_kp.features.models import find_model
+from realtime_kp.features.transformers_weights import load_weights
 from realtime_kp.features.weight_arrays import plain_weights
-from realtime_kp.features.weights_store import bundled_models, find_model
+from realtime_kp.features.weights_store import bundled_models
 from realtime_kp.machine import may_have_gpu
 from realtime_kp.sources import procedural_picture
 from tests.conftest import child_environment
@@ -53,10 +54,10 @@ def test_the_graph_computes_what_the_network_does(model: str, size_wh: tuple[int
 
     found = find_model(model)
     grey = np.stack([cv2.cvtColor(procedural_picture(size_wh, i), cv2.COLOR_BGR2GRAY) for i in range(2)])
-    graph = superpoint_graph(found.arrays())
+    graph = network_graph(found.arrays())
     compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     with torch.inference_mode():
-        wanted = SuperPointNetwork(found.load())(torch.from_numpy(grey))
+        wanted = found.network()(torch.from_numpy(grey))
     for ours, theirs in zip(compiled([grey]).values(), wanted, strict=True):
         np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-4)
 
@@ -78,7 +79,7 @@ def test_neither_torch_nor_transformers_is_loaded(tmp_path: Path, folder: bool) 
 
 
 def test_weights_are_read_as_transformers_reads_them() -> None:
-    ours, theirs = plain_weights(SMALL, config_of(SMALL)), find_model("small").load().state_dict()
+    ours, theirs = plain_weights(SMALL, config_of(SMALL)), load_weights("small").model.state_dict()
     assert ours is not None
     assert set(ours) == set(theirs)
     assert all(np.array_equal(ours[name], theirs[name].numpy()) for name in ours)
