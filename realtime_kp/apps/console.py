@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 from rich.console import Console
@@ -14,6 +15,8 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+
+_FILE_COLUMNS = 160
 
 
 def let_every_message_print() -> None:
@@ -29,12 +32,17 @@ def let_every_message_print() -> None:
 class PlainConsole(Console):
     """A console that takes nothing in a text for markup or an emoji.
 
+    In a file or a pipe, which have no width, tables are cut at 160 columns instead of 80, unless `COLUMNS`
+    says otherwise.
+
     Args:
         stderr: Print to standard error instead of standard output.
     """
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False)
+        if not self.is_terminal and "COLUMNS" not in os.environ:
+            self.width = _FILE_COLUMNS
 
     def on_broken_pipe(self) -> None:
         """Raise the error: rich would exit with 1, but the command chooses its exit code."""

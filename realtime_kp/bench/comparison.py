@@ -15,6 +15,7 @@ from realtime_kp.bench.sweep import Settings, SweepRow, parse_sweep, with_settin
 from realtime_kp.bench.transformers_loop import transformers_step
 from realtime_kp.config import AppConfig, SuperPointConfig
 from realtime_kp.features.engines.selection import choose_device, has_native_half
+from realtime_kp.features.weights_store import find_weights
 from realtime_kp.sources import open_source
 
 log = logging.getLogger(__name__)
@@ -63,9 +64,15 @@ def planned(config: AppConfig) -> int:
 
 
 def compared_loops(config: AppConfig) -> dict[str, OpenStep]:
-    """The reference loops that are measured, by name: not half precision where the CPU would imitate it."""
+    """The reference loops that are measured, by name.
+
+    Those of transformers are left out where it does not have the network, and its half precision where the
+    CPU would imitate it.
+    """
     others = dict(_OTHERS)
-    if not has_native_half(choose_device(config.superpoint.device)):
+    if find_weights(config.superpoint.model).is_residual:
+        del others[TRANSFORMERS], others[HALF]
+    elif not has_native_half(choose_device(config.superpoint.device)):
         del others[HALF]
     return others
 
@@ -91,7 +98,9 @@ def run_comparison(
     settings = _settings(config)
     images = _images(source, config) if config.bench.compare else []
     compared = compared_loops(config) if images else {}
-    if images and HALF not in compared:
+    if images and TRANSFORMERS not in compared:
+        log.info("transformers is left out: it does not have the network of %s", config.superpoint.model)
+    elif images and HALF not in compared:
         log.info("transformers in half precision is left out: this CPU would only imitate it")
     ours: list[list[LoopResult]] = []
     theirs: list[dict[str, ReferenceLoop]] = []

@@ -27,7 +27,7 @@ class ConvertConfig:
     """The file to write."""
 
     model: Annotated[str, Parameter(name="--model")] = "base"
-    """Weights: base, small, a local folder or a Hugging Face id."""
+    """Weights: base, small, nano, a local folder or a Hugging Face id."""
 
     revision: Annotated[str | None, Parameter(name="--revision")] = None
     """Branch, tag or commit of a Hugging Face model."""

@@ -20,7 +20,7 @@ class SuperPointConfig:
     """How keypoints are found."""
 
     model: Annotated[str, Parameter(name=["--model", "model"])] = "auto"
-    """Weights: auto (base; small in live on a slow CPU), base, small, a local folder or a Hugging Face id."""
+    """Weights: auto (base; faster ones in live on a slow CPU), base, small, nano, a folder or a hub id."""
 
     revision: Annotated[str | None, Parameter(name=["--revision", "revision"])] = None
     """Branch, tag or commit of a Hugging Face model."""

@@ -32,8 +32,8 @@ _WORTH_8_BITS = 1.25
 class ModelSelectingExtractor:
     """Selects model, precision and input size when the size of the source is known, and again while running.
 
-    The larger model is used on GPUs and where it keeps up with the source; a glance at the smaller one tells
-    where it need not even be tried. The smaller one gets the largest input with which eight detections a
+    The largest model is used on GPUs and where it keeps up with the source; a glance at the smallest tells
+    where it need not even be tried. Otherwise it is the largest model and input with which eight detections a
     second are made, in 8 bits where the CPU was measured to gain by them. Where other programs come and go,
     a cheaper or a dearer setting takes over while the tracks go on. What the settings name is never changed.
 
@@ -42,7 +42,7 @@ class ModelSelectingExtractor:
         models: Values of `--model` to select from, larger first.
     """
 
-    def __init__(self, config: SuperPointConfig, models: tuple[str, ...] = ("base", "small")) -> None:
+    def __init__(self, config: SuperPointConfig, models: tuple[str, ...] = ("base", "small", "nano")) -> None:
         self._config = config
         self._models = models
         self._ladder: Ladder | None = None
@@ -150,7 +150,7 @@ class ModelSelectingExtractor:
     def _gain_of_8_bits(
         self, probe: SuperPointConfig, probe_s: float, source_wh: tuple[int, int]
     ) -> float | None:
-        """How many times as fast the small model is in 8 bits; None where that is not worth its loss."""
+        """How many times as fast the smallest model is in 8 bits; None where that is not worth its loss."""
         from realtime_kp.features.engines.selection import may_gain_by_8_bits
 
         if not may_gain_by_8_bits(probe):

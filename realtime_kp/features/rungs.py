@@ -9,8 +9,8 @@ from realtime_kp.config import SuperPointConfig
 from realtime_kp.features.pace import LEAST_PER_S, Advice, Pace
 from realtime_kp.features.resize import USUAL_SIZE, network_size
 
-# Multiply-adds of base over those of small, of one size; narrow layers use a CPU less well than wide ones.
-LARGE_BY_SMALL = 4.8
+# Rough costs of models of one size, cheapest first: those of nano, small and base on CPUs.
+_COSTS = (1.0, 3.0, 14.4)
 _SMALLER_SIZES = ("480", "320")
 _LONGEST_FAST_FOR_S = 600.0
 
@@ -99,8 +99,9 @@ def make_rungs(
 ) -> tuple[Rung, ...]:
     """All settings, dearest first.
 
-    All models but the last must keep up with the source, the last one needs eight detections a second only:
-    detections of every frame are worth more to the tracks than better ones of every third frame.
+    The first of several models must keep up with the source, the others need eight detections a second only:
+    detections of every frame are worth more to the tracks than better ones of every third frame. A model with
+    a smaller input comes before the next model, but for the smallest input, which only the last one gets.
 
     Args:
         config: All other settings; a size that is named in it is the only one.
@@ -111,18 +112,23 @@ def make_rungs(
     """
     sizes = (USUAL_SIZE, *_SMALLER_SIZES) if config.resize == "auto" else (config.resize,)
     limit_s = max(interval_s, 1 / LEAST_PER_S)
-    counts = [pixels(source_wh, size) for size in sizes]
-    rungs = [
-        Rung(replace(config, model=model, resize=sizes[0]), counts[0] * LARGE_BY_SMALL, interval_s, True)
-        for model in models[:-1]
-    ]
-    plain = replace(config, model=models[-1])
-    rungs.append(Rung(replace(plain, resize=sizes[0]), counts[0], limit_s))
-    gain, precision = (1.0, config.precision) if gain_of_8_bits is None else (gain_of_8_bits, "int8")
-    for size, count in zip(sizes, counts, strict=True):
-        if size != sizes[0] or gain_of_8_bits is not None:
-            rungs.append(Rung(replace(plain, resize=size, precision=precision), count / gain, limit_s))
-    return tuple(rungs)
+    last = len(models) - 1
+
+    def rung(place: int, size: str, gain: float | None = None) -> Rung:
+        precision = config.precision if gain is None else "int8"
+        return Rung(
+            replace(config, model=models[place], resize=size, precision=precision),
+            pixels(source_wh, size) * _COSTS[last - place] / (gain or 1.0),
+            limit_s,
+            is_estimate=place < last,
+        )
+
+    largest = [replace(rung(0, sizes[0]), limit_s=interval_s)] if last else []
+    middle = range(1, last)
+    usual = [] if gain_of_8_bits is None else [rung(place, sizes[0]) for place in middle or (last,)]
+    smaller = [rung(place, size, gain_of_8_bits) for place in middle for size in sizes[:-1] or sizes]
+    cheapest = [rung(last, size, gain_of_8_bits) for size in sizes]
+    return (*largest, *usual, *smaller, *cheapest)
 
 
 def pixels(source_wh: tuple[int, int], resize: str) -> int:

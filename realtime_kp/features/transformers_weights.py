@@ -13,11 +13,9 @@ from realtime_kp.features.checks import check_complete, check_weights
 from realtime_kp.features.hub import quiet_transformers, resolve_commit
 from realtime_kp.features.weights_store import (
     MAGIC_LEAP_LICENCE,
-    RESIDUAL,
     WeightsRef,
     check_revision,
     find_weights,
-    read_config,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +78,7 @@ def load_weights(model: str, revision: str | None = None) -> LoadedWeights:
 
 
 def _refuse_residual(ref: WeightsRef) -> None:
-    if ref.kind in ("bundled", "folder") and read_config(Path(ref.location))["model_type"] == RESIDUAL:
+    if ref.is_residual:
         raise ModelError(
             f"{ref.name} is a residual network, which transformers does not have: use base or small"
         )

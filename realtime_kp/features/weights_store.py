@@ -50,6 +50,17 @@ class WeightsRef:
         path = Path(self.location) / INT8_FILE
         return path if self.kind != "hub" and path.is_file() else None
 
+    @property
+    def is_residual(self) -> bool:
+        """Whether the weights are those of a residual network, which transformers does not have.
+
+        Raises:
+            ModelError: The settings of a folder cannot be read.
+        """
+        if self.kind not in ("bundled", "folder"):
+            return False
+        return read_config(Path(self.location)).get("model_type") == RESIDUAL
+
 
 def bundled_models() -> dict[str, Path]:
     """Names and folders of the bundled models."""

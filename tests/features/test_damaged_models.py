@@ -23,11 +23,12 @@ from realtime_kp.features.checks import check_outputs
 from realtime_kp.features.decode.numpy_decoder import decode_arrays
 from realtime_kp.features.decode.settings import DecodeSettings
 from realtime_kp.features.decode.torch_decoder import decode
+from realtime_kp.features.transformers_weights import load_weights
 from realtime_kp.features.weights_store import BUNDLED, bundled_models
 from realtime_kp.sources import procedural_picture
 from tests.apps.command import Command
 
-SMALL = bundled_models()[BUNDLED["small"]]
+SMALL, NANO = (bundled_models()[BUNDLED[name]] for name in ("small", "nano"))
 PICTURE = procedural_picture((160, 120), seed=3)
 ENGINES = ["torch", "openvino"]
 SCORES, DESCRIPTORS = "keypoint_decoder.conv_score_b.weight", "descriptor_decoder.conv_descriptor_b.weight"
@@ -35,10 +36,12 @@ SCORES, DESCRIPTORS = "keypoint_decoder.conv_score_b.weight", "descriptor_decode
 Tensors = dict[str, NDArray[np.float32]]
 
 
-def model(folder: Path, change: Callable[[Tensors], object] | None = None, **settings: Any) -> Path:
-    """A copy of the small model with other weights or settings."""
+def model(
+    folder: Path, change: Callable[[Tensors], object] | None = None, of: Path = SMALL, **settings: Any
+) -> Path:
+    """A copy of a model, the small one, with other weights or settings."""
     copy = folder / "model"
-    shutil.copytree(SMALL, copy)
+    shutil.copytree(of, copy)
     if change is not None:
         stored = load_file(copy / "model.safetensors")
         tensors = {name: values.astype(np.float32) for name, values in stored.items()}
@@ -68,6 +71,34 @@ def test_weights_that_are_not_finite_are_refused_by_name(
         f"{folder / 'model.safetensors'} is damaged: {name} holds NaN or infinity; "
         "get or make the model again"
     )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_residual_network_is_checked_too(tmp_path: Path, engine: str) -> None:
+    name = "quarter.blocks.0.conv_b.bias"
+    folder = model(tmp_path, lambda tensors: tensors[name].__setitem__(3, np.nan), NANO)
+    assert f"{folder / 'model.safetensors'} is damaged: {name} holds NaN" in told(folder, engine=engine)
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "message"),
+    [
+        (lambda tensors: tensors.pop("eighth.conv.bias"), {}, "network: eighth.conv.bias is missing"),
+        (None, {"descriptor_decoder_dim": 32}, "descriptor_head.2.weight has the shape"),
+        (None, {"residual_blocks": [1]}, "config.json is not of a residual network: "),
+        (None, {"residual_blocks": [1, "3"]}, "sizes that are not whole numbers above 0"),
+        (None, {"keypoint_decoder_dim": 66}, "SuperPoint has 65 logits"),
+    ],
+)
+def test_a_residual_network_that_does_not_fit_is_refused(
+    tmp_path: Path, change: Callable[[Tensors], object] | None, settings: dict[str, Any], message: str
+) -> None:
+    assert message in told(model(tmp_path, change, NANO, **settings))
+
+
+def test_transformers_is_not_asked_for_a_residual_network() -> None:
+    with pytest.raises(ModelError, match="superpoint-open-nano is no network of transformers"):
+        load_weights("nano")
 
 
 def test_an_8_bit_version_that_is_not_finite_is_refused(tmp_path: Path) -> None:

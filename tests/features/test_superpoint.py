@@ -14,7 +14,7 @@ import torch
 
 from realtime_kp import ConfigError, Keypoints, ModelError, SuperPoint
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.features import weights_store
+from realtime_kp.features import transformers_weights
 from realtime_kp.features.engines.openvino_engine import cpu_precisions, openvino_problem
 from realtime_kp.features.transformers_weights import load_weights
 from realtime_kp.features.weights_store import bundled_models
@@ -220,7 +220,7 @@ def test_what_cannot_be_had_is_said(settings: dict[str, Any], message: str) -> N
 
 
 def test_a_hub_model_out_of_reach_is_said_with_its_licence(caplog: pytest.LogCaptureFixture) -> None:
-    weights_store._warn_once.cache_clear()  # said once a process, perhaps by another test
+    transformers_weights._warn_once.cache_clear()  # said once a process, perhaps by another test
     with (
         pytest.raises(ModelError, match="out of reach and nothing is cached"),
         SuperPoint(model="magic-leap-community/superpoint"),

@@ -51,10 +51,10 @@ def grey(count: int) -> np.ndarray:
 
 @cache
 def converted(
-    kind: str, size_wh: tuple[int, int] | None, half: bool, with_keypoints: bool
+    kind: str, size_wh: tuple[int, int] | None, half: bool, with_keypoints: bool, model: str = "small"
 ) -> dict[str, bytes]:
     settings = SETTINGS if with_keypoints else None
-    return convert(find_model("small"), Conversion(kind, size_wh, half, settings), "1.2.3")  # type: ignore[arg-type]
+    return convert(find_model(model), Conversion(kind, size_wh, half, settings), "1.2.3")  # type: ignore[arg-type]
 
 
 def runner(kind: str, files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Run:
@@ -120,15 +120,18 @@ def test_in_half_precision_most_keypoints_are_the_same(
     assert len(converted(kind, None, True, True)[{"onnx": ".onnx"}.get(kind, ".pt")]) < 1.4e6
 
 
+@pytest.mark.parametrize(("model", "length"), [("small", 128), ("nano", 64)])
 @pytest.mark.parametrize("kind", ["onnx", "openvino", "torchscript"])
-def test_the_network_alone(tmp_path_factory: pytest.TempPathFactory, kind: str) -> None:
-    run = runner(kind, converted(kind, None, False, False), tmp_path_factory)
+def test_the_network_alone(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, model: str, length: int
+) -> None:
+    run = runner(kind, converted(kind, None, False, False, model), tmp_path_factory)
     logits, descriptor_map = run(grey(2))
-    assert (logits.shape, descriptor_map.shape) == ((2, 65, 30, 40), (2, 30, 40, 128))
+    assert (logits.shape, descriptor_map.shape) == ((2, 65, 30, 40), (2, 30, 40, length))
     import torch
 
     with torch.inference_mode():
-        wanted = find_model("small").network()(torch.from_numpy(grey(2)))
+        wanted = find_model(model).network()(torch.from_numpy(grey(2)))
     np.testing.assert_allclose(logits, wanted[0], atol=2e-3)
     np.testing.assert_allclose(descriptor_map, wanted[1], atol=2e-3)
 

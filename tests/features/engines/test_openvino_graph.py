@@ -47,7 +47,7 @@ def config_of(folder: Path) -> dict[str, object]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["small", "base"])
+@pytest.mark.parametrize("model", ["nano", "small", "base"])
 @pytest.mark.parametrize("size_wh", [(128, 96), (200, 136)])
 def test_the_graph_computes_what_the_network_does(model: str, size_wh: tuple[int, int]) -> None:
     import openvino
