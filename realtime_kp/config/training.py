@@ -68,8 +68,8 @@ class TrainConfig:
     does not change. Fast, and needs no labels."""
 
     frozen_blocks: Annotated[int, Parameter(name="--frozen-blocks")] = 0
-    """Number of the encoder's four blocks, counted from the first, that keep the weights of --start-from;
-    with 2, a step takes about 60 % of the time."""
+    """Number of the encoder's blocks (four, nano: two), counted from the first, that keep the weights of
+    --start-from; with 2 of four, a step takes about 60 % of the time."""
 
     zoom: Annotated[float | None, Parameter(name="--zoom")] = None
     """Scale change between the views of a wide-baseline pair: standard deviation of its natural logarithm.

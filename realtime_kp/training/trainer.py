@@ -140,16 +140,19 @@ class Trainer:
         loss = detection + self.recipe.agreement * agreement + self.recipe.ranking * ranking
         loss = loss + _DESCRIPTOR_WEIGHT * description
         if self.recipe.found:
-            found = detect_pairs(heat, views, FOUND_AREA_PX)
-            of_found, _ = detected_descriptor_loss(found, pairs, self._log_temperature)
-            loss = loss + self.recipe.found * of_found
+            loss = loss + self.recipe.found * self._loss_on_detections(views, heat, pairs)[0]
         return loss, [detection, description, agreement, ranking, right]
+
+    def _loss_on_detections(
+        self, views: Views, heat: torch.Tensor, pairs: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        found = detect_pairs(heat, views, FOUND_AREA_PX)
+        return detected_descriptor_loss(found, pairs, self._log_temperature)
 
     def _losses_on_detections(
         self, views: Views, heat: torch.Tensor, pairs: torch.Tensor
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        found = detect_pairs(heat, views, FOUND_AREA_PX)
-        description, right = detected_descriptor_loss(found, pairs, self._log_temperature)
+        description, right = self._loss_on_detections(views, heat, pairs)
         nothing = torch.zeros_like(right)
         return description, [nothing, description, nothing, nothing, right]
 
@@ -165,9 +168,7 @@ class Trainer:
         loss = detection + recipe.agreement * agreement + recipe.ranking * ranking
         loss = loss + _DESCRIPTOR_WEIGHT * description + _IMITATION_WEIGHT * imitation
         if recipe.found:
-            found = detect_pairs(heat, views, FOUND_AREA_PX)
-            of_found, _ = detected_descriptor_loss(found, pairs, self._log_temperature)
-            loss = loss + recipe.found * of_found
+            loss = loss + recipe.found * self._loss_on_detections(views, heat, pairs)[0]
         return loss, [detection, description, agreement, ranking, right, imitation]
 
     def _taught_by(self, model: str) -> Teacher:

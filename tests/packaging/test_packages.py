@@ -37,7 +37,7 @@ def test_the_wheel_holds_what_runs_and_nothing_else(built: Path) -> None:
     for part in ("py.typed", "serve/page/index.html", "serve/page/main.js"):
         assert f"realtime_kp/{part}" in names
     weights = [name for name in names if name.endswith("model.safetensors")]
-    assert len(weights) == 2
+    assert len(weights) == 3
     assert wheel.stat().st_size < 8e6
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"

@@ -232,3 +232,23 @@ def test_missing_images_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_minutes_and_steps_exclude_each_other(images: Path, tmp_path: Path) -> None:
     arguments = ["--images", str(images), "--out", str(tmp_path / "out"), "--steps", "3", "--minutes", "1"]
     assert main(["train", *arguments]) == 2
+
+
+@pytest.mark.slow
+def test_nano_learns_from_a_teacher_without_labels_also_when_resumed(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    command = ["train", "--images", str(images), "--out", str(out), "--arch", "nano", "-q", "--batch", "1"]
+    taught = ["--steps", "2", "--teacher", "small"]
+    assert main([*command, *taught, "--labels-from", "small"]) == 2
+    assert "teacher replaces the labels: leave labels_from out" in capsys.readouterr().err
+    assert main([*command, *taught]) == 0
+    with np.load(out / "labels.npz") as labels:
+        assert not labels["mass"].any()
+    assert json.loads((out / "losses.jsonl").read_text())["imitation"] > 0
+    assert main([*command, "--resume", "--teacher", "base"]) == 2
+    assert "--teacher base with --resume: this training began with small" in capsys.readouterr().err
+    assert main([*command, "--resume"]) == 0
+    video = ["video", "demo", "--max-frames", "2", "--no-video", "--model", str(out / "model"), "-q"]
+    assert main([*video, "--tracks", str(tmp_path / "t.csv")]) == 0
