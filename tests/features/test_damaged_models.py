@@ -97,7 +97,9 @@ def test_a_residual_network_that_does_not_fit_is_refused(
 
 
 def test_transformers_is_not_asked_for_a_residual_network() -> None:
-    with pytest.raises(ModelError, match="superpoint-open-nano is a residual network, which transformers does not have"):
+    with pytest.raises(
+        ModelError, match="superpoint-open-nano is a residual network, which transformers does not have"
+    ):
         load_weights("nano")
 
 
