@@ -100,8 +100,8 @@ def make_rungs(
     """All settings, dearest first.
 
     The first of several models must keep up with the source, the others need eight detections a second only:
-    detections of every frame are worth more to the tracks than better ones of every third frame. Only the last
-    model gets a smaller input: nano with 640 pixels matches more than small with 480, and costs less.
+    detections of every frame are worth more to the tracks than better ones of every third frame. Only the
+    last model gets a smaller input: nano with 640 pixels matches more than small with 480, and costs less.
 
     Args:
         config: All other settings; a size that is named in it is the only one.
