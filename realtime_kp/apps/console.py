@@ -32,8 +32,8 @@ def let_every_message_print() -> None:
 class PlainConsole(Console):
     """A console that takes nothing in a text for markup or an emoji.
 
-    In a file or a pipe, which have no width, tables are cut at 160 columns instead of 80, unless `COLUMNS`
-    says otherwise.
+    Without a terminal there is no width: tables are cut at 160 columns instead of 80, unless `COLUMNS` says
+    otherwise.
 
     Args:
         stderr: Print to standard error instead of standard output.
@@ -41,7 +41,11 @@ class PlainConsole(Console):
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False)
-        if not self.is_terminal and "COLUMNS" not in os.environ:
+        streams = (sys.stdin, sys.stdout, sys.stderr)
+        if (
+            not any(stream is not None and stream.isatty() for stream in streams)
+            and "COLUMNS" not in os.environ
+        ):
             self.width = _FILE_COLUMNS
 
     def on_broken_pipe(self) -> None:

@@ -37,11 +37,12 @@ def run_quantise(
     found = find_model(model)
     if found.ref.kind == "hub" and out is None:
         raise ConfigError(f"{model} comes from the hub: name a folder with --out")
+    network = found.network()
     folder = Path(found.ref.location) if out is None else out
     tiles = load_tiles(images, TILES)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path = quantise(found.network(), tiles, folder)
+        path = quantise(network, tiles, folder)
     except OSError as exc:
         raise SinkError(f"cannot write to {folder}: {exc.strerror}") from exc
     if not quiet:

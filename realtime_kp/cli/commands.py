@@ -222,11 +222,11 @@ class Commands:
         out: Path,
         train: Annotated[TrainConfig, Parameter(name="*", group="Training")] = TrainConfig(),  # noqa: B008
     ) -> int:
-        """Train a SuperPoint from scratch on images that need no labels.
+        """Train a network for keypoints and descriptors on images that need no labels.
 
         Args:
             images: Folders (with everything below), zip files, single images.
-            out: Folder for labels, checkpoint and, in its folder model, what transformers loads.
+            out: Folder for labels, checkpoint and, in its folder model, the weights for --model.
         """
         self._refuse_to_show("train")
         from realtime_kp.apps.train.command import run_train

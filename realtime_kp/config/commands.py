@@ -183,7 +183,7 @@ class BenchConfig:
 
     compare: Annotated[bool, Parameter(name=["--compare", "compare"])] = False
     """Also run the reference loop of transformers, fp32 and half precision, and ORB and SIFT with matching,
-    on the first measured frames."""
+    on the first measured frames. With nano without transformers, which does not have its network."""
 
     sweep: Annotated[str | None, Parameter(name=["--sweep", "sweep"])] = None
     """Also measure all combinations of values: 'model=base,small precision=bf16,int8 resize=320,640'."""

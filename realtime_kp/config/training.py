@@ -17,7 +17,7 @@ class TrainConfig:
 
     arch: Annotated[Literal["base", "small", "nano"], Parameter(name="--arch")] = "base"
     """base: 64-64-128-128, heads 256, descriptors 256; small: 16-32-64-128, heads 128, descriptors 128;
-    nano: a residual network of 32-64, heads 64, descriptors 64, for slow computers."""
+    nano: a residual network of 24-64, heads 64, descriptors 64, for slow computers."""
 
     minutes: Annotated[float | None, Parameter(name="--minutes")] = None
     """Approximate training time: the number of steps is estimated from the speed of the first ones."""
@@ -44,8 +44,8 @@ class TrainConfig:
     Use 0.5 for a trained network (--start-from): it improves matching across large scale changes."""
 
     start_from: Annotated[str | None, Parameter(name="--start-from")] = None
-    """Initial weights: a checkpoint of another run, or a model written by this command (a folder, base or
-    small). Its network may be narrower than --arch. None starts from random weights."""
+    """Initial weights: a checkpoint of another run, or a model written by this command (a folder, base,
+    small or nano). Its network may be narrower than --arch. None starts from random weights."""
 
     labels_from: Annotated[str | None, Parameter(name="--labels-from")] = None
     """Model whose keypoints, repeated under random homographies, are the labels (homographic adaptation).
@@ -111,13 +111,14 @@ class TrainConfig:
             "found needs labels, and descriptors_alone trains without them: leave one of them out",
             self.found,
         )
-        for name in ("labels_from", "shapes_alone", "descriptors_alone"):
+        for name in ("labels_from", "shapes", "shapes_alone", "descriptors_alone"):
             require(
                 self.teacher is None or not getattr(self, name),
                 f"teacher replaces the labels: leave {name} out",
                 self.teacher,
             )
-        require(0 <= self.frozen_blocks <= 4, "frozen_blocks must be 0 to 4", self.frozen_blocks)
+        blocks = 2 if self.arch == "nano" else 4
+        require(0 <= self.frozen_blocks <= blocks, f"frozen_blocks must be 0 to {blocks}", self.frozen_blocks)
         require(
             not self.frozen_blocks or learned,
             "frozen_blocks needs start_from, a trained network",

@@ -64,7 +64,7 @@ class CudaGraphKeypoints:
     results.
 
     Args:
-        network: `(B, H, W) uint8` on the device to logits and descriptor map, as `SuperPointNetwork`.
+        network: `(B, H, W) uint8` on the device to logits and descriptor map, as `KeypointNetwork`.
         settings: Settings of decoding.
         device: Device of `network`.
         in_flight: How many runs may be submitted before the results of the first one are requested.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -27,6 +27,14 @@ _USUAL_INTERVAL_S = 1 / 30
 _PROBE_SIZE = "320"
 _HOPELESS = 4.0
 _WORTH_8_BITS = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """Time of a detection: only that of the network grows with the model and its input."""
+
+    network_s: float
+    other_s: float
 
 
 class ModelSelectingExtractor:
@@ -115,12 +123,12 @@ class ModelSelectingExtractor:
         usual = (self._config, self._models, source_wh, interval_s)
         rungs = make_rungs(*usual)
         probe = self._probe_config()
-        probe_s = self._time(probe, source_wh)
-        pixel_s = probe_s / pixels(source_wh, probe.resize)
-        gain = self._gain_of_8_bits(probe, probe_s, source_wh)
+        cost = self._time(probe, source_wh)
+        gain = self._gain_of_8_bits(probe, cost, source_wh)
         if gain is not None:
-            rungs = make_rungs(*usual, gain)
-        self._ladder = self._best(rungs, source_wh, pixel_s)
+            rungs = tuple(rung for rung in make_rungs(*usual, gain) if self._can_be_loaded(rung))
+        cost = replace(cost, network_s=cost.network_s / pixels(source_wh, probe.resize))
+        self._ladder = self._best(rungs, source_wh, cost)
         self._change(self._ladder.rung.config)
 
     def _probe_config(self) -> SuperPointConfig:
@@ -129,14 +137,21 @@ class ModelSelectingExtractor:
         size = _PROBE_SIZE if len(self._models) > 1 else usual
         return replace(self._config, model=self._models[-1], resize=size)
 
-    def _best(self, rungs: tuple[Rung, ...], source_wh: tuple[int, int], pixel_s: float) -> Ladder:
-        """The settings, of which the dearest that is fast enough is in use; the cheapest where none is."""
+    def _best(self, rungs: tuple[Rung, ...], source_wh: tuple[int, int], pixel: _Cost) -> Ladder:
+        """The settings, of which the dearest that is fast enough is in use; the cheapest where none is.
+
+        Args:
+            rungs: The settings, dearest first.
+            source_wh: Width and height of the source.
+            pixel: What the probe cost, its network for each pixel.
+        """
         why, measured = "", list(rungs)
         for place, rung in enumerate(rungs):
-            took_s = pixel_s * rung.pixels
+            took_s = pixel.network_s * rung.pixels + pixel.other_s
             if rung.is_estimate and took_s <= _HOPELESS * rung.limit_s:
-                took_s = self._time(rung.config, source_wh)
-                measured[place] = replace(rung, pixels=took_s / pixel_s, is_estimate=False)
+                cost = self._time(rung.config, source_wh)
+                took_s = cost.network_s + cost.other_s
+                measured[place] = replace(rung, pixels=cost.network_s / pixel.network_s, is_estimate=False)
             if took_s <= rung.limit_s or place == len(rungs) - 1:
                 break
             why = (
@@ -147,8 +162,19 @@ class ModelSelectingExtractor:
             log.info("the network is %s: %s", rung.name, why)
         return Ladder(tuple(measured), place)
 
+    def _can_be_loaded(self, rung: Rung) -> bool:
+        """Whether there is an 8-bit version that can be read; that of the last model was run already."""
+        if rung.config.precision == self._config.precision or not rung.is_estimate:
+            return True
+        try:
+            with SuperPoint(rung.config):
+                return True
+        except ModelError as exc:
+            log.warning("%s is not tried: %s", rung.name, exc)
+            return False
+
     def _gain_of_8_bits(
-        self, probe: SuperPointConfig, probe_s: float, source_wh: tuple[int, int]
+        self, probe: SuperPointConfig, cost: _Cost, source_wh: tuple[int, int]
     ) -> float | None:
         """How many times as fast the smallest model is in 8 bits; None where that is not worth its loss."""
         from realtime_kp.features.engines.selection import may_gain_by_8_bits
@@ -156,7 +182,7 @@ class ModelSelectingExtractor:
         if not may_gain_by_8_bits(probe):
             return None
         try:
-            gain = probe_s / self._time(replace(probe, precision="int8"), source_wh)
+            gain = cost.network_s / self._time(replace(probe, precision="int8"), source_wh).network_s
         except ModelError as exc:
             log.warning("8 bits are not tried: %s", exc)
             return None
@@ -185,14 +211,14 @@ class ModelSelectingExtractor:
         self._active = SuperPoint(config).__enter__()
         before.__exit__(None, None, None)
 
-    def _time(self, config: SuperPointConfig, source_wh: tuple[int, int]) -> float:
-        """Seconds that a detection takes with a setting."""
+    def _time(self, config: SuperPointConfig, source_wh: tuple[int, int]) -> _Cost:
+        """What a detection costs with a setting."""
         self._change(config)
         self._active.warm_up(source_wh)
         blank = np.zeros((source_wh[1], source_wh[0], 3), np.uint8)
-        took_s = []
+        costs = []
         for _ in range(_TRIALS):
             started_s = time.perf_counter()
-            self._active.extract(blank)
-            took_s.append(time.perf_counter() - started_s)
-        return min(took_s)
+            network_s = self._active.extract(blank).network_ms / 1e3
+            costs.append(_Cost(network_s, time.perf_counter() - started_s - network_s))
+        return min(costs, key=lambda cost: cost.network_s + cost.other_s)

@@ -118,13 +118,14 @@ def make_rungs(
         precision = config.precision if gain is None else "int8"
         return Rung(
             replace(config, model=models[place], resize=size, precision=precision),
-            pixels(source_wh, size) * _COSTS[last - place] / (gain or 1.0),
+            pixels(source_wh, size) * _COSTS[min(last - place, len(_COSTS) - 1)] / (gain or 1.0),
             limit_s,
             is_estimate=place < last,
         )
 
     largest = [replace(rung(0, sizes[0]), limit_s=interval_s)] if last else []
     middle = range(1, last)
+    # Full precision before 8 bits, but not of the cheapest model where a larger one comes before it.
     usual = [] if gain_of_8_bits is None else [rung(place, sizes[0]) for place in middle or (last,)]
     cheaper = [rung(place, sizes[0], gain_of_8_bits) for place in middle]
     cheapest = [rung(last, size, gain_of_8_bits) for size in sizes]

@@ -30,10 +30,12 @@ def plain_weights(folder: Path, config: Mapping[str, Any]) -> Weights | None:
         what is wrong with them.
     """
     from safetensors import SafetensorError
+    from safetensors.numpy import load_file
 
     try:
         shapes = Shape.of(config).weights()
-        weights = _read(folder, list(shapes))
+        found = load_file(folder / _FILE)
+        weights = {name: found[name].astype(np.float32) for name in shapes}
     except (KeyError, TypeError, ValueError, AttributeError, OSError, SafetensorError):
         return None
     return weights if all(weights[name].shape == shape for name, shape in shapes.items()) else None
@@ -69,14 +71,18 @@ def residual_weights(folder: Path, shape: ResidualShape) -> Weights:
         ModelError: The file cannot be read, or weights are missing or of another shape.
     """
     from safetensors import SafetensorError
+    from safetensors.numpy import load_file
 
     shapes = shape.weights()
     try:
-        weights = _read(folder, list(shapes))
-    except KeyError as exc:
-        raise ModelError(f"{folder} holds no complete residual network: {exc.args[0]} is missing") from exc
-    except (OSError, ValueError, SafetensorError) as exc:
+        found = load_file(folder / _FILE)
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, SafetensorError) as exc:
+        # NumPy lacks some types, such as bfloat16.
         raise ModelError(f"cannot load the weights in {folder}: {first_line(exc)}") from exc
+    for name in shapes:
+        if name not in found:
+            raise ModelError(f"{folder} holds no complete residual network: {name} is missing")
+    weights = {name: found[name].astype(np.float32) for name in shapes}
     for name, wanted in shapes.items():
         if weights[name].shape != wanted:
             raise ModelError(
@@ -84,10 +90,3 @@ def residual_weights(folder: Path, shape: ResidualShape) -> Weights:
                 f"not {list(wanted)}"
             )
     return weights
-
-
-def _read(folder: Path, names: list[str]) -> Weights:
-    from safetensors.numpy import load_file
-
-    found = load_file(folder / _FILE)
-    return {name: found[name].astype(np.float32) for name in names}

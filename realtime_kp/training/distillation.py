@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from realtime_kp.config import SuperPointConfig
-from realtime_kp.errors import ConfigError
+from realtime_kp.errors import ModelError
 from realtime_kp.features.decode.torch_decoder import heatmap
 from realtime_kp.features.engines.selection import choose_engine, make_engine
 from realtime_kp.features.models import find_model
@@ -47,15 +47,21 @@ class Teacher:
     Args:
         model: A value of `--model`.
         device: Device of the training.
+        length: Length of the student's descriptors.
 
     Raises:
-        ModelError: The model cannot be found or loaded.
+        ModelError: The model cannot be found or loaded, or its descriptors are shorter than the student's.
     """
 
-    def __init__(self, model: str, device: torch.device) -> None:
-        config = SuperPointConfig(model=model, device=str(device))
+    def __init__(self, model: str, device: torch.device, length: int) -> None:
+        found = find_model(model)
+        if found.descriptor_dim < length:
+            raise ModelError(
+                f"the teacher {model} has descriptors of {found.descriptor_dim}, the network to train of "
+                f"{length}: choose another teacher"
+            )
         self._device = device
-        self._engine = make_engine(find_model(model), choose_engine(config))
+        self._engine = make_engine(found, choose_engine(SuperPointConfig(model=model, device=str(device))))
 
     def __call__(self, views: Views) -> Taught:
         """Targets for pairs of views."""
@@ -81,22 +87,36 @@ def principal_directions(samples: list[Taught], count: int) -> Tensor:
 
     Returns:
         `(D', D) float32`, orthonormal rows; the identity where D' = D.
-
-    Raises:
-        ConfigError: The teacher's descriptors are shorter than D'.
     """
     length = samples[0].descriptors.shape[2]
-    if length < count:
-        raise ConfigError(
-            f"the teacher has descriptors of {length}, the network to train of {count}: "
-            "choose another teacher"
-        )
     if length == count:
         return torch.eye(count, device=samples[0].descriptors.device)
     rows = torch.cat([part for taught in samples for part in _described(taught.descriptors, taught.found)])
     _, directions = torch.linalg.eigh(rows.T @ rows)
     largest: Tensor = directions[:, -count:].T.contiguous()
     return largest
+
+
+def fitted_directions(own: list[Tensor], samples: list[Taught]) -> Tensor:
+    """The directions in which a trained network already describes, by orthogonal Procrustes.
+
+    Principal directions are determined only up to sign and depend on the pictures: a network that goes on
+    with others would have to learn all its descriptors anew. (Schönemann, A Generalized Solution of the
+    Orthogonal Procrustes Problem, 1966.)
+
+    Args:
+        own: `(2, B, D', h, w)`, descriptors of the network for each sample.
+        samples: What the teacher says of the same pairs.
+
+    Returns:
+        `(D', D) float32`, orthonormal rows.
+    """
+    both = zip(own, samples, strict=True)
+    rows = torch.cat([part for one, taught in both for part in _described(one, taught.found)])
+    theirs = torch.cat([part for taught in samples for part in _described(taught.descriptors, taught.found)])
+    left, _, right = torch.linalg.svd(rows.T @ theirs, full_matrices=False)
+    directions: Tensor = left @ right
+    return directions
 
 
 def imitation_loss(descriptors: Tensor, taught: Taught, directions: Tensor) -> Tensor:

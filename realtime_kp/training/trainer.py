@@ -17,7 +17,13 @@ from realtime_kp.training.architecture import SHAPES, TrainableNetwork, new_netw
 from realtime_kp.training.batch_norm_unfolding import unfold_batch_norm
 from realtime_kp.training.detected_keypoints import detect_pairs
 from realtime_kp.training.devices import supports_bf16, supports_compile
-from realtime_kp.training.distillation import Teacher, imitation_loss, labelled, principal_directions
+from realtime_kp.training.distillation import (
+    Teacher,
+    fitted_directions,
+    imitation_loss,
+    labelled,
+    principal_directions,
+)
 from realtime_kp.training.losses import (
     FOUND_AREA_PX,
     agreement_loss,
@@ -87,6 +93,7 @@ class Trainer:
         compiles = device.type == "cuda" and supports_compile(device)
         self._network = torch.compile(self.model) if compiles else self.model
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self._is_trained = False
         self._teacher: Teacher | None = None
         self._directions = torch.zeros(0, device=device)
         self._log_temperature = torch.nn.Parameter(torch.tensor(math.log(0.07), device=device))
@@ -174,16 +181,24 @@ class Trainer:
     def _taught_by(self, model: str) -> Teacher:
         """The teacher; with the first step also the directions onto which its descriptors are projected."""
         if self._teacher is None:
-            self._teacher = Teacher(model, self._tiles.images.device)
+            self._teacher = Teacher(model, self._tiles.images.device, SHAPES[self.recipe.arch].descriptor)
         if not len(self._directions):
-            recipe = self.recipe
-            generator = torch.Generator().manual_seed(recipe.seed)
-            samples = [
-                self._teacher(make_views(self._tiles, recipe.batch, recipe.size_wh, generator, recipe.zoom))
-                for _ in range(_SAMPLED_STEPS)
-            ]
-            self._directions = principal_directions(samples, SHAPES[recipe.arch].descriptor)
+            self._directions = self._choose_directions(self._teacher)
         return self._teacher
+
+    @torch.no_grad()
+    def _choose_directions(self, teacher: Teacher) -> torch.Tensor:
+        recipe = self.recipe
+        generator = torch.Generator().manual_seed(recipe.seed)
+        sampled = [
+            make_views(self._tiles, recipe.batch, recipe.size_wh, generator, recipe.zoom)
+            for _ in range(_SAMPLED_STEPS)
+        ]
+        samples = [teacher(views) for views in sampled]
+        if not self._is_trained:
+            return principal_directions(samples, SHAPES[recipe.arch].descriptor)
+        maps = [self.average(views.grey.flatten(0, 1))[1] for views in sampled]
+        return fitted_directions([each.view(2, -1, *each.shape[1:]) for each in maps], samples)
 
     def _frozen(self) -> torch.nn.ModuleList:
         return self.model.blocks[: self.recipe.frozen_blocks]
@@ -219,6 +234,7 @@ class Trainer:
             other = self._from_checkpoint(path) if path.is_file() else self._from_model(str(model))
             widen_network(other.to(self._tiles.images.device), self.model)
             self.average.load_state_dict(self.model.state_dict())
+            self._is_trained = True
         except BROKEN as exc:
             raise ModelError(f"{model} cannot be started from: {exc}") from exc
 
@@ -270,6 +286,6 @@ class Trainer:
             trainer.average.load_state_dict(state["average"])
             with torch.no_grad():
                 trainer._log_temperature.copy_(state["log_temperature"])
-            trainer._directions = state["directions"].to(tiles.images.device)
+            trainer._directions = state.get("directions", torch.zeros(0)).to(tiles.images.device)
             trainer._optimiser.load_state_dict(state["optimiser"])
         return trainer

@@ -6,6 +6,7 @@ import json
 import re
 import resource
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import save_file as save_tensors
 
 from realtime_kp import ModelError, SuperPoint
 from realtime_kp.errors import first_line
@@ -27,6 +29,7 @@ from realtime_kp.features.transformers_weights import load_weights
 from realtime_kp.features.weights_store import BUNDLED, bundled_models
 from realtime_kp.sources import procedural_picture
 from tests.apps.command import Command
+from tests.conftest import child_environment
 
 SMALL, NANO = (bundled_models()[BUNDLED[name]] for name in ("small", "nano"))
 PICTURE = procedural_picture((160, 120), seed=3)
@@ -94,6 +97,31 @@ def test_a_residual_network_that_does_not_fit_is_refused(
     tmp_path: Path, change: Callable[[Tensors], object] | None, settings: dict[str, Any], message: str
 ) -> None:
     assert message in told(model(tmp_path, change, NANO, **settings))
+
+
+def test_a_residual_network_of_a_type_that_numpy_lacks_is_refused_in_a_line(tmp_path: Path) -> None:
+    folder = model(tmp_path, None, NANO)
+    stored = {
+        name: torch.from_numpy(values) for name, values in load_file(NANO / "model.safetensors").items()
+    }
+    half = {name: values.bfloat16() for name, values in stored.items()}
+    save_tensors(half, folder / "model.safetensors", {"format": "pt"})
+    script = (
+        "import sys; from realtime_kp import ModelError, SuperPoint\n"
+        "try:\n    SuperPoint(model=sys.argv[1], engine='openvino').__enter__()\n"
+        "except ModelError as exc:\n    print(exc)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder)],
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    # Another package may have taught NumPy the type.
+    assert done.stderr == ""
+    assert not done.stdout or done.stdout.startswith(f"cannot load the weights in {folder}: ")
 
 
 def test_transformers_is_not_asked_for_a_residual_network() -> None:

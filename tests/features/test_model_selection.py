@@ -13,7 +13,7 @@ import torch
 
 from realtime_kp.config import SuperPointConfig
 from realtime_kp.features import ModelSelectingExtractor, SuperPoint
-from realtime_kp.features.weights_store import INT8_FILE
+from realtime_kp.features.weights_store import BUNDLED, INT8_FILE, bundled_models
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.architecture import Shape, TrainableSuperPoint
 from realtime_kp.training.export import export
@@ -123,6 +123,21 @@ def test_a_change_of_size_alone_does_not_load_the_model_again(heavy: str, tmp_pa
         found = superpoint.submit([procedural_picture((1280, 960), 0)], 0.0)()[0].keypoints
     assert len(found) > 0
     assert found.xy.max(axis=0) == pytest.approx((1280, 960), rel=0.1)
+
+
+@pytest.mark.slow
+def test_8_bits_of_a_larger_model_that_cannot_be_read_are_left_out_and_that_is_said(
+    heavy: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logging.getLogger("realtime_kp").propagate = True
+    monkeypatch.setattr("realtime_kp.features.engines.selection.cpu_precisions", lambda: ("fp32",))
+    monkeypatch.setattr("realtime_kp.features.engines.selection.multiplies_bytes", lambda: True)
+    monkeypatch.setattr("realtime_kp.features.model_selection._WORTH_8_BITS", 0.0)
+    last = str(bundled_models()[BUNDLED["nano"]])
+    with ModelSelectingExtractor(SuperPointConfig(), (heavy, heavy, last)) as superpoint:
+        superpoint.warm_up((640, 480), interval_s=1e-6)
+        assert superpoint.info.model in ("heavy", "superpoint-open-nano")
+    assert "heavy 640 in int8 is not tried: these weights come without an int8 version" in caplog.text
 
 
 @pytest.mark.slow

@@ -7,12 +7,13 @@ import cv2
 import pytest
 import torch
 
-from realtime_kp.errors import ConfigError
+from realtime_kp.errors import ModelError
 from realtime_kp.features.models import find_model
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.distillation import (
     Taught,
     Teacher,
+    fitted_directions,
     imitation_loss,
     labelled,
     principal_directions,
@@ -38,7 +39,7 @@ def views(tiles: TileSet) -> Views:
 
 @pytest.fixture(scope="module")
 def taught(views: Views) -> Taught:
-    return Teacher("small", torch.device("cpu"))(views)
+    return Teacher("small", torch.device("cpu"), 64)(views)
 
 
 def test_the_teacher_sees_the_views_before_light_and_noise(views: Views, taught: Taught) -> None:
@@ -71,8 +72,21 @@ def test_directions_are_orthonormal_and_keep_most_of_the_cosines(taught: Taught)
     kept = rows @ directions.T
     assert float(kept.square().sum()) > 0.9 * len(rows)
     assert torch.equal(principal_directions([taught], 128), torch.eye(128))
-    with pytest.raises(ConfigError, match="descriptors of 128, the network to train of 256"):
-        principal_directions([taught], 256)
+    with pytest.raises(ModelError, match="descriptors of 128, the network to train of 256"):
+        Teacher("small", torch.device("cpu"), 256)
+
+
+def test_a_trained_student_keeps_its_own_directions(tiles: TileSet, taught: Taught) -> None:
+    """Those of its descriptors, whatever basis they have."""
+    basis, _ = torch.linalg.qr(torch.randn(64, 64, generator=torch.Generator().manual_seed(0)))
+    directions = basis @ principal_directions([taught], 64)
+    own = torch.einsum("kd,vbdhw->vbkhw", directions, taught.descriptors)
+    fitted = fitted_directions([own], [taught])
+    assert torch.allclose(fitted @ fitted.T, torch.eye(64), atol=1e-4)
+    assert float(imitation_loss(own, taught, fitted)) < 0.01
+    trainer = Trainer(replace(RECIPE, teacher="base", seed=3), tiles)
+    trainer.start_from("nano")
+    assert trainer.train_step().imitation < 0.5
 
 
 def test_the_projected_descriptors_of_the_teacher_are_what_is_to_be_learned(taught: Taught) -> None:

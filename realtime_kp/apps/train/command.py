@@ -48,7 +48,7 @@ def run_train(
 
     Args:
         images: Folders, zip files and single images.
-        out: Folder of labels, checkpoint, losses and, in `model`, of the model for transformers.
+        out: Folder of labels, checkpoint, losses and, in `model`, of the weights for `--model`.
         config: Settings of the training.
         console: Where the result is printed.
         quiet: Print errors only.

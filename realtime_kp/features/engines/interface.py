@@ -32,7 +32,7 @@ class EngineChoice:
     precision: str
 
 
-# Waits for a run and returns logits and descriptor map, as `SuperPointNetwork.forward` gives them.
+# Waits for a run and returns logits and descriptor map, as `KeypointNetwork.forward` gives them.
 Outputs = Callable[[], "Maps"]
 
 
