@@ -127,8 +127,8 @@ class ModelSelectingExtractor:
         gain = self._gain_of_8_bits(probe, cost, source_wh)
         if gain is not None:
             rungs = tuple(rung for rung in make_rungs(*usual, gain) if self._can_be_loaded(rung))
-        cost = replace(cost, network_s=cost.network_s / pixels(source_wh, probe.resize))
-        self._ladder = self._best(rungs, source_wh, cost)
+        pixel_s = cost.network_s / pixels(source_wh, probe.resize)
+        self._ladder = self._best(rungs, source_wh, pixel_s, cost.other_s)
         self._change(self._ladder.rung.config)
 
     def _probe_config(self) -> SuperPointConfig:
@@ -137,21 +137,24 @@ class ModelSelectingExtractor:
         size = _PROBE_SIZE if len(self._models) > 1 else usual
         return replace(self._config, model=self._models[-1], resize=size)
 
-    def _best(self, rungs: tuple[Rung, ...], source_wh: tuple[int, int], pixel: _Cost) -> Ladder:
+    def _best(
+        self, rungs: tuple[Rung, ...], source_wh: tuple[int, int], pixel_s: float, other_s: float
+    ) -> Ladder:
         """The settings, of which the dearest that is fast enough is in use; the cheapest where none is.
 
         Args:
             rungs: The settings, dearest first.
             source_wh: Width and height of the source.
-            pixel: What the probe cost, its network for each pixel.
+            pixel_s: What the network of the probe took for each pixel.
+            other_s: What the rest of the detection took.
         """
         why, measured = "", list(rungs)
         for place, rung in enumerate(rungs):
-            took_s = pixel.network_s * rung.pixels + pixel.other_s
+            took_s = pixel_s * rung.pixels + other_s
             if rung.is_estimate and took_s <= _HOPELESS * rung.limit_s:
                 cost = self._time(rung.config, source_wh)
                 took_s = cost.network_s + cost.other_s
-                measured[place] = replace(rung, pixels=cost.network_s / pixel.network_s, is_estimate=False)
+                measured[place] = replace(rung, pixels=cost.network_s / pixel_s, is_estimate=False)
             if took_s <= rung.limit_s or place == len(rungs) - 1:
                 break
             why = (

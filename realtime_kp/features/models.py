@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from realtime_kp.errors import ModelError
 from realtime_kp.features.transformers_weights import LoadedWeights, load_weights
 from realtime_kp.features.weight_arrays import Weights, plain_weights, residual_shape, residual_weights
-from realtime_kp.features.weights_store import WeightsRef, check_revision, find_weights, read_config
+from realtime_kp.features.weights_store import RESIDUAL, WeightsRef, check_revision, find_weights, read_config
 
 if TYPE_CHECKING:
     from transformers import SuperPointForKeypointDetection
@@ -63,7 +63,7 @@ def find_model(model: str, revision: str | None = None) -> Model:
         return _converted(ref)
     folder = Path(ref.location)
     config = read_config(folder)
-    if ref.is_residual:
+    if config.get("model_type") == RESIDUAL:
         return _residual(ref, folder, config)
     return Model(
         ref,

@@ -125,7 +125,7 @@ def imitation_loss(descriptors: Tensor, taught: Taught, directions: Tensor) -> T
     Args:
         descriptors: `(2, B, D', h, w)`, of the network to train.
         taught: What the teacher says.
-        directions: `(D', D)`, as `principal_directions` gives them.
+        directions: `(D', D)`, as `principal_directions` or `fitted_directions` give them.
     """
     own = torch.cat(_described(descriptors, taught.found))
     with torch.no_grad():

@@ -125,13 +125,18 @@ def test_a_change_of_size_alone_does_not_load_the_model_again(heavy: str, tmp_pa
     assert found.xy.max(axis=0) == pytest.approx((1280, 960), rel=0.1)
 
 
+def pretend_8_bits_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU that multiplies bytes and has no bf16."""
+    monkeypatch.setattr("realtime_kp.features.engines.selection.cpu_precisions", lambda: ("fp32",))
+    monkeypatch.setattr("realtime_kp.features.engines.selection.multiplies_bytes", lambda: True)
+
+
 @pytest.mark.slow
 def test_8_bits_of_a_larger_model_that_cannot_be_read_are_left_out_and_that_is_said(
     heavy: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logging.getLogger("realtime_kp").propagate = True
-    monkeypatch.setattr("realtime_kp.features.engines.selection.cpu_precisions", lambda: ("fp32",))
-    monkeypatch.setattr("realtime_kp.features.engines.selection.multiplies_bytes", lambda: True)
+    pretend_8_bits_pay(monkeypatch)
     monkeypatch.setattr("realtime_kp.features.model_selection._WORTH_8_BITS", 0.0)
     last = str(bundled_models()[BUNDLED["nano"]])
     with ModelSelectingExtractor(SuperPointConfig(), (heavy, heavy, last)) as superpoint:
@@ -145,8 +150,7 @@ def test_8_bits_that_cannot_be_read_are_not_tried_and_that_is_said(
     heavy: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logging.getLogger("realtime_kp").propagate = True
-    monkeypatch.setattr("realtime_kp.features.engines.selection.cpu_precisions", lambda: ("fp32",))
-    monkeypatch.setattr("realtime_kp.features.engines.selection.multiplies_bytes", lambda: True)
+    pretend_8_bits_pay(monkeypatch)
     copy = tmp_path / "heavy"
     shutil.copytree(heavy, copy)
     for ending in ("xml", "bin"):
