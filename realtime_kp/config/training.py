@@ -55,6 +55,11 @@ class TrainConfig:
     """Model to learn from instead of from labels (distillation): its heat map and its descriptors are the
     targets. Needs no labels; for a small network that has a larger one to follow."""
 
+    rooms: Annotated[int, Parameter(name="--rooms")] = 0
+    """Number of generated rooms to add, with the pictures as textures: two pictures of each, from different
+    places. They teach to match scenes with depth. They have no labels: only with --teacher or
+    --descriptors-alone."""
+
     shapes: Annotated[int, Parameter(name="--shapes")] = 0
     """Number of tiles with drawn shapes to add to the pictures. Their labels are corners, which are localised
     better than blobs in oblique views, and worse in all other views."""
@@ -76,7 +81,7 @@ class TrainConfig:
     None uses 0.6, or 0.8 with --descriptors-alone."""
 
     seed: Annotated[int, Parameter(name="--seed")] = 0
-    """Random seed of weights, labels, shapes and views."""
+    """Random seed of weights, labels, rooms, shapes and views."""
 
     device: Annotated[str, Parameter(name="--device")] = "auto"
     """Compute device: auto, cpu, cuda or cuda:N."""
@@ -98,6 +103,12 @@ class TrainConfig:
         require(0 <= self.agreement <= 100, "agreement must be 0 to 100", self.agreement)
         require(0 <= self.ranking <= 100, "ranking must be 0 to 100", self.ranking)
         require(0 <= self.found <= 100, "found must be 0 to 100", self.found)
+        require(0 <= self.rooms <= 100_000, "rooms must be 0 to 100000", self.rooms)
+        require(
+            not self.rooms or self.resume or self.teacher is not None or self.descriptors_alone,
+            "rooms have no labels: they need teacher or descriptors_alone",
+            self.rooms,
+        )
         require(0 <= self.shapes <= 100_000, "shapes must be 0 to 100000", self.shapes)
         require(not self.shapes_alone or self.shapes > 0, "shapes_alone needs shapes above 0", self.shapes)
         learned = self.resume or self.start_from is not None
@@ -151,8 +162,12 @@ class EvaluateConfig:
     max_pairs: Annotated[int, Parameter(name="--max-pairs")] = 120
     """Maximum number of warped pairs."""
 
+    rooms: Annotated[int, Parameter(name="--rooms")] = 24
+    """Number of generated rooms, with the pictures as textures: two pictures of each, from different places
+    and in different light. 0 leaves them out."""
+
     seed: Annotated[int, Parameter(name="--seed")] = 0
-    """Random seed of the warps and the lighting changes."""
+    """Random seed of the warps, the rooms and the lighting changes."""
 
     repeats: Annotated[int, Parameter(name="--repeats")] = 1
     """Number of evaluations, with consecutive seeds from --seed; reports mean and range (max - min)."""
@@ -163,6 +178,7 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         check_types(self)
         require(8 <= self.keypoints <= 100_000, "keypoints must be 8 to 100000", self.keypoints)
+        require(0 <= self.rooms <= 10_000, "rooms must be 0 to 10000", self.rooms)
         require(self.max_pairs >= 2, "max_pairs must be at least 2", self.max_pairs)
         require(1 <= self.repeats <= 100, "repeats must be 1 to 100", self.repeats)
         require(0 <= self.seed < 2**31, "seed must be 0 to 2147483647", self.seed)

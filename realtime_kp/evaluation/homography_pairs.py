@@ -69,7 +69,7 @@ def warped_pairs(folder: Path, max_pairs: int, seed: int) -> Iterator[Pair]:
     pictures = pictures_to_warp(folder)
     chosen = np.unique(np.linspace(0, len(pictures) - 1, min(max_pairs, len(pictures))).round().astype(int))
     for number, i in enumerate(chosen.tolist()):
-        image = _read(pictures[i])
+        image = read_image(pictures[i])
         if image is not None:
             yield warped_pair(image, np.random.default_rng((seed, number)), turn=number % 2 == 1)
 
@@ -93,11 +93,11 @@ def warped_pair(image: Image, rng: np.random.Generator, *, turn: bool) -> Pair:
     height, width = first.shape[:2]
     homography = _viewpoint(width, height, rng) if turn else np.eye(3)
     second = cv2.warpPerspective(first, homography, (width, height), flags=cv2.INTER_LINEAR)
-    return Pair("viewpoint" if turn else "illumination", first, _relight(second, rng), homography)
+    return Pair("viewpoint" if turn else "illumination", first, relight(second, rng), homography)
 
 
-def _read(path: Path) -> Image | None:
-    """The picture in a file; None where it is none."""
+def read_image(path: Path) -> Image | None:
+    """The picture in a file, `(H, W, 3) uint8`, BGR; None where it is none."""
     # OpenCV itself opens ASCII paths only on Windows, and crashes on a path that is no text.
     data = np.fromfile(path, np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
@@ -125,7 +125,8 @@ def _viewpoint(width: int, height: int, rng: np.random.Generator) -> NDArray[np.
     return np.asarray(cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32)))
 
 
-def _relight(image: Image, rng: np.random.Generator) -> Image:
+def relight(image: Image, rng: np.random.Generator) -> Image:
+    """The image in other light: random gamma, gain, offset, shading, blur and noise."""
     light = (image / 255.0) ** np.exp(rng.normal(0, 0.35))
     shade = cv2.resize(rng.normal(0, 0.2, (3, 3)), image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     light = light * np.exp(rng.normal(0, 0.2) + shade[..., None]) + rng.normal(0, 0.04)
@@ -157,7 +158,7 @@ def _numbered_picture(folder: Path, number: str) -> Image:
     names: Sequence[Path] = sorted(folder.iterdir())
     for path in names:
         if path.suffix.lower() in PICTURE_SUFFIXES and re.fullmatch(rf"\D*{number}", path.stem):
-            image = _read(path)
+            image = read_image(path)
             if image is not None:
                 return image
     raise SourceError(f"{folder} holds a homography, but no picture number {number} that can be read")

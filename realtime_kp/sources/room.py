@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.sources.procedural import procedural_picture
-from realtime_kp.sources.quads import Float, Quad, cast_rays, inverse_projections, render
+from realtime_kp.sources.quads import Float, cast_rays, inverse_projections, render
+from realtime_kp.sources.room_parts import FLOOR_M, Textures, box, boxes, rotation, walls
 from realtime_kp.sources.scene import PERIOD_FRAMES, around
 
 RoomMotion = Literal["walk", "forward", "turn"]
 ROOM_MOTIONS: tuple[RoomMotion, ...] = ("walk", "forward", "turn")
 
-_TEXELS_PER_M = 180
 _FOCAL = 0.9  # of the width
-_HALF_WIDTH_M, _CEILING_M, _FLOOR_M, _BACK_M, _FRONT_M = 3.2, -1.6, 1.4, 8.0, -3.0
-_BOXES = 7
 _DRIVING_HEIGHT_M = 1.6
 _NOISE_SIGMA = 3.0
 _GAIN = 0.1
@@ -74,9 +70,9 @@ class RoomScene:
         rng = np.random.default_rng((seed, 7))
         self._periods = rng.uniform(0.5, 1.2, 6)
         self._phases = rng.uniform(0, 2 * np.pi, 6)
-        textures = _Textures(seed, picture_bgr)
-        self._quads = [*_walls(textures), *_boxes(rng, textures)]
-        driving = _box(
+        textures = Textures(seed, [] if picture_bgr is None else [picture_bgr])
+        self._quads = [*walls(textures), *boxes(rng, textures)]
+        driving = box(
             np.zeros(3), np.array([0.6, _DRIVING_HEIGHT_M, 0.6]), float(rng.uniform(0.2, 1.2)), textures
         )
         self._first_driving = len(self._quads)
@@ -179,8 +175,8 @@ class RoomScene:
         if self.motion == "forward":
             values[:, 2] += _FORWARD_M * (1 - np.cos(2 * np.pi * times / PERIOD_FRAMES)) / 2
         yaw, pitch, roll = np.deg2rad(values[:, 3:]).T
-        rotation = _rotation(yaw, 1) @ _rotation(pitch, 0) @ _rotation(roll, 2)
-        to_camera = rotation.transpose(0, 2, 1)
+        turned = rotation(yaw, 1) @ rotation(pitch, 0) @ rotation(roll, 2)
+        to_camera = turned.transpose(0, 2, 1)
         translation = -np.einsum("tij,tj->ti", to_camera, values[:, :3])
         width, height = self.size_wh
         focal = _FOCAL * width
@@ -194,96 +190,5 @@ class RoomScene:
         # Outside its time it waits beyond the walls, where nothing sees it.
         x = 20.0 if not 0 <= part <= 1 else -3.0 + 6.0 * part
         frames = self._frames.copy()
-        frames[self._first_driving :, :, 2] += (x, _FLOOR_M - _DRIVING_HEIGHT_M, self._drive_z)
+        frames[self._first_driving :, :, 2] += (x, FLOOR_M - _DRIVING_HEIGHT_M, self._drive_z)
         return frames
-
-
-class _Textures:
-    """Textures of any size, cut from procedural pictures or from a photograph."""
-
-    def __init__(self, seed: int, picture_bgr: NDArray[np.uint8] | None) -> None:
-        self._rng = np.random.default_rng((seed, 11))
-        self._picture = picture_bgr
-
-    def of_size(self, width_m: float, height_m: float) -> NDArray[np.uint8]:
-        """A texture for a surface of this size in metres."""
-        size = (max(8, round(width_m * _TEXELS_PER_M)), max(8, round(height_m * _TEXELS_PER_M)))
-        if self._picture is None:
-            picture = procedural_picture(size, int(self._rng.integers(1 << 30)))
-            grain = cv2.GaussianBlur(self._rng.standard_normal(size[::-1]), (0, 0), 2.5)
-            grained = picture + 14 / grain.std() * grain[..., None]
-            return np.asarray(np.clip(grained, 0, 255), np.uint8)
-        rows, columns = self._picture.shape[:2]
-        scale = max(size[0] / columns, size[1] / rows) * float(self._rng.uniform(1, 1.6))
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        large = cv2.resize(self._picture, None, fx=scale, fy=scale, interpolation=method)
-        left = int(self._rng.integers(large.shape[1] - size[0] + 1))
-        top = int(self._rng.integers(large.shape[0] - size[1] + 1))
-        return np.asarray(large[top : top + size[1], left : left + size[0]], np.uint8)
-
-
-def _walls(textures: _Textures) -> list[Quad]:
-    w, top, bottom, front, back = _HALF_WIDTH_M, _CEILING_M, _FLOOR_M, _FRONT_M, _BACK_M
-    sides = [
-        ((-w, top, back), (2 * w, 0, 0), (0, bottom - top, 0)),
-        ((-w, top, front), (0, 0, back - front), (0, bottom - top, 0)),
-        ((w, top, back), (0, 0, front - back), (0, bottom - top, 0)),
-        ((-w, bottom, back), (2 * w, 0, 0), (0, 0, front - back)),
-        ((-w, top, front), (2 * w, 0, 0), (0, 0, back - front)),
-    ]
-    return [_quad(np.array(a, float), np.array(b, float), np.array(c, float), textures) for a, b, c in sides]
-
-
-def _boxes(rng: np.random.Generator, textures: _Textures) -> list[Quad]:
-    """Seven turned boxes on the floor, none in the way of the camera."""
-    quads: list[Quad] = []
-    placed: list[Float] = []
-    while len(placed) < _BOXES:
-        place = np.array([rng.uniform(-2.4, 2.4), rng.uniform(4.3, 7.0)])
-        apart = all(np.linalg.norm(place - other) > 1.0 for other in placed)
-        if not apart or (abs(place[0]) < 0.7 and place[1] < 5.2):
-            continue
-        placed.append(place)
-        size = np.array([rng.uniform(0.5, 0.9), rng.uniform(0.6, 1.8), rng.uniform(0.5, 0.9)])
-        corner = np.array([place[0], _FLOOR_M - size[1], place[1]])
-        quads += _box(corner, size, float(rng.uniform(0, np.pi / 2)), textures)
-    return quads
-
-
-def _box(centre_top: Float, size: Float, turn: float, textures: _Textures) -> list[Quad]:
-    """The four sides and the top of a box that is turned about the vertical axis.
-
-    Args:
-        centre_top: Centre of its top.
-        size: Width, height and depth.
-        turn: Radians.
-        textures: Makes the textures.
-    """
-    along = size[0] * np.array([np.cos(turn), 0, np.sin(turn)])
-    across = size[2] * np.array([-np.sin(turn), 0, np.cos(turn)])
-    down = np.array([0, size[1], 0])
-    corner = centre_top - along / 2 - across / 2
-    edges = [
-        (corner, along, down),
-        (corner + along, across, down),
-        (corner + along + across, -along, down),
-        (corner + across, -across, down),
-        (corner, along, across),
-    ]
-    return [_quad(start, right, below, textures) for start, right, below in edges]
-
-
-def _quad(corner: Float, right: Float, down: Float, textures: _Textures) -> Quad:
-    texture = textures.of_size(float(np.linalg.norm(right)), float(np.linalg.norm(down)))
-    return Quad(corner, right, down, texture)
-
-
-def _rotation(angles: Float, axis: int) -> Float:
-    """`(T, 3, 3)`: rotations about one axis; radians."""
-    matrices = np.zeros((len(angles), 3, 3))
-    a, b = [(1, 2), (2, 0), (0, 1)][axis]
-    cos, sin = np.cos(angles), np.sin(angles)
-    matrices[:, axis, axis] = 1
-    matrices[:, a, a] = matrices[:, b, b] = cos
-    matrices[:, b, a], matrices[:, a, b] = sin, -sin
-    return matrices

@@ -8,7 +8,7 @@ import torch
 
 from realtime_kp.features.decode.suppression import window_max
 from realtime_kp.features.decode.torch_decoder import refine
-from realtime_kp.training.views import Views, apply
+from realtime_kp.training.views import Views
 
 Tensor = torch.Tensor
 
@@ -63,7 +63,8 @@ class DetectedPairs:
         second: `(B, M, 2)`, the same of the second views.
         counts: Two of `(B, M) bool`: which entries are keypoints.
         gaps_px: `(B, M, M)`, distance in the second view from the mapped position of each first keypoint to
-            each second one; infinite where one of both is no keypoint.
+            each second one; infinite where one of both is no keypoint, or where the second view hides
+            that position.
     """
 
     first: Tensor
@@ -98,6 +99,7 @@ def detect_pairs(heat: Tensor, views: Views, area_px: int) -> DetectedPairs:
     candidates = detect_candidates(heat, views.shown.flatten(0, 1).squeeze(1), area_px)
     first, second = refine(heat, candidates.xy.float()).chunk(2)
     of_first, of_second = candidates.chosen.chunk(2)
-    gaps = torch.cdist(apply(views.across(), first), second)
-    both = of_first.unsqueeze(2) & of_second.unsqueeze(1)
+    there, seen = views.across(first)
+    gaps = torch.cdist(there, second)
+    both = (of_first & seen).unsqueeze(2) & of_second.unsqueeze(1)
     return DetectedPairs(first, second, (of_first, of_second), gaps.masked_fill(~both, torch.inf))

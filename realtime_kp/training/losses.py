@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from realtime_kp.features.decode.torch_decoder import around, refine, sample_descriptors
 from realtime_kp.training.detected_keypoints import DetectedPairs
-from realtime_kp.training.views import Views, apply
+from realtime_kp.training.views import Views
 
 Tensor = torch.Tensor
 
@@ -83,8 +83,9 @@ def agreement_loss(heat: Tensor, views: Views) -> Tensor:
         views: The B pairs.
     """
     places = refine(heat, _peaks(heat, views.xy.flatten(0, 1))).view_as(views.xy)
-    gaps = (apply(views.across(), places[0]) - places[1]).norm(dim=2).clamp_max(_MAX_GAP_PX)
-    weight = views.visible.all(dim=0) * views.mass
+    there, seen = views.across(places[0])
+    gaps = (there - places[1]).norm(dim=2).clamp_max(_MAX_GAP_PX)
+    weight = views.visible.all(dim=0) * seen * views.mass
     mean: Tensor = (gaps * weight).sum() / weight.sum().clamp_min(1)
     return mean
 

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from realtime_kp.features.decode.torch_decoder import refine
 from realtime_kp.training.detected_keypoints import Candidates, detect_candidates
-from realtime_kp.training.views import Views, apply
+from realtime_kp.training.views import Views
 
 Tensor = torch.Tensor
 
@@ -51,8 +51,7 @@ def _repeatability(
     height, width = heat.shape[1:]
     places = refine(heat, candidates.xy.float())
     first, second = places.chunk(2)
-    across = views.across()
-    there = torch.cat([apply(across, first), apply(torch.linalg.inv(across), second)])
+    there, seen = (torch.cat(both) for both in zip(views.across(first), views.back(second), strict=True))
     gaps = torch.cdist(there, torch.cat([second, first]))
     chosen = torch.cat(candidates.chosen.chunk(2)[::-1])
     nearest = gaps.masked_fill(~chosen.unsqueeze(1), torch.inf).amin(dim=2)
@@ -61,4 +60,4 @@ def _repeatability(
     told = (x >= _MARGIN_PX) & (x < width - _MARGIN_PX) & (y >= _MARGIN_PX) & (y < height - _MARGIN_PX)
     flat = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
     told &= torch.cat(shown.chunk(2)[::-1]).flatten(1).gather(1, flat)
-    return returned, told & candidates.known
+    return returned, told & seen & candidates.known

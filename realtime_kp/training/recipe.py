@@ -36,6 +36,7 @@ class Recipe:
         ranking: Weight of `ranking_loss`.
         found: Weight of `detected_descriptor_loss`, beside the descriptor loss on labels.
         teacher: Model whose outputs are the targets instead of labels; None without one.
+        rooms: Number of generated rooms.
         shapes: Number of tiles with drawn shapes.
         shapes_alone: Whether to train on drawn shapes only.
         frozen_blocks: Number of encoder blocks, from the first, that are not trained.
@@ -53,6 +54,7 @@ class Recipe:
     ranking: float = 0.0
     found: float = 0.0
     teacher: str | None = None
+    rooms: int = 0
     shapes: int = 0
     shapes_alone: bool = False
     descriptors_alone: bool = False

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from realtime_kp.training.degradation import anti_aliasing_kernels, change_light, filtered
+from realtime_kp.training.rooms import RoomTiles
+from realtime_kp.training.surfaces import apply, carried, single_surface
+
 Tensor = torch.Tensor
 
 FAR_ZOOM, FARTHER_ZOOM = 0.6, 0.8
@@ -21,11 +25,13 @@ class TileSet:
         images: `(N, S, S) uint8`.
         xy: `(N, L, 2) float32`, labels, pixels of the tile.
         mass: `(N, L) float32`, confidence of each label, 0 to 1; 0 marks unused entries.
+        rooms: Further pairs to learn from; None without any.
     """
 
     images: Tensor
     xy: Tensor
     mass: Tensor
+    rooms: RoomTiles | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,8 @@ class Views:
         xy: `(2, B, L, 2) float32`, the same labels in both views, pixels.
         visible: `(2, B, L) bool`, valid labels well inside the view and the tile.
         mass: `(B, L) float32`, confidence of each label, 0 to 1.
-        homographies: `(2, B, 3, 3) float32`, from the tile to the view.
+        planes: `(2, B, Q, 3, 3) float64`, from pixels of each view to the surfaces, as `surfaces.carried`
+            takes them.
     """
 
     grey: Tensor
@@ -48,12 +55,15 @@ class Views:
     xy: Tensor
     visible: Tensor
     mass: Tensor
-    homographies: Tensor
+    planes: Tensor
 
-    def across(self) -> Tensor:
-        """`(B, 3, 3)`: homographies from the first to the second view of each pair."""
-        matrices: Tensor = self.homographies[1] @ torch.linalg.inv(self.homographies[0])
-        return matrices
+    def across(self, xy: Tensor) -> tuple[Tensor, Tensor]:
+        """Places `(B, K, 2)` of the first views in the second ones, and `(B, K)`, whether they are seen."""
+        return carried(self.planes[0], self.planes[1], xy)
+
+    def back(self, xy: Tensor) -> tuple[Tensor, Tensor]:
+        """Places of the second views in the first ones, and whether they are seen."""
+        return carried(self.planes[1], self.planes[0], xy)
 
 
 def make_views(
@@ -65,10 +75,11 @@ def make_views(
 ) -> Views:
     """Draw random tiles and render two views of each.
 
-    In a third of the pairs the second view is as near to the first as two frames of a video. In the others it
-    is rotated (σ = 30°), scaled by 0.37 to 2.7, compressed along one direction to no less than 0.35, as a
-    plane seen from 70°, and tilted. The two views differ in light, blur and noise. A low-pass filter before
-    downscaling prevents aliasing, which no camera would show.
+    Tiles and rooms are drawn with equal probability. The two pictures of a room are far apart already: each
+    is turned, scaled and tilted a little. In a third of the other pairs the second view is as near to the
+    first as two frames of a video. In the rest it is rotated (σ = 30°), scaled by 0.37 to 2.7, compressed
+    along one direction to no less than 0.35, as a plane seen from 70°, and tilted. The two views differ in
+    light, blur and noise. A low-pass filter before downscaling prevents aliasing, which no camera would show.
 
     Args:
         tiles: Images and labels.
@@ -79,7 +90,8 @@ def make_views(
         far_zoom: Standard deviation of the logarithm of the scale of far views.
     """
     device, side = tiles.images.device, tiles.images.shape[1]
-    chosen = torch.randint(len(tiles.images), (batch,), generator=generator).to(device)
+    count = len(tiles.images)
+    chosen = torch.randint(count + _rooms(tiles), (batch,), generator=generator)
     first = _random_homographies(batch, side, size_wh, generator, angle_deg=15, zoom=0.25, bend=0.06)
     near = torch.arange(batch) % 3 == 0
     small = _random_homographies(batch, size_wh, size_wh, generator, angle_deg=3, zoom=0.06, bend=0.02)
@@ -87,12 +99,17 @@ def make_views(
         batch, size_wh, size_wh, generator, angle_deg=30, zoom=far_zoom, bend=0.2, squeeze=0.35
     )
     second = torch.where(near.view(-1, 1, 1), small, large) @ first
+    in_room = chosen >= count
+    if bool(in_room.any()):
+        other = _random_homographies(batch, side, size_wh, generator, angle_deg=15, zoom=0.25, bend=0.06)
+        second = torch.where(in_room.view(-1, 1, 1), other, second)
     homographies = torch.stack([first, second])
-    images = tiles.images[chosen].float().unsqueeze(1) / 255
-    labels, mass = tiles.xy[chosen], tiles.mass[chosen]
+    chosen, in_room = chosen.to(device), in_room.to(device)
+    flat = chosen.clamp_max(count - 1)
+    labels, mass = tiles.xy[flat], tiles.mass[flat].masked_fill(in_room.unsqueeze(1), 0)
     grey, clean, shown, places, visible = [], [], [], [], []
-    for homography in homographies:
-        softened = _filtered(images, _anti_aliasing_kernels(homography, size_wh))
+    for images, homography in zip(_pictures(tiles, chosen), homographies, strict=True):
+        softened = filtered(images, anti_aliasing_kernels(homography, size_wh))
         homography = homography.to(device)
         view, on_tile = _warp(softened, homography, size_wh)
         clean.append(view)
@@ -108,102 +125,35 @@ def make_views(
         torch.stack(places),
         torch.stack(visible),
         mass,
-        homographies.to(device),
+        _planes(tiles, chosen) @ torch.linalg.inv(homographies.to(device).double()).unsqueeze(2),
     )
 
 
-def apply(homographies: Tensor, xy: Tensor) -> Tensor:
-    """Map positions `(B, L, 2)` by homographies `(B, 3, 3)`."""
-    mapped = xy @ homographies[:, :, :2].transpose(1, 2) + homographies[:, None, :, 2]
-    return mapped[..., :2] / mapped[..., 2:].clamp_min(1e-3)
+def _rooms(tiles: TileSet) -> int:
+    return 0 if tiles.rooms is None else len(tiles.rooms.images)
 
 
-def change_light(grey: Tensor, generator: torch.Generator) -> Tensor:
-    """Random gamma, gain, offset, shading, blur (isotropic or along a line) and noise for each image.
-
-    Args:
-        grey: `(B, 1, H, W)`, 0 to 1.
-        generator: On the CPU.
-    """
-    batch, _, height, width = grey.shape
-
-    def normal(sigma: float) -> Tensor:
-        return (torch.randn(batch, 1, 1, 1, generator=generator) * sigma).to(grey.device)
-
-    changed = grey.clamp(1e-4, 1) ** torch.exp(normal(0.25))
-    changed = (changed - 0.5) * torch.exp(normal(0.2)) + 0.5 + normal(0.05)
-    shade = torch.randn(batch, 1, 3, 3, generator=generator).to(grey.device)
-    shade = functional.interpolate(shade, (height, width), mode="bicubic", align_corners=True)
-    changed = changed * torch.exp(
-        0.25 * torch.rand(batch, 1, 1, 1, generator=generator).to(grey.device) * shade
-    )
-    changed = _blur(changed, generator)
-    sigma = 0.03 * torch.rand(batch, 1, 1, 1, generator=generator)
-    noise = torch.randn(grey.shape, generator=_generator_on(grey, generator), device=grey.device)
-    return (changed + noise * sigma.to(grey.device)).clamp(0, 1)
+def _pictures(tiles: TileSet, chosen: Tensor) -> Tensor:
+    """`(2, B, 1, S, S)`, 0 to 1: the picture of each view; numbers beyond the tiles are those of rooms."""
+    count = len(tiles.images)
+    pictures = tiles.images[chosen.clamp_max(count - 1)].expand(2, -1, -1, -1)
+    if tiles.rooms is not None:
+        of_rooms = tiles.rooms.images[(chosen - count).clamp_min(0)].transpose(0, 1)
+        pictures = torch.where((chosen >= count).view(1, -1, 1, 1), of_rooms, pictures)
+    return pictures.float().unsqueeze(2) / 255
 
 
-def _generator_on(images: Tensor, generator: torch.Generator) -> torch.Generator:
-    """A generator on the device of the images: drawing one number per pixel on the CPU would stall a GPU."""
-    seed = int(torch.randint(2**62, (1,), generator=generator))
-    return torch.Generator(images.device).manual_seed(seed)
-
-
-def _blur(grey: Tensor, generator: torch.Generator) -> Tensor:
-    """Blur each image with its own kernel: almost none, isotropic, or along a line."""
-    batch = len(grey)
-    x, y = _kernel_samples().unbind(dim=2)
-    angle = torch.rand(batch, 1, 1, generator=generator) * math.pi
-    along = x * torch.cos(angle) + y * torch.sin(angle)
-    across = -x * torch.sin(angle) + y * torch.cos(angle)
-    kind = torch.rand(batch, 1, 1, generator=generator)
-    sigma = 0.25 + 1.1 * torch.rand(batch, 1, 1, generator=generator)
-    length = torch.where(kind > 0.8, 1 + 2 * torch.rand(batch, 1, 1, generator=generator), sigma)
-    sharp = torch.where(kind < 0.4, torch.full_like(sigma, 0.25), sigma)
-    length = torch.where(kind < 0.4, sharp, length)
-    across_sigma = torch.where(kind > 0.8, torch.full_like(sigma, 0.4), sharp)
-    kernel = torch.exp(-0.5 * ((along / length) ** 2 + (across / across_sigma) ** 2))
-    return _filtered(grey, kernel)
-
-
-def _anti_aliasing_kernels(homographies: Tensor, size_wh: tuple[int, int]) -> Tensor:
-    """Anti-aliasing kernels: Gaussians that remove what a view is too coarse to show.
-
-    A pixel of the view integrates like a Gaussian of σ = 0.5 px, which is an ellipse on the tile, whose own
-    pixels have σ = 0.5 px already. The homography is linearised at the centre of the view.
-
-    Args:
-        homographies: `(B, 3, 3)`, from the tile to the view, on the CPU, which is fast with small matrices.
-        size_wh: Width and height of the view.
-
-    Returns:
-        `(B, K, K)`.
-    """
-    middle = torch.tensor([(side - 1) / 2 for side in size_wh])
-    three = torch.stack([middle, middle + torch.tensor([1.0, 0.0]), middle + torch.tensor([0.0, 1.0])])
-    source = apply(torch.linalg.inv(homographies), three.expand(len(homographies), -1, -1))
-    steps = (source[:, 1:] - source[:, :1]).transpose(1, 2)
-    squared_lengths, directions = torch.linalg.eigh(steps @ steps.transpose(1, 2))
-    variance = 0.25 * (squared_lengths - 1).clamp(0, 40)
-    # A diagonal ellipse thinner than this would fall between the samples of the kernel.
-    variance = variance + 0.05 + 0.1 * variance[:, 1:].clamp(max=1)
-    along = torch.einsum("hwc,bck->bhwk", _kernel_samples(), directions)
-    return torch.exp(-0.5 * (along**2 / variance[:, None, None]).sum(dim=3))
-
-
-def _kernel_samples() -> Tensor:
-    """`(9, 9, 2)`: x and y of the kernel samples relative to its centre."""
-    steps = torch.arange(-4, 5, dtype=torch.float32)
-    y, x = torch.meshgrid(steps, steps, indexing="ij")
-    return torch.stack([x, y], dim=2)
-
-
-def _filtered(images: Tensor, kernels: Tensor) -> Tensor:
-    """`(B, 1, H, W)`: each image filtered with its own kernel of `(B, K, K)`, normalised to a sum of 1."""
-    kernels = (kernels / kernels.sum(dim=(1, 2), keepdim=True)).unsqueeze(1).to(images.device)
-    reach = kernels.shape[-1] // 2
-    padded = functional.pad(images, (reach,) * 4, mode="replicate").transpose(0, 1)
-    return functional.conv2d(padded, kernels, groups=len(images)).transpose(0, 1)
+def _planes(tiles: TileSet, chosen: Tensor) -> Tensor:
+    """`(2, B, Q, 3, 3)`: from pixels of the picture of each view to the surfaces that it shows."""
+    count, batch = len(tiles.images), len(chosen)
+    flat = single_surface(tiles.images.shape[1]).to(chosen.device).expand(2, batch, 1, 3, 3)
+    if tiles.rooms is None:
+        return flat
+    of_rooms = tiles.rooms.planes[(chosen - count).clamp_min(0)].transpose(0, 1)
+    # No ray meets a surface of negative depth.
+    behind = torch.diag(torch.tensor([1.0, 1, -1], dtype=torch.float64, device=chosen.device))
+    padded = torch.cat([flat, behind.expand(2, batch, of_rooms.shape[2] - 1, 3, 3)], dim=2)
+    return torch.where((chosen >= count).view(1, -1, 1, 1, 1), of_rooms, padded)
 
 
 def _random_homographies(

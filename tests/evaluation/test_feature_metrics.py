@@ -146,6 +146,8 @@ def test_the_command_has_a_row_a_method(tmp_path: Path, monkeypatch: pytest.Monk
         "sift",
         "xfeat",
         "--no-video",
+        "--rooms",
+        "2",
         "--summary",
         "s.json",
     ]
@@ -154,6 +156,7 @@ def test_the_command_has_a_row_a_method(tmp_path: Path, monkeypatch: pytest.Monk
     assert set(methods) == {"base", "orb", "sift", "xfeat"}
     for found in methods.values():
         assert found["illumination"]["repeatability"] > 0.3
+        assert found["rooms"]["repeatability"] > 0.1
 
 
 @pytest.mark.slow
@@ -169,7 +172,7 @@ def test_several_seeds_give_means_and_their_spread(tmp_path: Path, monkeypatch: 
         ["--seed", "3", "--repeats", "2", "--no-video"],
     ):
         command = ["evaluate", "--model", "small", "--data", "pictures", "--keypoints", "64"]
-        assert main([*command, *extra, "--summary", "s.json", "--overwrite", "-q"]) == 0
+        assert main([*command, *extra, "--rooms", "1", "--summary", "s.json", "--overwrite", "-q"]) == 0
         found.append(json.loads(Path("s.json").read_text()))
     name = "small"
     assert "known_motion" in found[0]["methods"][name]
@@ -178,6 +181,9 @@ def test_several_seeds_give_means_and_their_spread(tmp_path: Path, monkeypatch: 
     assert both == pytest.approx((one + other) / 2)
     assert found[2]["spread"][name]["viewpoint"]["localisation_px"] == pytest.approx(abs(one - other))
     assert found[0]["spread"][name]["viewpoint"]["localisation_px"] == 0
+    rooms = [report["methods"][name]["rooms"]["repeatability"] for report in found]
+    assert rooms[0] != rooms[1]
+    assert rooms[2] == pytest.approx((rooms[0] + rooms[1]) / 2)
 
 
 def test_a_method_whose_package_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from realtime_kp.training.losses import (
     detection_targets,
     sample,
 )
+from realtime_kp.training.surfaces import single_surface
 from realtime_kp.training.views import Views
 
 SIZE_WH = (64, 48)
@@ -47,8 +48,9 @@ def agreement(second_view_off_px: float) -> torch.Tensor:
     """Loss of two views that are 3 px apart, where the heat of the second one lies off by so much."""
     xy = torch.tensor([[[20.3, 11.6], [40.0, 31.0]]])
     shift = torch.tensor([3.0, 0.0])
-    moved = torch.eye(3)
-    moved[0, 2] = 3
+    moved = torch.eye(3, dtype=torch.float64)
+    moved[0, 2] = -3
+    picture = single_surface(100)
     mass = torch.ones(1, 2)
     heats = [
         detection_targets(places, mass, SIZE_WH)
@@ -61,7 +63,7 @@ def agreement(second_view_off_px: float) -> torch.Tensor:
         torch.stack([xy, xy + shift]),
         torch.ones(2, 1, 2, dtype=torch.bool),
         mass,
-        torch.stack([torch.eye(3), moved]).unsqueeze(1),
+        torch.stack([picture, picture @ moved]).view(2, 1, 1, 3, 3),
     )
     logits = torch.cat(heats).clamp_min(1e-30).log().requires_grad_()
     return agreement_loss(heatmap(logits), views)
@@ -102,7 +104,7 @@ def pair(descriptors_alike: bool) -> tuple[torch.Tensor, Views]:
     second = first if descriptors_alike else torch.randn(1, 32, 6, 8, generator=generator)
     shown = torch.ones(2, 1, 1, 48, 64, dtype=torch.bool)
     visible = torch.ones(2, 1, 48, dtype=torch.bool)
-    still = torch.eye(3).expand(2, 1, 3, 3)
+    still = single_surface(100).expand(2, 1, 1, 3, 3)
     empty = torch.zeros(2, 1, 1, 48, 64)
     views = Views(empty, empty, shown, torch.stack([xy, xy]), visible, torch.ones(1, 48), still)
     return torch.stack([first, second]), views

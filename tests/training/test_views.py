@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from realtime_kp.sources import procedural_picture
-from realtime_kp.training.views import TileSet, apply, change_light, make_views
+from realtime_kp.training.degradation import change_light
+from realtime_kp.training.surfaces import apply, single_surface
+from realtime_kp.training.views import TileSet, make_views
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +55,8 @@ def test_labels_lie_on_the_same_points_in_both_views(tiles: TileSet, monkeypatch
 
 def test_far_views_are_squeezed_and_near_ones_are_not(tiles: TileSet) -> None:
     views = make_views(tiles, 64, (64, 48), torch.Generator().manual_seed(0))
-    across = views.homographies[1] @ torch.linalg.inv(views.homographies[0])
     middle = torch.tensor([[[31.5, 23.5], [32.5, 23.5], [31.5, 24.5]]]).expand(64, -1, -1)
-    moved = apply(across, middle)
+    moved, _ = views.across(middle)
     steps = torch.stack([moved[:, 1] - moved[:, 0], moved[:, 2] - moved[:, 0]], dim=2)
     longest, shortest = torch.linalg.svdvals(steps).T
     ratios = shortest / longest
@@ -71,7 +72,8 @@ def test_what_a_view_is_too_coarse_for_is_blurred_away(monkeypatch: pytest.Monke
     tiles = TileSet(stripes, torch.zeros(1, 1, 2), torch.zeros(1, 1))
     views = make_views(tiles, 64, (64, 48), torch.Generator().manual_seed(0))
     step = torch.tensor([[[31.5, 23.5], [32.5, 23.5], [31.5, 24.5]]]).expand(128, -1, -1)
-    source = apply(torch.linalg.inv(views.homographies.flatten(0, 1)), step)
+    picture = torch.linalg.inv(single_surface(352)) @ views.planes[:, :, 0]
+    source = apply(picture.flatten(0, 1).float(), step)
     # Stripes are across x: a view is coarse where a pixel of it moves far along x of the tile.
     across_px = (source[:, 1:, 0] - source[:, :1, 0]).norm(dim=1)
     contrast = views.grey.flatten(0, 1)[:, 0, 20:28, 28:36].std(dim=(1, 2))
@@ -83,12 +85,14 @@ def test_what_a_view_is_too_coarse_for_is_blurred_away(monkeypatch: pytest.Monke
     assert float(contrast[fine].min()) > 0.25
 
 
-def test_the_homographies_lead_from_one_view_to_the_other(tiles: TileSet) -> None:
+def test_the_surfaces_lead_from_one_view_to_the_other_and_back(tiles: TileSet) -> None:
     views = make_views(tiles, 8, (256, 192), torch.Generator().manual_seed(0))
-    across = views.homographies[1] @ torch.linalg.inv(views.homographies[0])
     both = views.visible.all(dim=0)
     assert int(both.sum()) > 20
-    torch.testing.assert_close(apply(across, views.xy[0])[both], views.xy[1][both], atol=1e-2, rtol=0)
+    for moved, place in ((views.across(views.xy[0]), views.xy[1]), (views.back(views.xy[1]), views.xy[0])):
+        there, seen = moved
+        torch.testing.assert_close(there[both], place[both], atol=1e-2, rtol=0)
+        assert bool(seen[both].all())
 
 
 def test_every_third_pair_is_near(tiles: TileSet) -> None:

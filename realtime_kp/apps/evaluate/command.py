@@ -5,39 +5,40 @@ from __future__ import annotations
 import logging
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.table import Table
+from rich.progress import Progress
 
 from realtime_kp.apps.console import progress_bars
+from realtime_kp.apps.evaluate.figures import Figures, Result, spread_over_seeds
+from realtime_kp.apps.evaluate.tables import result_tables
 from realtime_kp.apps.exit_codes import DONE, INTERRUPTED
 from realtime_kp.apps.signals import StopSignals
-from realtime_kp.apps.summary import figures_table, write_json
+from realtime_kp.apps.summary import write_json
 from realtime_kp.config import EvaluateConfig, ReportConfig, SuperPointConfig
 from realtime_kp.errors import SourceError
 from realtime_kp.evaluation.epipolar_pairs import (
     VIDEO_SUFFIXES,
     VideoPair,
-    VideoScores,
     evaluate_videos,
     video_pairs,
 )
 from realtime_kp.evaluation.feature_extractors import CLASSICAL, open_extractor
-from realtime_kp.evaluation.feature_metrics import PairScores, evaluate
+from realtime_kp.evaluation.feature_metrics import evaluate
 from realtime_kp.evaluation.feature_set import FeatureExtractor
-from realtime_kp.evaluation.homography_pairs import Kind, Pair, pictures_to_warp, real_pairs, warped_pairs
+from realtime_kp.evaluation.homography_pairs import Pair, pictures_to_warp, real_pairs, warped_pairs
 from realtime_kp.evaluation.known_motion import make_clips, measure_known_motion
+from realtime_kp.evaluation.room_scores import evaluate_rooms, relit_room_pairs, textures_of
 from realtime_kp.evaluation.track_accuracy import NothingTrackedError, TrackAccuracy
 from realtime_kp.machine import describe_machine
 from realtime_kp.sinks import check_output
 from realtime_kp.sources import DemoSpec, list_pictures
+from realtime_kp.sources.room_pairs import RoomPair
 from realtime_kp.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -46,41 +47,7 @@ _CLIPS = 2
 _CLIP_FRAMES = 45
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """Scores of one method for one seed: by kind of pair, by video, and of tracks on known motion."""
-
-    pairs: dict[Kind, PairScores]
-    videos: dict[str, VideoScores]
-    tracks: TrackAccuracy | None
-
-    def figures(self) -> dict[str, dict[str, float]]:
-        """Values of all figures by group (kind of pair, name of the video, `known_motion`) and name."""
-        found = {str(kind): asdict(scores) for kind, scores in self.pairs.items()}
-        found |= {name: asdict(scores) for name, scores in self.videos.items()}
-        return found if self.tracks is None else {**found, "known_motion": asdict(self.tracks)}
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Mean and spread of one figure over several seeds."""
-
-    mean: float
-    spread: float
-
-    @classmethod
-    def of(cls, values: list[float]) -> Spread:
-        """Mean, and difference between highest and lowest value."""
-        return cls(fmean(values), max(values) - min(values))
-
-    def text(self, digits: int, *, percent: bool = False) -> str:
-        """The mean, and half of the spread where there are several seeds."""
-        style = f".{digits}{'%' if percent else 'f'}"
-        return f"{self.mean:{style}}" + (f" ± {self.spread / 2:{style}}" if self.spread else "")
-
-
-Figures = dict[str, dict[str, Spread]]
-P = TypeVar("P", Pair, VideoPair)
+P = TypeVar("P", Pair, RoomPair, VideoPair)
 
 
 def run_evaluate(
@@ -125,34 +92,43 @@ def run_evaluate(
         pairs = {seed: [*real, *warped_pairs(folder, config.max_pairs, seed)] for seed in seeds}
         if not videos and not pairs[config.seed]:
             raise SourceError(f"{data} holds no pictures, and no videos whose frames match")
-        total = sum(map(len, pairs.values())) + sum(map(len, videos.values()))
+        rooms = _rooms(folder, config.rooms, seeds, signals, bars)
+        total = sum(len(some) for kind in (pairs, rooms, videos) for some in kind.values())
         for name in names:
             task = bars.add_task(name, total=total)
             counted = partial(_counted, signals=signals, advance=partial(bars.advance, task))
             with open_extractor(name, config.keypoints, superpoint) as method:
                 found = [evaluate(method, counted(some)) for some in pairs.values()]
+                in_rooms = [evaluate_rooms(method, counted(some)) for some in rooms.values()]
                 seen = evaluate_videos(method, {video: counted(some) for video, some in videos.items()})
             if signals.received:
                 break
             tracks = _tracks(name, folder, seeds, superpoint) if config.video else [None] * len(seeds)
-            results[name] = _spread(
-                [Result(scores, seen, tracked) for scores, tracked in zip(found, tracks, strict=True)]
+            results[name] = spread_over_seeds(
+                [
+                    Result(scores, scenes, seen, tracked)
+                    for scores, scenes, tracked in zip(found, in_rooms, tracks, strict=True)
+                ]
             )
     first = pairs[config.seed]
     if report.summary is not None:
         write_json(report.summary, _to_dict(results, config, len(first), interrupted=signals.received))
     if not quiet:
-        for table in _tables(results, first, {video: len(some) for video, some in videos.items()}):
+        counts = {video: len(some) for video, some in videos.items()}
+        for table in result_tables(results, first, len(rooms[config.seed]), counts):
             console.print(table)
     return INTERRUPTED if signals.received else DONE
 
 
-def _spread(results: list[Result]) -> Figures:
-    runs = [result.figures() for result in results]
-    return {
-        kind: {name: Spread.of([run[kind][name] for run in runs]) for name in figures}
-        for kind, figures in runs[0].items()
-    }
+def _rooms(
+    folder: Path, count: int, seeds: range, signals: StopSignals, bars: Progress
+) -> dict[int, list[RoomPair]]:
+    """Pairs of pictures of rooms for each seed; none where the folder has no pictures for their walls."""
+    textures = textures_of(folder) if count else []
+    if not textures:
+        return {seed: [] for seed in seeds}
+    advance = partial(bars.advance, bars.add_task("rooms", total=count * len(seeds)))
+    return {seed: list(_counted(relit_room_pairs(textures, count, seed), signals, advance)) for seed in seeds}
 
 
 def _videos(folder: Path) -> dict[str, list[VideoPair]]:
@@ -161,7 +137,7 @@ def _videos(folder: Path) -> dict[str, list[VideoPair]]:
     return {name: pairs for name, pairs in found.items() if pairs}
 
 
-def _counted(pairs: list[P], signals: StopSignals, advance: Any) -> Iterator[P]:
+def _counted(pairs: Iterable[P], signals: StopSignals, advance: Any) -> Iterator[P]:
     for pair in pairs:
         if signals.received:
             return
@@ -246,43 +222,3 @@ def _to_dict(
         "stopped_by": "signal" if interrupted else "end",
         "machine": describe_machine(),
     }
-
-
-_SCORE_HEADS = {
-    "repeated": "repeatability",
-    "px": "localisation_px",
-    "matches ≤ 1": "matches_1px",
-    "≤ 3 px": "matches_3px",
-    "homographies ≤ 1": "homography_1px",
-    "≤ 3": "homography_3px",
-    "≤ 5 px": "homography_5px",
-}
-_PLANE_HEADS = {"plane ≤ 3": "plane_3px"}
-_VIDEO_HEADS = {"right": "right", "of all, ≤ 1": "matches_1px", "≤ 3 px": "matches_3px"}
-
-
-def _tables(results: dict[str, Figures], pairs: list[Pair], videos: dict[str, int]) -> Iterator[Table]:
-    for kind in ("illumination", "viewpoint", "real"):
-        count = sum(pair.kind == kind for pair in pairs)
-        if count == 0:
-            continue
-        heads = _SCORE_HEADS | (_PLANE_HEADS if kind == "real" else {})
-        table = figures_table(f"{count} pairs, {kind}", "method", heads)
-        for name, result in results.items():
-            if kind in result:
-                figures = (result[kind][field] for field in heads.values())
-                table.add_row(name, *(figure.text(2 if i == 1 else 3) for i, figure in enumerate(figures)))
-        yield table
-    for video, count in videos.items():
-        table = figures_table(f"{count} pairs of {video}", "method", _VIDEO_HEADS)
-        for name, result in results.items():
-            if video in result:
-                right, *shares = (result[video][field] for field in _VIDEO_HEADS.values())
-                table.add_row(name, right.text(0), *(share.text(3) for share in shares))
-        yield table
-    tracked = {name: result["known_motion"] for name, result in results.items() if "known_motion" in result}
-    if tracked:
-        table = figures_table("known motion, descriptor tracker", "method", ("mean length", "steps ≤ 1 px"))
-        for name, found in tracked.items():
-            table.add_row(name, found["mean_length"].text(1), found["within_1px"].text(1, percent=True))
-        yield table

@@ -37,7 +37,7 @@ _DEFAULT_STEPS = 5000
 _RECENT_STEPS = 50
 _CHOSEN_ONCE = (
     *("arch", "steps", "batch", "rate", "seed", "agreement", "ranking", "found", "teacher"),
-    *("shapes", "shapes_alone", "descriptors_alone", "frozen_blocks", "zoom"),
+    *("rooms", "shapes", "shapes_alone", "descriptors_alone", "frozen_blocks", "zoom"),
 )
 
 
@@ -173,6 +173,7 @@ def _tile_set(
 
     from realtime_kp.features.engines.selection import choose_device
     from realtime_kp.training.images import load_tiles
+    from realtime_kp.training.rooms import room_tiles
     from realtime_kp.training.shapes import draw_tiles
     from realtime_kp.training.views import TileSet
 
@@ -189,9 +190,14 @@ def _tile_set(
             tiles, labels = drawn, corners
         else:
             tiles, labels = np.concatenate([tiles, drawn]), labels.with_more(corners)
+    rooms = None
+    if recipe.rooms:
+        told = progress_of("rooms", recipe.rooms, signals, bars)
+        rooms = room_tiles(tiles, recipe.rooms, recipe.seed, told).to(device)
     log.info("%d tiles, %.0f labels each, on %s", len(tiles), (labels.mass > 0).sum(axis=1).mean(), device)
     return TileSet(
         torch.from_numpy(tiles).to(device),
         torch.from_numpy(labels.xy).to(device),
         torch.from_numpy(labels.mass).to(device),
+        rooms,
     )

@@ -18,6 +18,7 @@ from realtime_kp.features.transformers_weights import load_weights
 from realtime_kp.sources import procedural_picture
 from realtime_kp.training.images import Tiles, load_tiles
 from realtime_kp.training.labels import Labels
+from realtime_kp.training.rooms import RoomTiles, room_tiles
 from realtime_kp.training.shapes import draw_tiles
 from tests.conftest import child_environment, within
 
@@ -113,6 +114,28 @@ def test_shapes_alone_need_no_labels_of_the_pictures_also_when_resumed(
     assert "not the images" in capsys.readouterr().err
     assert main(["train", "--images", str(images), "--out", str(tmp_path / "other"), "--shapes-alone"]) == 2
     assert "shapes_alone needs shapes above 0" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_rooms_stand_beside_the_pictures_also_when_resumed(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def recorded(*arguments: Any) -> RoomTiles:
+        made.append(room_tiles(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr("realtime_kp.training.rooms.room_tiles", recorded)
+    command = ["train", "--images", str(images), "--out", str(tmp_path / "out"), "--arch", "nano", "-q"]
+    assert main([*command, "--rooms", "3"]) == 2
+    assert "rooms have no labels" in capsys.readouterr().err
+    assert main([*command, "--rooms", "3", "--steps", "1", "--batch", "2", "--teacher", "small"]) == 0
+    assert main([*command, "--resume"]) == 0
+    assert torch.equal(made[0].images, made[1].images)
+    assert torch.equal(made[0].planes, made[1].planes)
+    assert main([*command, "--resume", "--rooms", "5"]) == 2
+    assert "--rooms 5 with --resume: this training began with 3" in capsys.readouterr().err
 
 
 @pytest.mark.slow
