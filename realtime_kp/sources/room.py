@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.sources.quads import Float, cast_rays, inverse_projections, render
-from realtime_kp.sources.room_parts import FLOOR_M, Textures, box, boxes, rotation, walls
+from realtime_kp.sources.room_parts import FLOOR_M, Textures, box, boxes, cameras, walls
 from realtime_kp.sources.scene import PERIOD_FRAMES, around
 
 RoomMotion = Literal["walk", "forward", "turn"]
@@ -174,14 +174,7 @@ class RoomScene:
         values = np.sin(angles) * np.array(_AMPLITUDES[self.motion])
         if self.motion == "forward":
             values[:, 2] += _FORWARD_M * (1 - np.cos(2 * np.pi * times / PERIOD_FRAMES)) / 2
-        yaw, pitch, roll = np.deg2rad(values[:, 3:]).T
-        turned = rotation(yaw, 1) @ rotation(pitch, 0) @ rotation(roll, 2)
-        to_camera = turned.transpose(0, 2, 1)
-        translation = -np.einsum("tij,tj->ti", to_camera, values[:, :3])
-        width, height = self.size_wh
-        focal = _FOCAL * width
-        intrinsics = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1.0]])
-        return np.asarray(intrinsics @ np.concatenate([to_camera, translation[:, :, None]], axis=2))
+        return cameras(values[:, :3], np.deg2rad(values[:, 3:]), _FOCAL, self.size_wh)
 
     def _frames_at(self, index: float) -> Float:
         """`(Q, 3, 3)`: the quads at a time, in frames; only the driving box moves."""

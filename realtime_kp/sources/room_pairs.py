@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.sources.quads import Float, cast_rays, inverse_projections, render
-from realtime_kp.sources.room_parts import Textures, boxes, rotation, walls
+from realtime_kp.sources.room_parts import Textures, boxes, cameras, walls
 
 _FOCAL = 0.9  # of the width
 _FOCAL_SIGMA = 0.1
@@ -71,12 +71,14 @@ def room_pairs(
         textures = Textures(int(rng.integers(1 << 30)), [pictures_bgr[i] for i in numbers])
         quads = [*walls(textures), *boxes(rng, textures)]
         frames = np.stack([quad.frame for quad in quads])
-        cameras, planes = _cameras(frames, size_wh, rng)
-        first, second = (render(quads, frames, camera, size_wh) for camera in cameras)
+        two, planes = _two_cameras(frames, size_wh, rng)
+        first, second = (render(quads, frames, camera, size_wh) for camera in two)
         yield RoomPair(first, second, planes)
 
 
-def _cameras(frames: Float, size_wh: tuple[int, int], rng: np.random.Generator) -> tuple[list[Float], Float]:
+def _two_cameras(
+    frames: Float, size_wh: tuple[int, int], rng: np.random.Generator
+) -> tuple[list[Float], Float]:
     """Two cameras that have at least a quarter of their pictures in common, and the planes of both."""
     width, height = size_wh
     x, y = np.meshgrid(
@@ -86,25 +88,22 @@ def _cameras(frames: Float, size_wh: tuple[int, int], rng: np.random.Generator) 
     compared = np.stack([x.ravel(), y.ravel()], axis=1)
     while True:
         target = rng.uniform(*_LOOKS_AT_M)
-        cameras = [_camera(target, size_wh, rng) for _ in range(2)]
-        planes = np.stack([inverse_projections(frames, camera)[:, 0] for camera in cameras])
+        two = [_camera(target, size_wh, rng) for _ in range(2)]
+        planes = np.stack([inverse_projections(frames, camera)[:, 0] for camera in two])
         there = _truth(planes[0], planes[1], compared, size_wh)[1].mean()
         back = _truth(planes[1], planes[0], compared, size_wh)[1].mean()
         if min(there, back) >= _LEAST_IN_COMMON:
-            return cameras, planes
+            return two, planes
 
 
 def _camera(target: Float, size_wh: tuple[int, int], rng: np.random.Generator) -> Float:
     """`(1, 3, 4)`: the projection matrix of a camera somewhere in the room that looks towards a place."""
-    width, height = size_wh
     place = rng.uniform(*_STANDS_M)
     x, y, z = target + rng.normal(0, _AIM_SIGMA_M, 3) - place
-    angles = np.array([[np.arctan2(x, z)], [-np.arctan2(y, np.hypot(x, z))], [0.0]])
-    angles[2] = np.deg2rad(rng.normal(0, _ROLL_SIGMA_DEG))
-    to_camera = (rotation(angles[0], 1) @ rotation(angles[1], 0) @ rotation(angles[2], 2))[0].T
-    focal = _FOCAL * width * np.exp(rng.normal(0, _FOCAL_SIGMA))
-    intrinsics = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1.0]])
-    return np.asarray(intrinsics @ np.column_stack([to_camera, -to_camera @ place]))[None]
+    roll = np.deg2rad(rng.normal(0, _ROLL_SIGMA_DEG))
+    angles = np.array([[np.arctan2(x, z), -np.arctan2(y, np.hypot(x, z)), roll]])
+    focal = _FOCAL * float(np.exp(rng.normal(0, _FOCAL_SIGMA)))
+    return cameras(place[None], angles, focal, size_wh)
 
 
 def _truth(

@@ -127,7 +127,26 @@ def _quad(corner: Float, right: Float, down: Float, textures: Textures) -> Quad:
     return Quad(corner, right, down, texture)
 
 
-def rotation(angles: Float, axis: int) -> Float:
+def cameras(places: Float, angles: Float, focal: float, size_wh: tuple[int, int]) -> Float:
+    """`(T, 3, 4)`: projection matrices from metres to pixels of pinhole cameras.
+
+    Args:
+        places: `(T, 3)`, where they stand, metres.
+        angles: `(T, 3)`, yaw, pitch and roll, radians.
+        focal: Focal length as a share of the width.
+        size_wh: Width and height of the pictures.
+    """
+    yaw, pitch, roll = angles.T
+    turned = _rotation(yaw, 1) @ _rotation(pitch, 0) @ _rotation(roll, 2)
+    to_camera = turned.transpose(0, 2, 1)
+    translation = -np.einsum("tij,tj->ti", to_camera, places)
+    width, height = size_wh
+    focal_px = focal * width
+    intrinsics = np.array([[focal_px, 0, (width - 1) / 2], [0, focal_px, (height - 1) / 2], [0, 0, 1.0]])
+    return np.asarray(intrinsics @ np.concatenate([to_camera, translation[:, :, None]], axis=2))
+
+
+def _rotation(angles: Float, axis: int) -> Float:
     """`(T, 3, 3)`: rotations about one axis; radians."""
     matrices = np.zeros((len(angles), 3, 3))
     a, b = [(1, 2), (2, 0), (0, 1)][axis]
