@@ -27,7 +27,7 @@ class Settings:
     @property
     def models(self) -> tuple[str, ...]:
         """Bundled models to measure."""
-        return ("small",) if self.tiny else ("base", "small")
+        return ("small", "nano") if self.tiny else ("base", "small", "nano")
 
     @property
     def sizes_wh(self) -> tuple[tuple[int, int], ...]:

@@ -23,7 +23,9 @@ def test_every_step_runs_in_a_dry_run_on_a_cpu(tmp_path: Path, capfd: pytest.Cap
     assert latency["small 96x64, batch 1"]["p50_ms"] > 0
     assert latency["small 96x64, throughput, batch 2"]["frames_per_s"] > 0
     assert not [found for found in results["pipeline"]["found"].values() if "error" in found]
+    assert latency["nano 96x64, batch 1"]["p50_ms"] > 0
     assert results["training"]["found"]["small batch 1"]["steps_per_s"] > 0
+    assert results["training"]["found"]["nano taught"]["steps_per_s"] > 0
     assert code in (0, 1)
 
 

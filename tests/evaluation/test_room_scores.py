@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from realtime_kp.config import SuperPointConfig
+from realtime_kp.evaluation.feature_extractors import open_extractor
 from realtime_kp.evaluation.feature_set import Features
 from realtime_kp.evaluation.room_scores import (
     evaluate_rooms,
@@ -93,3 +95,17 @@ def test_textures_are_pictures_of_the_folder_and_not_large(tmp_path: Path) -> No
     (tmp_path / "broken.jpg").write_bytes(b"none")
     (tmp_path / "empty.jpg").touch()
     assert sorted(picture.shape for picture in textures_of(tmp_path)) == [(160, 200, 3), (160, 640, 3)]
+
+
+@pytest.mark.slow
+def test_bundled_models_match_more_keypoints_than_classical_ones() -> None:
+    pairs = list(relit_room_pairs([], 6, seed=0))
+    found = {}
+    for name in ("base", "small", "nano", "orb", "sift"):
+        with open_extractor(name, 512, SuperPointConfig()) as method:
+            found[name] = evaluate_rooms(method, pairs)
+    for name in ("base", "small", "nano"):
+        assert found[name].matches_3px > 0.45
+        assert found[name].right > 1.25 * found["orb"].right
+    for name in ("base", "small"):
+        assert found[name].right > 1.05 * found["sift"].right
