@@ -75,7 +75,7 @@ def make_views(
 ) -> Views:
     """Draw random tiles and render two views of each.
 
-    Tiles and rooms are drawn with equal probability. The two pictures of a room are far apart already: each
+    Each tile and each room is equally likely. The two pictures of a room are far apart already: each
     is turned, scaled and tilted a little. In a third of the other pairs the second view is as near to the
     first as two frames of a video. In the rest it is rotated (σ = 30°), scaled by 0.37 to 2.7, compressed
     along one direction to no less than 0.35, as a plane seen from 70°, and tilted. The two views differ in
