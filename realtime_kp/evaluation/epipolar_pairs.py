@@ -33,6 +33,7 @@ _SIFT_FEATURES = 4000
 _SIFT_RATIO = 0.8
 _AGREE_PX = 1.0
 _LEAST_AGREEING = 60
+_ATTEMPTS = 64
 
 Image = NDArray[np.uint8]
 FloatArray = NDArray[np.float64]
@@ -170,7 +171,13 @@ def _pair(first: _Described, second: _Described) -> VideoPair | None:
         return None
     xy_a, xy_b = a.xy[[match.queryIdx for match in clear]], b.xy[[match.trainIdx for match in clear]]
     fundamental, agree = usac_fit(
-        cv2.findFundamentalMat, xy_a, xy_b, _AGREE_PX, confidence=0.9999, iterations=20_000
+        cv2.findFundamentalMat,
+        xy_a,
+        xy_b,
+        _AGREE_PX,
+        confidence=0.9999,
+        iterations=20_000,
+        attempts=_ATTEMPTS,
     )
     if fundamental is None or int(agree.sum()) < _LEAST_AGREEING:
         return None

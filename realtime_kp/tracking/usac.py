@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_ATTEMPTS = 4
-
 
 def usac_fit(
     method: Callable[..., Any],
@@ -21,6 +19,7 @@ def usac_fit(
     confidence: float,
     iterations: int,
     seed: int = 0,
+    attempts: int = 4,
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_]]:
     """Fit a model to pairs of positions by MAGSAC.
 
@@ -32,6 +31,8 @@ def usac_fit(
         confidence: Wanted probability that the best model is among the samples.
         iterations: Largest number of samples.
         seed: Seed of the samples; equal seeds give equal results.
+        attempts: How often to begin anew where a degenerate sample ends OpenCV's search. With points on few
+            planes that happens in up to nine of ten searches, each of about a millisecond.
 
     Returns:
         The matrix, None where there is none, and `(N,) bool`, its inliers.
@@ -43,7 +44,7 @@ def usac_fit(
     params.sampler = cv2.SAMPLING_UNIFORM
     params.score = cv2.SCORE_METHOD_MAGSAC
     matrix = None
-    for attempt in range(_ATTEMPTS):
+    for attempt in range(attempts):
         params.randomGeneratorState = seed + attempt
         try:
             matrix, inliers = method(before, after, params)

@@ -34,6 +34,21 @@ def test_after_a_degenerate_sample_others_are_tried() -> None:
     assert states == [7, 8, 9]
 
 
+@pytest.mark.parametrize(("attempts", "found"), [(8, False), (9, True)])
+def test_there_are_as_many_attempts_as_wanted(attempts: int, found: bool) -> None:
+    failures = iter(range(8))
+
+    def method(*given: object) -> object:
+        if next(failures, None) is not None:
+            raise cv2.error("!model.empty()")
+        return cv2.findHomography(*given)  # type: ignore[call-overload]
+
+    matrix, _ = usac_fit(
+        method, BEFORE, BEFORE + SHIFT, 1.0, confidence=0.99, iterations=500, attempts=attempts
+    )
+    assert (matrix is not None) == found
+
+
 @pytest.mark.parametrize("answer", [None, np.full((3, 3), np.nan), cv2.error("!model.empty()")])
 def test_no_model_is_no_error(answer: object) -> None:
     def method(*_: object) -> tuple[object, object]:
