@@ -268,7 +268,7 @@ class Commands:
         data: Path | None = None,
         evaluate: Annotated[EvaluateConfig, Parameter(name="*", group="Pairs")] = EvaluateConfig(),  # noqa: B008
     ) -> int:
-        """Hold methods against each other on pairs of pictures with known homographies, and on video.
+        """Hold methods against each other on pairs of pictures of known geometry, and on video.
 
         Args:
             against: What --model is compared with: orb, sift, xfeat, or whatever --model takes.

@@ -163,8 +163,8 @@ class EvaluateConfig:
     """Maximum number of warped pairs."""
 
     rooms: Annotated[int, Parameter(name="--rooms")] = 24
-    """Number of generated rooms, with the pictures as textures: two pictures of each, from different places
-    and in different light. 0 leaves them out."""
+    """Number of generated rooms, with the pictures of --data on their walls: two pictures of each, from
+    different places and in different light. 0 leaves them out; a folder of videos has none."""
 
     seed: Annotated[int, Parameter(name="--seed")] = 0
     """Random seed of the warps, the rooms and the lighting changes."""
@@ -178,7 +178,7 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         check_types(self)
         require(8 <= self.keypoints <= 100_000, "keypoints must be 8 to 100000", self.keypoints)
-        require(0 <= self.rooms <= 10_000, "rooms must be 0 to 10000", self.rooms)
+        require(0 <= self.rooms <= 1000, "rooms must be 0 to 1000", self.rooms)
         require(self.max_pairs >= 2, "max_pairs must be at least 2", self.max_pairs)
         require(1 <= self.repeats <= 100, "repeats must be 1 to 100", self.repeats)
         require(0 <= self.seed < 2**31, "seed must be 0 to 2147483647", self.seed)

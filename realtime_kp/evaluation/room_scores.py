@@ -17,6 +17,7 @@ from realtime_kp.sources.room_pairs import RoomPair, room_pairs
 SIZE_WH = (640, 480)
 _TEXTURES = 80
 _TEXTURE_PX = 640
+_LEAST_TEXTURE_PX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,9 @@ class RoomScores:
 
 
 def textures_of(folder: Path) -> list[NDArray[np.uint8]]:
-    """Up to 80 images of a folder, spread evenly, in the order of their names, no side above 640 px.
+    """Up to 80 images of a folder, spread evenly, in the order of their names, for the walls of rooms.
+
+    They are shrunk to 640 px on the long side; those with a side below 16 px are left out.
 
     Args:
         folder: As `warped_pairs` takes it.
@@ -48,12 +51,14 @@ def textures_of(folder: Path) -> list[NDArray[np.uint8]]:
     files = pictures_to_warp(folder)
     chosen = np.unique(np.linspace(0, len(files) - 1, min(_TEXTURES, len(files))).round().astype(int))
     images = (read_image(files[i]) for i in chosen)
-    return [_shrunk(image) for image in images if image is not None]
+    shrunk = (_shrunk(image) for image in images if image is not None)
+    return [image for image in shrunk if min(image.shape[:2]) >= _LEAST_TEXTURE_PX]
 
 
 def _shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     scale = min(1.0, _TEXTURE_PX / max(image.shape))
-    shrunk = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    size = [max(1, round(scale * side)) for side in image.shape[1::-1]]
+    shrunk = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return np.asarray(shrunk, np.uint8)
 
 

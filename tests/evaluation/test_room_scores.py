@@ -11,13 +11,14 @@ from realtime_kp.config import SuperPointConfig
 from realtime_kp.evaluation.feature_extractors import open_extractor
 from realtime_kp.evaluation.feature_set import Features
 from realtime_kp.evaluation.room_scores import (
+    SIZE_WH,
     evaluate_rooms,
     relit_room_pairs,
     score_room_pair,
     textures_of,
 )
 from realtime_kp.sources import procedural_picture
-from realtime_kp.sources.room_pairs import RoomPair
+from realtime_kp.sources.room_pairs import RoomPair, room_pairs
 from realtime_kp.tracking.matching import Pairs
 
 COUNT = 200
@@ -77,13 +78,32 @@ def test_matches_that_are_off_or_wrong_count_less(pair: RoomPair) -> None:
 
 def test_the_mean_is_over_pairs_and_none_without_any(pair: RoomPair) -> None:
     assert evaluate_rooms(KnowsTheWay(pair), []) is None
-    scores = evaluate_rooms(KnowsTheWay(pair), [pair])
-    assert scores == score_room_pair(KnowsTheWay(pair), pair)
+    right, off = (score_room_pair(KnowsTheWay(pair, off_px=off_px), pair) for off_px in (0.0, 2.0))
+
+    class InTurn:
+        """The first pair is right, the second off."""
+
+        def __init__(self) -> None:
+            self._methods = [KnowsTheWay(pair), KnowsTheWay(pair, off_px=2.0)]
+            self._calls = 0
+
+        def features(self, image_bgr: NDArray[np.uint8]) -> Features:
+            self._calls += 1
+            return self._methods[(self._calls - 1) // 2].features(image_bgr)
+
+        def match(self, first: Features, second: Features) -> Pairs:
+            return self._methods[(self._calls - 1) // 2].match(first, second)
+
+    mean = evaluate_rooms(InTurn(), [pair, pair])
+    assert mean is not None
+    assert mean.localisation_px == pytest.approx((right.localisation_px + off.localisation_px) / 2)
+    assert mean.matches_1px == pytest.approx((right.matches_1px + off.matches_1px) / 2)
 
 
 def test_the_second_picture_is_in_other_light(pair: RoomPair) -> None:
-    other = next(relit_room_pairs([], 1, seed=1))
-    assert not np.array_equal(other.first, pair.first)
+    unlit = next(room_pairs([], 1, SIZE_WH, seed=0))
+    np.testing.assert_array_equal(unlit.first, pair.first)
+    assert not np.array_equal(unlit.second, pair.second)
     again = next(relit_room_pairs([], 1, seed=0))
     np.testing.assert_array_equal(again.second, pair.second)
 
@@ -94,6 +114,7 @@ def test_textures_are_pictures_of_the_folder_and_not_large(tmp_path: Path) -> No
     cv2.imwrite(str(tmp_path / "small.png"), procedural_picture((200, 160), 0))
     (tmp_path / "broken.jpg").write_bytes(b"none")
     (tmp_path / "empty.jpg").touch()
+    cv2.imwrite(str(tmp_path / "line.png"), np.zeros((1, 2000, 3), np.uint8))
     assert sorted(picture.shape for picture in textures_of(tmp_path)) == [(160, 200, 3), (160, 640, 3)]
 
 

@@ -66,7 +66,7 @@ def run_evaluate(
         names: `orb`, `sift`, `xfeat`, or values of `--model`.
         data: Folder or zip file of images (see `real_pairs` and `warped_pairs`) and videos; None uses images
             of the demo scene.
-        config: Number of keypoints and pairs.
+        config: Number of keypoints, pairs and rooms.
         superpoint: Device, engine and precision.
         report: Output files.
         console: Where the table is printed.
@@ -110,12 +110,14 @@ def run_evaluate(
                     for scores, scenes, tracked in zip(found, in_rooms, tracks, strict=True)
                 ]
             )
-    first = pairs[config.seed]
+    first, in_each = pairs[config.seed], len(rooms[config.seed])
     if report.summary is not None:
-        write_json(report.summary, _to_dict(results, config, len(first), interrupted=signals.received))
+        write_json(
+            report.summary, _to_dict(results, config, len(first), in_each, interrupted=signals.received)
+        )
     if not quiet:
         counts = {video: len(some) for video, some in videos.items()}
-        for table in result_tables(results, first, len(rooms[config.seed]), counts):
+        for table in result_tables(results, first, in_each, counts):
             console.print(table)
     return INTERRUPTED if signals.received else DONE
 
@@ -200,7 +202,7 @@ def _draw_pictures(folder: Path) -> None:
 
 
 def _to_dict(
-    results: dict[str, Figures], config: EvaluateConfig, pairs: int, *, interrupted: bool
+    results: dict[str, Figures], config: EvaluateConfig, pairs: int, rooms: int, *, interrupted: bool
 ) -> dict[str, Any]:
     def values(what: str) -> dict[str, Any]:
         return {
@@ -217,6 +219,7 @@ def _to_dict(
         "seed": config.seed,
         "repeats": config.repeats,
         "pairs": pairs,
+        "rooms": rooms,
         "methods": values("mean"),
         "spread": values("spread"),
         "stopped_by": "signal" if interrupted else "end",

@@ -192,7 +192,7 @@ def _tile_set(
             tiles, labels = np.concatenate([tiles, drawn]), labels.with_more(corners)
     rooms = None
     if recipe.rooms:
-        told = progress_of("rooms", recipe.rooms, signals, bars)
+        told = progress_of("rendering rooms", recipe.rooms, signals, bars)
         rooms = room_tiles(tiles, recipe.rooms, recipe.seed, told).to(device)
     log.info("%d tiles, %.0f labels each, on %s", len(tiles), (labels.mass > 0).sum(axis=1).mean(), device)
     return TileSet(
