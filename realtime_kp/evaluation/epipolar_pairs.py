@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from realtime_kp.evaluation.feature_extractors import OpenCvExtractor
 from realtime_kp.evaluation.feature_set import FeatureExtractor, Features
+from realtime_kp.evaluation.pictures import shrink
 from realtime_kp.sources import open_source
 from realtime_kp.tracking.usac import usac_fit
 
@@ -28,7 +29,6 @@ PAIRS_A_VIDEO = 30
 _EVERY_S = 1.0
 # Tolerance for rounded frame times.
 _TIME_TOLERANCE_S = 1e-3
-_LONGEST_PX = 640
 _SIFT_FEATURES = 4000
 _SIFT_RATIO = 0.8
 _AGREE_PX = 1.0
@@ -88,7 +88,8 @@ def video_pairs(path: Path) -> Iterator[VideoPair]:
             due = [first for due_s, first in waiting if due_s <= now_s]
             if not due and now_s < next_s:
                 continue
-            described = _describe(_fit(frame.image_bgr))
+            # A copy: the source may use its memory again.
+            described = _describe(shrink(frame.image_bgr))
             for first in due[: PAIRS_A_VIDEO - tried]:
                 pair = _pair(first, described)
                 if pair is not None:
@@ -182,11 +183,3 @@ def _pair(first: _Described, second: _Described) -> VideoPair | None:
     if fundamental is None or int(agree.sum()) < _LEAST_AGREEING:
         return None
     return VideoPair(first.image, second.image, fundamental)
-
-
-def _fit(image_bgr: Image) -> Image:
-    scale = _LONGEST_PX / max(image_bgr.shape)
-    if scale >= 1:
-        return image_bgr.copy()  # the source may use its memory again
-    small = cv2.resize(image_bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8)

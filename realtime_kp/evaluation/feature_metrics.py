@@ -68,14 +68,15 @@ def score_pair(method: FeatureExtractor, pair: Pair) -> PairScores:
     return PairScores(
         repeatability,
         localisation_px,
-        _share(errors <= 1),
-        _share(errors <= RIGHT_PX),
-        _share(errors[_on_plane(first.xy[pairs.a], pair)] <= RIGHT_PX),
+        share(errors <= 1),
+        share(errors <= RIGHT_PX),
+        share(errors[_on_plane(first.xy[pairs.a], pair)] <= RIGHT_PX),
         *(float(corner_px <= limit) for limit in (1, 3, 5)),
     )
 
 
-def _share(right: NDArray[np.bool_]) -> float:
+def share(right: NDArray[np.bool_]) -> float:
+    """Share of the matches that are right; 0 without any."""
     return float(right.mean()) if len(right) else 0.0
 
 
@@ -96,9 +97,17 @@ def _repeatability(first: FloatArray, second: FloatArray, pair: Pair) -> tuple[f
     gaps = np.linalg.norm(there[first_seen][:, None] - second[second_seen][None], axis=2)
     if gaps.size == 0:
         return 0.0, float("nan")
-    nearest = np.concatenate([gaps.min(axis=1), gaps.min(axis=0)])
-    repeated = nearest <= RIGHT_PX
-    return float(repeated.mean()), float(nearest[repeated].mean()) if repeated.any() else float("nan")
+    return repeated(np.concatenate([gaps.min(axis=1), gaps.min(axis=0)]))
+
+
+def repeated(nearest_px: NDArray[np.floating]) -> tuple[float, float]:
+    """Share of some keypoints that are repeated within 3 px, and the mean distance of those.
+
+    Args:
+        nearest_px: `(N,)`, distance of each keypoint to the nearest one in the other image; at least one.
+    """
+    near = nearest_px <= RIGHT_PX
+    return float(near.mean()), float(nearest_px[near].mean()) if near.any() else float("nan")
 
 
 def _corner_error_px(first: FloatArray, second: FloatArray, pair: Pair) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from realtime_kp.errors import SourceError
+from realtime_kp.evaluation.pictures import read_image, spread_evenly
 from realtime_kp.evaluation.plane_mask import off_plane
 from realtime_kp.sources import PICTURE_SUFFIXES
 
@@ -67,9 +68,8 @@ def warped_pairs(folder: Path, max_pairs: int, seed: int) -> Iterator[Pair]:
         seed: Seed of warps and light.
     """
     pictures = pictures_to_warp(folder)
-    chosen = np.unique(np.linspace(0, len(pictures) - 1, min(max_pairs, len(pictures))).round().astype(int))
-    for number, i in enumerate(chosen.tolist()):
-        image = read_image(pictures[i])
+    for number, picture in enumerate(spread_evenly(pictures, max_pairs)):
+        image = read_image(picture)
         if image is not None:
             yield warped_pair(image, np.random.default_rng((seed, number)), turn=number % 2 == 1)
 
@@ -94,14 +94,6 @@ def warped_pair(image: Image, rng: np.random.Generator, *, turn: bool) -> Pair:
     homography = _viewpoint(width, height, rng) if turn else np.eye(3)
     second = cv2.warpPerspective(first, homography, (width, height), flags=cv2.INTER_LINEAR)
     return Pair("viewpoint" if turn else "illumination", first, relight(second, rng), homography)
-
-
-def read_image(path: Path) -> Image | None:
-    """The picture in a file, `(H, W, 3) uint8`, BGR; None where it is none."""
-    # OpenCV itself opens ASCII paths only on Windows, and crashes on a path that is no text.
-    data = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    return None if image is None else np.asarray(image, np.uint8)
 
 
 def _fill(image: Image, size_wh: tuple[int, int]) -> Image:

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_kp.evaluation.feature_metrics import repeated, share
 from realtime_kp.evaluation.feature_set import FeatureExtractor
-from realtime_kp.evaluation.homography_pairs import RIGHT_PX, pictures_to_warp, read_image, relight
+from realtime_kp.evaluation.homography_pairs import RIGHT_PX, pictures_to_warp, relight
+from realtime_kp.evaluation.pictures import LONGEST_PX, read_image, shrink, spread_evenly
 from realtime_kp.sources.room_pairs import RoomPair, room_pairs
 
 SIZE_WH = (640, 480)
 _TEXTURES = 80
-_TEXTURE_PX = 640
-_LEAST_TEXTURE_PX = 16
+_LEAST_PX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +48,14 @@ def textures_of(folder: Path) -> list[NDArray[np.uint8]]:
     Args:
         folder: As `warped_pairs` takes it.
     """
-    files = pictures_to_warp(folder)
-    chosen = np.unique(np.linspace(0, len(files) - 1, min(_TEXTURES, len(files))).round().astype(int))
-    images = (read_image(files[i]) for i in chosen)
-    shrunk = (_shrunk(image) for image in images if image is not None)
-    return [image for image in shrunk if min(image.shape[:2]) >= _LEAST_TEXTURE_PX]
+    images = (read_image(file) for file in spread_evenly(pictures_to_warp(folder), _TEXTURES))
+    large_enough = (image for image in images if image is not None and _shrunk_side_px(image) >= _LEAST_PX)
+    return [shrink(image) for image in large_enough]
 
 
-def _shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    scale = min(1.0, _TEXTURE_PX / max(image.shape))
-    size = [max(1, round(scale * side)) for side in image.shape[1::-1]]
-    shrunk = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(shrunk, np.uint8)
+def _shrunk_side_px(image: NDArray[np.uint8]) -> float:
+    """The short side once the image is shrunk."""
+    return float(min(image.shape[:2]) * min(1.0, LONGEST_PX / max(image.shape)))
 
 
 def relit_room_pairs(pictures_bgr: Sequence[NDArray[np.uint8]], count: int, seed: int) -> Iterator[RoomPair]:
@@ -97,10 +93,12 @@ def score_room_pair(method: FeatureExtractor, pair: RoomPair) -> RoomScores:
     matches = method.match(first, second)
     errors = np.linalg.norm(there[matches.a] - second.xy[matches.b], axis=1)
     errors = np.where(seen[matches.a], errors, np.inf)
-    count = max(1, len(errors))
-    right = float((errors <= RIGHT_PX).sum())
     return RoomScores(
-        repeatability, localisation_px, float((errors <= 1).sum()) / count, right / count, right
+        repeatability,
+        localisation_px,
+        share(errors <= 1),
+        share(errors <= RIGHT_PX),
+        float((errors <= RIGHT_PX).sum()),
     )
 
 
@@ -117,6 +115,4 @@ def _repeatability(
         return 0.0, float("nan")
     forth = np.linalg.norm(there[seen][:, None] - second[None], axis=2).min(axis=1)
     back = np.linalg.norm(here[seen_back][:, None] - first[None], axis=2).min(axis=1)
-    nearest = np.concatenate([forth, back])
-    repeated = nearest <= RIGHT_PX
-    return float(repeated.mean()), float(nearest[repeated].mean()) if repeated.any() else float("nan")
+    return repeated(np.concatenate([forth, back]))

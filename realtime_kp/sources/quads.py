@@ -12,6 +12,8 @@ Float = NDArray[np.float64]
 
 _SUPERSAMPLING = 2
 _NEAR_M = 0.05
+# Relative difference of depths of one and the same point.
+SAME_DEPTH = 1e-3
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.sources.quads import Float, cast_rays, inverse_projections, render
+from realtime_kp.sources.quads import SAME_DEPTH, Float, cast_rays, inverse_projections, render
 from realtime_kp.sources.room_parts import FLOOR_M, Textures, box, boxes, cameras, walls
 from realtime_kp.sources.scene import PERIOD_FRAMES, around
 
@@ -23,7 +23,6 @@ _DRIVE_FRAMES = (15, 75)
 _ROLLING = 0.8  # of the interval between frames, from the first row to the last
 _SHUTTER = 0.5  # of the interval between frames
 _BLUR_SAMPLES = 5
-_SAME_DEPTH = 1e-3
 _EDGE = 0.05  # relative change of depth
 _KEPT_MAPS = 1000
 # Amplitudes: metres in x, y and z; degrees of yaw, pitch and roll.
@@ -108,14 +107,14 @@ class RoomScene:
         # Points outside are cast from the centre of the frame: only finite numbers are needed.
         asked = np.where(inside[:, None], moved, (width / 2, height / 2))
         _, _, nearest = cast_rays(self._maps(j, asked[:, 1]), asked)
-        visible = on_surface & inside & (nearest * depth <= 1 + _SAME_DEPTH)
+        visible = on_surface & inside & (nearest * depth <= 1 + SAME_DEPTH)
         return np.where(np.isfinite(moved), moved, 0).astype(np.float32), visible
 
     def depth_edges(self, index: int, xy: NDArray[np.float32], reach_px: float) -> NDArray[np.bool_]:
         """`(N,) bool`: points `(N, 2)` of a frame near which another surface is shown at another depth."""
         places = around(xy, reach_px).reshape(-1, 2)
         quad, _, inverse_depth = cast_rays(self._maps(index, places[:, 1]), places)
-        quad, depth = quad.reshape(-1, 9), 1 / np.maximum(inverse_depth, _SAME_DEPTH).reshape(-1, 9)
+        quad, depth = quad.reshape(-1, 9), 1 / np.maximum(inverse_depth, SAME_DEPTH).reshape(-1, 9)
         apart = np.abs(depth / depth[:, :1] - 1) > _EDGE
         return np.asarray((apart & (quad != quad[:, :1])).any(axis=1))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_kp.sources.quads import Float, cast_rays, inverse_projections, render
+from realtime_kp.sources.quads import SAME_DEPTH, Float, cast_rays, inverse_projections, render
 from realtime_kp.sources.room_parts import Textures, boxes, cameras, walls
 
 _FOCAL = 0.9  # of the width
@@ -25,7 +25,6 @@ _LOOKS_AT_M = ((-2.5, -1.0, 4.5), (2.5, 1.2, 8.0))
 _PICTURES_A_ROOM = 24
 _LEAST_IN_COMMON = 0.25
 _COMPARED_EVERY_PX = 24
-_SAME_DEPTH = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ def _truth(
     inside = (depth > 0) & ((there >= 0) & (there <= np.array(size_wh) - 1)).all(axis=1) & (quad >= 0)
     asked = np.where(inside[:, None], there, 0.0)
     _, _, nearest = cast_rays(other[:, None], asked)
-    return np.where(inside[:, None], there, 0.0), np.asarray(inside & (nearest * depth <= 1 + _SAME_DEPTH))
+    return np.where(inside[:, None], there, 0.0), np.asarray(inside & (nearest * depth <= 1 + SAME_DEPTH))
 
 
 def _size_wh(image: NDArray[np.uint8]) -> tuple[int, int]:

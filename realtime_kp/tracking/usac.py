@@ -31,8 +31,8 @@ def usac_fit(
         confidence: Wanted probability that the best model is among the samples.
         iterations: Largest number of samples.
         seed: Seed of the samples; equal seeds give equal results.
-        attempts: How often to begin anew where a degenerate sample ends OpenCV's search. With points on few
-            planes that happens in up to nine of ten searches, each of about a millisecond.
+        attempts: How often to begin anew where a degenerate sample ends OpenCV's search, as most
+            searches can end where the points lie on few planes.
 
     Returns:
         The matrix, None where there is none, and `(N,) bool`, its inliers.

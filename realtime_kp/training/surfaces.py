@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import torch
 
-Tensor = torch.Tensor
+from realtime_kp.sources.quads import SAME_DEPTH
 
-_SAME_DEPTH = 1e-3
+Tensor = torch.Tensor
 
 
 def apply(homographies: Tensor, xy: Tensor) -> Tensor:
@@ -19,7 +19,7 @@ def apply(homographies: Tensor, xy: Tensor) -> Tensor:
 
 
 def single_surface(side: int) -> Tensor:
-    """`(3, 3)`: from the pixels of a square picture to its surface, whose sides are 1 long and 1 away."""
+    """`(3, 3)`: from the pixels of a square picture to its surface, the unit square at depth 1."""
     return torch.tensor(
         [[1 / side, 0, 0.5 / side], [0, 1 / side, 0.5 / side], [0, 0, 1]], dtype=torch.float64
     )
@@ -45,7 +45,7 @@ def carried(here: Tensor, there: Tensor, xy: Tensor) -> tuple[Tensor, Tensor]:
     depth = moved[..., 2]
     places = moved[..., :2] / depth.clamp_min(1e-3).unsqueeze(2)
     _, _, nearest = _nearest(there, places.detach())
-    seen = (surface >= 0) & (depth > 1e-3) & (nearest * depth <= 1 + _SAME_DEPTH)
+    seen = (surface >= 0) & (depth > 1e-3) & (nearest * depth <= 1 + SAME_DEPTH)
     return places.float(), seen
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch.nn import functional
@@ -41,7 +42,7 @@ class Views:
     Attributes:
         grey: `(2, B, 1, H, W) float32`, 0 to 1.
         clean: The same before light, blur and noise were changed.
-        shown: `(2, B, 1, H, W) bool`, pixels that show the tile.
+        shown: `(2, B, 1, H, W) bool`, pixels that show the picture.
         xy: `(2, B, L, 2) float32`, the same labels in both views, pixels.
         visible: `(2, B, L) bool`, valid labels well inside the view and the tile.
         mass: `(B, L) float32`, confidence of each label, 0 to 1.
@@ -92,18 +93,8 @@ def make_views(
     device, side = tiles.images.device, tiles.images.shape[1]
     count = len(tiles.images)
     chosen = torch.randint(count + _rooms(tiles), (batch,), generator=generator)
-    first = _random_homographies(batch, side, size_wh, generator, angle_deg=15, zoom=0.25, bend=0.06)
-    near = torch.arange(batch) % 3 == 0
-    small = _random_homographies(batch, size_wh, size_wh, generator, angle_deg=3, zoom=0.06, bend=0.02)
-    large = _random_homographies(
-        batch, size_wh, size_wh, generator, angle_deg=30, zoom=far_zoom, bend=0.2, squeeze=0.35
-    )
-    second = torch.where(near.view(-1, 1, 1), small, large) @ first
     in_room = chosen >= count
-    if bool(in_room.any()):
-        other = _random_homographies(batch, side, size_wh, generator, angle_deg=15, zoom=0.25, bend=0.06)
-        second = torch.where(in_room.view(-1, 1, 1), other, second)
-    homographies = torch.stack([first, second])
+    homographies = _homographies_of_pairs(in_room, side, size_wh, generator, far_zoom)
     chosen, in_room = chosen.to(device), in_room.to(device)
     flat = chosen.clamp_max(count - 1)
     labels, mass = tiles.xy[flat], tiles.mass[flat].masked_fill(in_room.unsqueeze(1), 0)
@@ -127,6 +118,23 @@ def make_views(
         mass,
         _planes(tiles, chosen) @ torch.linalg.inv(homographies.to(device).double()).unsqueeze(2),
     )
+
+
+def _homographies_of_pairs(
+    in_room: Tensor, side: int, size_wh: tuple[int, int], generator: torch.Generator, far_zoom: float
+) -> Tensor:
+    """`(2, B, 3, 3)`: from the picture of each view to the view; `in_room`: `(B,) bool`, on the CPU."""
+    batch = len(in_room)
+    draw = partial(_random_homographies, batch, generator=generator, size_wh=size_wh)
+    from_picture = partial(draw, side, angle_deg=15, zoom=0.25, bend=0.06)
+    first = from_picture()
+    near = torch.arange(batch) % 3 == 0
+    small = draw(size_wh, angle_deg=3, zoom=0.06, bend=0.02)
+    large = draw(size_wh, angle_deg=30, zoom=far_zoom, bend=0.2, squeeze=0.35)
+    second = torch.where(near.view(-1, 1, 1), small, large) @ first
+    if bool(in_room.any()):
+        second = torch.where(in_room.view(-1, 1, 1), from_picture(), second)
+    return torch.stack([first, second])
 
 
 def _rooms(tiles: TileSet) -> int:
